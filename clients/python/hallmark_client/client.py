@@ -1,0 +1,88 @@
+"""The client: one connection's worth of Hallmark, typed."""
+
+from types import TracebackType
+from typing import Self
+
+from hallmark.v1 import keys_pb2
+
+from hallmark_client import rpc
+from hallmark_client.calls import Calls
+from hallmark_client.devices import Devices
+from hallmark_client.grpc_transport import GrpcTransport
+from hallmark_client.keys import Keys
+from hallmark_client.log import Log
+from hallmark_client.model.capabilities import Capabilities
+from hallmark_client.names import Names
+from hallmark_client.profile import Profile
+from hallmark_client.revocations import Revocations
+from hallmark_client.signing import Signing
+from hallmark_client.system import System
+from hallmark_client.transport import Transport
+from hallmark_client.wire.capabilities import capabilities_of
+
+
+class Client:
+    """A Hallmark server, over gRPC with mutual TLS. Thread-safe; use it as a context manager or call `close`.
+
+        with Client(Profile.load("~/.hallmark/clients/backend")) as client:
+            signature = client.signing.sign_file("manifest", "model.safetensors", context=b"models/v1")
+
+    Every call has a deadline, every answer is checked, every failure is a HallmarkError. Calls that find the server
+    unavailable are repeated within their deadline under the same request_id, so nothing happens twice.
+    """
+
+    keys: Keys
+    """Create, look at and rotate keys."""
+    signing: Signing
+    """Sign and verify."""
+    devices: Devices
+    """Attest devices."""
+    revocations: Revocations
+    """Revoke, and follow what is revoked."""
+    log: Log
+    """Checkpoints and proofs of the transparency log."""
+
+    def __init__(self, profile: Profile, *, timeout_seconds: float = 10.0, system: System | None = None) -> None:
+        """Connects at the first call, not here.
+
+        timeout_seconds: of each call, retries included. system: time and randomness, for tests.
+        """
+        self._assemble(GrpcTransport(profile), profile.tenant, timeout_seconds, system or System())
+
+    @classmethod
+    def over(
+        cls,
+        transport: Transport,
+        *,
+        tenant: str = "default",
+        timeout_seconds: float = 10.0,
+        system: System | None = None,
+    ) -> Self:
+        """A client over another transport, such as that of `hallmark_client.testing`."""
+        client = cls.__new__(cls)
+        client._assemble(transport, tenant, timeout_seconds, system or System())
+        return client
+
+    def _assemble(self, transport: Transport, tenant: str, timeout_seconds: float, system: System) -> None:
+        self._calls = Calls(transport=transport, names=Names(tenant), timeout_seconds=timeout_seconds, system=system)
+        self.keys = Keys(self._calls)
+        self.signing = Signing(self._calls)
+        self.devices = Devices(self._calls)
+        self.revocations = Revocations(self._calls)
+        self.log = Log(self._calls)
+
+    def capabilities(self) -> Capabilities:
+        """What the server can do right now: algorithms, engines, HSM, limits, the log's keys."""
+        return self._calls(rpc.GET_CAPABILITIES, keys_pb2.GetCapabilitiesRequest(), capabilities_of)
+
+    def close(self) -> None:
+        """Ends running watches and closes the connection. Closing twice is fine."""
+        self._calls.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

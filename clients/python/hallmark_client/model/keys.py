@@ -1,0 +1,104 @@
+"""Keys, their versions, their signatures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from hallmark_composite import CompositeError, CompositePublicKey
+
+from hallmark_client.errors import VerificationFailed
+from hallmark_client.model.enums import Algorithm, KeyPurpose, KeyVersionState, ProtectionLevel
+from hallmark_client.model.log import LogPromise
+from hallmark_client.model.result import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyComponent(Result):
+    """One half of a composite key; it can not be used alone. algorithm: "ML-DSA-65", "ECDSA-P256", ..."""
+
+    algorithm: str
+    protection_level: ProtectionLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVersion(Result):
+    """One key pair of a key. public_key_sha256: hex, of the composite SubjectPublicKeyInfo in DER."""
+
+    name: str
+    state: KeyVersionState
+    protection_level: ProtectionLevel
+    components: tuple[KeyComponent, ...]
+    create_time: datetime
+    deactivate_time: datetime | None
+    public_key_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key(Result):
+    """A key and all its versions, newest first.
+
+    primary_version: the one that signs now, empty when none may. etag: give it to `rotate` to refuse a rotation of
+    what changed meanwhile. log, replayed: only on the answers of `create` and `rotate`.
+    """
+
+    name: str
+    purpose: KeyPurpose
+    algorithm: Algorithm
+    primary_version: str
+    create_time: datetime
+    update_time: datetime
+    labels: Mapping[str, str]
+    etag: str
+    versions: tuple[KeyVersion, ...]
+    revoke_time: datetime | None
+    log: LogPromise | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKey(Result):
+    """A composite public key as the server told it, checksum checked.
+
+    name: the version it belongs to. raw: LAMPS bytes (ML-DSA key, then X9.62 point). pem: SubjectPublicKeyInfo.
+    """
+
+    name: str
+    algorithm: Algorithm
+    raw: bytes
+    pem: str
+    state: KeyVersionState
+
+    def composite(self) -> CompositePublicKey:
+        """The key that verifies offline, through hallmark_composite. Raises VerificationFailed when malformed."""
+        try:
+            key = CompositePublicKey.from_spki_pem(self.pem)
+        except CompositeError as error:
+            raise VerificationFailed("PUBLIC_KEY_INVALID", f"the PEM of {self.name}: {error}") from error
+        if key.raw != self.raw:
+            raise VerificationFailed("PUBLIC_KEY_INVALID", f"PEM and raw bytes of {self.name} are different keys")
+        return key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature(Result):
+    """A composite signature and where it stands in the log.
+
+    signature: raw LAMPS bytes; not an identity, a signature of the same bytes may differ. replayed: the answer to an
+    earlier call with the same request_id.
+    """
+
+    key_version: str
+    algorithm: Algorithm
+    protection_level: ProtectionLevel
+    signature: bytes
+    log: LogPromise
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified(Result):
+    """The server verified the signature, on both halves, with this version. state: of that version now; a caller may
+    refuse signatures of COMPROMISED versions."""
+
+    key_version: str
+    state: KeyVersionState

@@ -1,0 +1,116 @@
+"""Revocation events and the frames of a watch."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from hallmark_client.errors import VerificationFailed
+from hallmark_client.model.claims import EVENT_CONTEXT, read_event
+from hallmark_client.model.enums import InitiatingEntity, RevocationReason
+from hallmark_client.model.log import LogPromise
+from hallmark_client.model.result import Result
+from hallmark_client.model.signed import ServiceSignature, TrustedKeys
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedEvent(Result):
+    """Proved: the holder of key_version signed exactly this. Read from the signed payload, not from the wire fields."""
+
+    key_version: str
+    name: str
+    subject: str
+    reason: RevocationReason
+    event_time: datetime
+    effective_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationEvent(Result):
+    """A revocation. effective_time: from when the subject is no longer to be trusted; may lie before event_time.
+
+    payload: the signed bytes, a Security Event Token claims set (RFC 8417) as canonical JSON.
+    replayed: only on the answer of `revoke`.
+    """
+
+    name: str
+    subject: str
+    reason: RevocationReason
+    event_time: datetime
+    effective_time: datetime
+    initiating_entity: InitiatingEntity
+    payload: bytes
+    signature: ServiceSignature
+    log: LogPromise
+    replayed: bool = False
+
+    def verify(self, trusted_keys: TrustedKeys) -> VerifiedEvent:
+        """Check the signature, and that the fields repeat the signed payload.
+
+        Raises SignatureInvalid, or VerificationFailed (KEY_NOT_TRUSTED, CONTEXT_MISMATCH, EVENT_INVALID).
+        """
+        self.signature.verify(self.payload, trusted_keys, context=EVENT_CONTEXT)
+        claims = read_event(self.payload)
+        tenant = claims.subject.split("/")[1] if claims.subject.startswith("tenants/") else ""
+        signed = (f"tenants/{tenant}/revocations/{claims.id}", claims.subject, claims.event_time, claims.effective_time)
+        if signed != (self.name, self.subject, self.event_time, self.effective_time):
+            raise VerificationFailed("EVENT_INVALID", "the event's fields say something else than its signed payload")
+        # A reason that this release does not know reads as UNKNOWN on the wire and counts as UNKNOWN here too.
+        reason = RevocationReason[claims.reason] if claims.reason in RevocationReason.__members__ else _UNKNOWN
+        if reason is not self.reason:
+            raise VerificationFailed("EVENT_INVALID", "the event's reason is not the one in its signed payload")
+        return VerifiedEvent(
+            key_version=self.signature.key_version,
+            name=self.name,
+            subject=claims.subject,
+            reason=reason,
+            event_time=claims.event_time,
+            effective_time=claims.effective_time,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Result):
+    """All revocations so far, oldest first, and the cursor from which a watch goes on without a gap."""
+
+    events: tuple[RevocationEvent, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Result):
+    """Something was revoked."""
+
+    event: RevocationEvent
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark(Result):
+    """Everything up to here has been sent. sequence: position of the newest event."""
+
+    sequence: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Result):
+    """The stream lives. next_in: when to expect the next. payload, signature: over our nonce, when one was sent."""
+
+    server_time: datetime
+    next_in: timedelta
+    payload: bytes
+    signature: ServiceSignature | None
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goodbye(Result):
+    """The server is about to close; the watch comes back by itself after a random time between the two."""
+
+    reason: str
+    retry_after_min: timedelta
+    retry_after_max: timedelta
+    cursor: str
+
+
+Frame: TypeAlias = Event | Bookmark | Heartbeat | Goodbye
+"""One frame of a watch. Store `cursor` once the frame is applied; it is where `watch(cursor=...)` goes on."""

@@ -1,0 +1,40 @@
+"""Resource names (AIP-122). People write `manifest`; the wire takes `tenants/default/keys/manifest`.
+
+A name that begins with `tenants/` passes through unchanged. Anything else is completed under the profile's tenant;
+whether it is well formed is the server's to say (NAME_INVALID).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Completes short names under one tenant."""
+
+    tenant: str
+
+    @property
+    def parent(self) -> str:
+        """tenants/{tenant}"""
+        return f"tenants/{self.tenant}"
+
+    def key(self, name: str) -> str:
+        """A key or a key version: `manifest`, `manifest/versions/2`, `keys/manifest`."""
+        return self._complete(name, "keys")
+
+    def device(self, name: str) -> str:
+        """A device: its id, or `devices/{id}`."""
+        return self._complete(name, "devices")
+
+    def challenge(self, name: str) -> str:
+        """An attestation challenge: its id, or `challenges/{id}`."""
+        return self._complete(name, "challenges")
+
+    def subject(self, name: str) -> str:
+        """What a revocation is about: `devices/{id}` is a device, everything else short is a key or key version."""
+        return self._complete(name, "devices" if name.startswith("devices/") else "keys")
+
+    def _complete(self, name: str, collection: str) -> str:
+        if name.startswith("tenants/"):
+            return name
+        return f"{self.parent}/{collection}/{name.removeprefix(collection + '/')}"

@@ -1,0 +1,33 @@
+"""How calls reach a server. Two implementations: gRPC with mutual TLS, and the in-memory one of `testing`."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from hallmark_client.rpc import Request, Response, Rpc
+
+
+class Stream(Protocol[Response]):
+    """A running server stream.
+
+    Iteration blocks for the next message, ends when the server ends the stream, and raises HallmarkError when it
+    breaks. `cancel` may be called from any thread, any number of times; it ends a blocked iteration with Unavailable.
+    """
+
+    def __iter__(self) -> Iterator[Response]: ...
+
+    def cancel(self) -> None: ...
+
+
+class Transport(Protocol):
+    """One server. Thread-safe. Calls raise HallmarkError only, are made once (no retries here), and always have a
+    deadline. After `close` calls raise Unavailable and running streams are cancelled; closing twice is fine.
+    """
+
+    def unary(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Response: ...
+
+    def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Stream[Response]: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,78 @@
+"""Keys and signatures from the wire."""
+
+from hallmark.v1 import keys_pb2
+
+from hallmark_client.checksum import check_crc32c
+from hallmark_client.model.enums import Algorithm, KeyPurpose, KeyVersionState, ProtectionLevel
+from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
+from hallmark_client.model.log import LogPromise
+from hallmark_client.wire.log import promise_of
+from hallmark_client.wire.scalars import member_of, moment
+
+
+def key_of(wire: keys_pb2.Key, *, log: LogPromise | None = None, replayed: bool = False) -> Key:
+    return Key(
+        name=wire.name,
+        purpose=member_of(KeyPurpose, wire.purpose),
+        algorithm=member_of(Algorithm, wire.algorithm),
+        primary_version=wire.primary_version,
+        create_time=moment(wire.create_time),
+        update_time=moment(wire.update_time),
+        labels=dict(wire.labels),
+        etag=wire.etag,
+        versions=tuple(_version_of(version) for version in wire.versions),
+        revoke_time=moment(wire.revoke_time) if wire.HasField("revoke_time") else None,
+        log=log,
+        replayed=replayed,
+    )
+
+
+def changed_key_of(wire: keys_pb2.CreateKeyResponse | keys_pb2.RotateKeyResponse) -> Key:
+    return key_of(wire.key, log=promise_of(wire.log), replayed=wire.replayed)
+
+
+def _version_of(wire: keys_pb2.KeyVersion) -> KeyVersion:
+    return KeyVersion(
+        name=wire.name,
+        state=member_of(KeyVersionState, wire.state),
+        protection_level=member_of(ProtectionLevel, wire.protection_level),
+        components=tuple(
+            KeyComponent(
+                algorithm=component.algorithm,
+                protection_level=member_of(ProtectionLevel, component.protection_level),
+            )
+            for component in wire.components
+        ),
+        create_time=moment(wire.create_time),
+        deactivate_time=moment(wire.deactivate_time) if wire.HasField("deactivate_time") else None,
+        public_key_sha256=wire.public_key_sha256,
+    )
+
+
+def public_key_of(wire: keys_pb2.PublicKey) -> PublicKey:
+    """Raises ChecksumMismatch."""
+    check_crc32c(wire.public_key, wire.public_key_crc32c, "the public key")
+    return PublicKey(
+        name=wire.name,
+        algorithm=member_of(Algorithm, wire.algorithm),
+        raw=wire.public_key,
+        pem=wire.pem,
+        state=member_of(KeyVersionState, wire.state),
+    )
+
+
+def signature_of(wire: keys_pb2.SignResponse) -> Signature:
+    """Raises ChecksumMismatch."""
+    check_crc32c(wire.signature, wire.signature_crc32c, "the signature")
+    return Signature(
+        key_version=wire.key_version,
+        algorithm=member_of(Algorithm, wire.algorithm),
+        protection_level=member_of(ProtectionLevel, wire.protection_level),
+        signature=wire.signature,
+        log=promise_of(wire.log),
+        replayed=wire.replayed,
+    )
+
+
+def verified_of(wire: keys_pb2.VerifyResponse) -> Verified:
+    return Verified(key_version=wire.key_version, state=member_of(KeyVersionState, wire.state))

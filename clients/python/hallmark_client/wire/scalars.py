@@ -1,0 +1,81 @@
+"""Enums, times and durations on the wire."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from hallmark.v1 import common_pb2, devices_pb2, keys_pb2, revocation_pb2
+
+from hallmark_client.errors import InvalidArgument
+from hallmark_client.model import enums
+
+Member = TypeVar("Member", bound=StrEnum)
+
+# Enum of ours: its protobuf enum, and the prefix that protobuf style puts before each value.
+_WIRE: Final[dict[type[StrEnum], tuple[Any, str]]] = {
+    enums.Algorithm: (common_pb2.Algorithm, "ALGORITHM_"),
+    enums.ProtectionLevel: (common_pb2.ProtectionLevel, "PROTECTION_LEVEL_"),
+    enums.InitiatingEntity: (common_pb2.InitiatingEntity, "INITIATING_ENTITY_"),
+    enums.KeyPurpose: (keys_pb2.KeyPurpose, "KEY_PURPOSE_"),
+    enums.KeyVersionState: (keys_pb2.KeyVersionState, "KEY_VERSION_STATE_"),
+    enums.DeviceState: (devices_pb2.DeviceState, "DEVICE_STATE_"),
+    enums.EvidenceFormat: (devices_pb2.EvidenceFormat, "EVIDENCE_FORMAT_"),
+    enums.RevocationReason: (revocation_pb2.RevocationReason, "REVOCATION_REASON_"),
+}
+
+_LOG_WAIT: Final = {"committed": common_pb2.LOG_WAIT_COMMITTED, "published": common_pb2.LOG_WAIT_PUBLISHED}
+
+
+def member_of(kind: type[Member], number: int) -> Member:
+    """UNKNOWN for unspecified and for values of a newer server."""
+    wire, prefix = _WIRE[kind]
+    if number not in wire.values():
+        return kind["UNKNOWN"]
+    name = wire.Name(number).removeprefix(prefix)
+    return kind[name] if name in kind.__members__ else kind["UNKNOWN"]
+
+
+def number_of(member: StrEnum) -> Any:
+    """The number on the wire. 0 (unspecified) for UNKNOWN."""
+    wire, prefix = _WIRE[type(member)]
+    return 0 if member.name == "UNKNOWN" else wire.Value(prefix + member.name)
+
+
+def enum_argument(kind: type[Member], value: str, name: str) -> Member:
+    """A member from what a caller gave: a member, its value, or its value without a leading `id-`, any case.
+
+    Raises InvalidArgument that lists the choices.
+    """
+    for member in kind:
+        if member.name != "UNKNOWN" and value.upper() in {member.value.upper(), member.value.removeprefix("id-").upper()}:
+            return member
+    choices = ", ".join(member.value for member in kind if member.name != "UNKNOWN")
+    raise InvalidArgument("FIELD_INVALID", f"{name} {value!r} is not one of: {choices}")
+
+
+def log_wait_argument(wait: str) -> Any:
+    """LogWait on the wire. Raises InvalidArgument."""
+    if wait not in _LOG_WAIT:
+        raise InvalidArgument("FIELD_INVALID", f'wait is "committed" or "published", not {wait!r}')
+    return _LOG_WAIT[wait]
+
+
+def moment(time: Timestamp) -> datetime:
+    """UTC, microseconds."""
+    return time.ToDatetime(tzinfo=UTC)
+
+
+def span(duration: Duration) -> timedelta:
+    """Microseconds; finer parts are cut off."""
+    return duration.ToTimedelta()
+
+
+def timestamp_argument(value: datetime, name: str) -> Timestamp:
+    """Raises InvalidArgument for a datetime without a zone: whose clock would that be?"""
+    if value.tzinfo is None:
+        raise InvalidArgument("FIELD_INVALID", f"{name} needs a time zone, for example datetime.now(UTC)")
+    wire = Timestamp()
+    wire.FromDatetime(value)
+    return wire

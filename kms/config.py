@@ -1,0 +1,124 @@
+"""Settings: one frozen tree, one reader of files and environment. An unknown key is an error that names it.
+
+Order: defaults < TOML file (`hallmark serve --config FILE`) < environment (HALLMARK__SECTION__KEY) < command line.
+Paths that are not absolute are taken from `home`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ENVIRONMENT_PREFIX = "HALLMARK__"
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the text says which and what it should be."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerConfig(_Section):
+    address: str = Field("127.0.0.1", description="Address the gRPC port binds to.")
+    port: int = Field(7443, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    public_address: str = Field("127.0.0.1", description="Address the public files' HTTP port binds to.")
+    public_port: int = Field(7480, ge=0, le=65535, description="HTTP port of the public files; 0 takes a free one.")
+    host_names: tuple[str, ...] = Field(
+        ("localhost", "127.0.0.1", "::1"), description="Names and addresses in the server's certificate."
+    )
+    trust_domain: str = Field("hallmark.local", description="SPIFFE trust domain of client certificates.")
+    require_pq_tls: bool = Field(False, description="Refuse connections without a post-quantum TLS group.")
+    rate_per_second: float = Field(2000, gt=0, description="Calls a second allowed to one caller, sustained.")
+    drain_seconds: float = Field(5, ge=0, description="How long running calls may go on after a stop is asked for.")
+
+
+class HsmConfig(_Section):
+    module: str | None = Field(None, description="PKCS#11 library; default: SoftHSM where it is usually found.")
+    token_label: str = Field("hallmark", description="Label of the token.")
+    pin_file: str | None = Field(None, description="File with the user PIN, mode 0600; default: made on first run.")
+    pin_variable: str | None = Field(None, description="Environment variable with the PIN, instead of the file.")
+    token_serial: str | None = Field(None, description="Serial number of the token; finds it before the label does.")
+    signers: int = Field(0, ge=0, le=64, description="Signer processes; 0: one for each core.")
+
+
+class DatabaseConfig(_Section):
+    url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the home folder.")
+
+
+class LogConfig(_Section):
+    origin: str | None = Field(None, description="Origin of the log; default: made on first run and kept.")
+    checkpoint_interval_seconds: float = Field(0.1, ge=0.01, description="Least time between two checkpoints.")
+    refresh_seconds: float = Field(600, ge=1, description="Sign again at this age even when nothing is new.")
+    public_folder: str = Field("public", description="Folder of the public files.")
+
+
+class DevicesConfig(_Section):
+    challenge_lifetime_seconds: int = Field(300, ge=10, le=3600, description="How long a challenge may be used.")
+    android_status: str | None = Field(
+        None,
+        description="File or URL of the Android attestation status list. Without one, Android devices are refused "
+        "(STATUS_LIST_MISSING): a verifier that can not see revocations fails closed.",
+    )
+    android_status_max_age_seconds: int = Field(86400, ge=60, description="Older lists are refused.")
+    android_status_refresh_seconds: int = Field(3600, ge=1, description="How often the list is read again.")
+    extra_android_roots: tuple[str, ...] = Field(
+        (), description="PEM certificates or public keys trusted beside Google's roots (tests and demos)."
+    )
+
+
+class Config(_Section):
+    """The whole tree."""
+
+    home: Path = Field(Path("hallmark-data"), description="Folder of everything the server keeps.")
+    server: ServerConfig = ServerConfig()
+    hsm: HsmConfig = HsmConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    log: LogConfig = LogConfig()
+    devices: DevicesConfig = DevicesConfig()
+
+    def path(self, text: str) -> Path:
+        """A setting's path, seen from the home folder."""
+        return self.home / text
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{self.home.resolve() / 'hallmark.db'}"
+
+
+def load_config(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Raises ConfigError with every wrong setting on its own line."""
+    tree: dict[str, Any] = {}
+    if file is not None:
+        try:
+            tree = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise ConfigError(f"can not read {file}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file} is not TOML: {error}") from error
+    for name, value in (os.environ if environment is None else environment).items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            _set(tree, name[len(ENVIRONMENT_PREFIX) :].lower().split("__"), value)
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            _set(tree, dotted.split("."), value)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+        raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from None
+
+
+def _set(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value

@@ -1,0 +1,121 @@
+"""The one error tree of the service. Translated once, at the gRPC edge (kms.server.errors).
+
+A message is a sentence for the caller that says what to do; it never holds a secret or a byte of the caller's message.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Closed list of machine-readable reasons (google.rpc.ErrorInfo.reason, domain hallmark.v1)."""
+
+    FIELD_INVALID = "FIELD_INVALID"
+    NAME_INVALID = "NAME_INVALID"
+    REQUEST_ID_INVALID = "REQUEST_ID_INVALID"
+    CHECKSUM_MISMATCH = "CHECKSUM_MISMATCH"
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
+    EVIDENCE_TOO_LARGE = "EVIDENCE_TOO_LARGE"
+    PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105
+    CURSOR_INVALID = "CURSOR_INVALID"
+    RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
+    LOG_ENTRY_NOT_FOUND = "LOG_ENTRY_NOT_FOUND"
+    KEY_EXISTS = "KEY_EXISTS"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    KEY_VERSION_NOT_ACTIVE = "KEY_VERSION_NOT_ACTIVE"
+    KEY_REVOKED = "KEY_REVOKED"
+    CHALLENGE_USED = "CHALLENGE_USED"
+    CHALLENGE_EXPIRED = "CHALLENGE_EXPIRED"
+    PQ_TLS_REQUIRED = "PQ_TLS_REQUIRED"
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    CURSOR_EPOCH = "CURSOR_EPOCH"
+    TREE_SIZE_UNKNOWN = "TREE_SIZE_UNKNOWN"
+    CERTIFICATE_UNKNOWN = "CERTIFICATE_UNKNOWN"
+    ROLE_NOT_ALLOWED = "ROLE_NOT_ALLOWED"
+    RPC_NOT_ALLOWED = "RPC_NOT_ALLOWED"
+    RATE_LIMITED = "RATE_LIMITED"
+    QUEUE_FULL = "QUEUE_FULL"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    HSM_UNAVAILABLE = "HSM_UNAVAILABLE"
+    SHUTTING_DOWN = "SHUTTING_DOWN"
+    SIGNATURE_FAULT = "SIGNATURE_FAULT"
+    INTERNAL = "INTERNAL"
+
+
+class ServiceError(Exception):
+    """Base of all errors a caller may see. `reason` is for machines, the text for people.
+
+    `field` names the request field at fault; `resource` the resource; `retry_after_seconds` when trying again helps.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        field: str | None = None,
+        resource: str | None = None,
+        retry_after_seconds: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+        self.resource = resource
+        self.retry_after_seconds = retry_after_seconds
+        self.metadata = dict(metadata or {})
+
+
+class InvalidArgument(ServiceError):
+    """The request can not be right, whatever the state of the server."""
+
+
+class NotFound(ServiceError):
+    """There is no such thing, or the caller may not see it: the answer is the same."""
+
+
+class AlreadyExists(ServiceError):
+    """The thing to be made is there already."""
+
+
+class FailedPrecondition(ServiceError):
+    """The request is right, the state is not; trying again changes nothing."""
+
+
+class Aborted(ServiceError):
+    """Somebody else was faster: read again, then retry."""
+
+
+class OutOfRange(ServiceError):
+    """Past the end, or before the beginning, of what the server keeps."""
+
+
+class Unauthenticated(ServiceError):
+    """No usable identity in the client certificate."""
+
+
+class PermissionDenied(ServiceError):
+    """The identity is known and may not do this."""
+
+
+class ResourceExhausted(ServiceError):
+    """Over a limit; retry_after_seconds says when to come back."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The caller's deadline, or the server's own for this RPC, passed."""
+
+
+class Unavailable(ServiceError):
+    """Nothing is wrong with the request: retry with the same request_id."""
+
+
+class InternalError(ServiceError):
+    """A fault of ours. The metadata carries an error_id that the log lines carry too."""
+
+
+def not_found(resource: str) -> NotFound:
+    """The uniform answer for what is not there and for what the caller may not see."""
+    return NotFound(Reason.RESOURCE_NOT_FOUND, f"{resource} was not found", resource=resource)

@@ -1,0 +1,127 @@
+"""Log entries and promises. One canonical, versioned encoding for every event: what auditors read.
+
+An entry is canonical JSON (RFC 8785 subset, kms.core.canonical):
+{"details":{...},"id":"<event key>","subject":"<resource name>","tenant":"<tenant>","time":"<RFC 3339>","type":"<event type>","v":1}
+Entries hold no secret and nothing personal: resource names are chosen by operators or random, content stands as SHA-256.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kms.core.canonical import Json, canonical_json
+from kms.core.clock import format_time
+from kms.core.errors import NotFound, Reason
+
+ENTRY_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """An act of trust. `event_key` (UUIDv7) is unique for ever: recording it twice is an error of the caller."""
+
+    event_key: str
+    event_type: str
+    tenant: str
+    subject: str
+    time: datetime
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        return canonical_json(
+            {
+                "v": ENTRY_VERSION,
+                "id": self.event_key,
+                "type": self.event_type,
+                "tenant": self.tenant,
+                "subject": self.subject,
+                "time": format_time(self.time),
+                "details": dict(self.details),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogPromise:
+    """The entry is committed with its act. `leaf_index` and `tlog_proof` (tlog-proof v1 file) are set once published."""
+
+    event_key: str
+    leaf_hash: bytes
+    entry: bytes
+    leaf_index: int | None = None
+    tlog_proof: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How a log behaves. `origin` names it for ever: 1 to 255 bytes, no space, no plus; also the name of its keys."""
+
+    origin: str
+    min_checkpoint_interval_seconds: float = 0.1
+    refresh_seconds: float = 600.0
+    """The newest checkpoint is signed again when it is older: its timestamp is what tells readers the log is alive."""
+    batch_max: int = 1024
+    queue_max: int = 20_000
+    poll_seconds: float = 1.0
+    """How often to look for what another replica did; this process wakes itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """Size and RFC 6962 root (32 bytes) of the sequenced tree."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRecord:
+    """One row for each size that was ever to be signed. `note` is None between the intent and the signature."""
+
+    head: TreeHead
+    note: bytes | None
+    sign_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCheckpoint:
+    """What the public files show: the newest signed note of a head."""
+
+    head: TreeHead
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry at its place in the log, which never changes."""
+
+    index: int
+    leaf_hash: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """Audit path of an entry in the tree of `tree_size`, sibling of the leaf first (RFC 9162, section 2.1.3).
+
+    `tlog_proof` is the tlog-proof v1 file; None when `tree_size` is not that of the published checkpoint.
+    """
+
+    entry: StoredEntry
+    tree_size: int
+    hashes: tuple[bytes, ...]
+    tlog_proof: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyProof:
+    """Shows that the tree of `old_size` is a prefix of that of `new_size` (RFC 9162, section 2.1.4)."""
+
+    old_size: int
+    new_size: int
+    hashes: tuple[bytes, ...]
+
+
+def entry_not_found(what: str) -> NotFound:
+    """For an entry that does not exist, and for one that the tree asked about does not hold yet."""
+    return NotFound(Reason.LOG_ENTRY_NOT_FOUND, f"{what} is not in this tree; a recent entry may need a moment")

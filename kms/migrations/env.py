@@ -1,0 +1,10 @@
+"""Alembic's entry: runs the revisions on the connection that kms.migrations.upgrade hands over."""
+
+from alembic import context
+
+import kms.app  # noqa: F401  (imports every store, so that autogenerate sees all tables)
+from kms.core.database import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, transactional_ddl=False, render_as_batch=True)
+context.run_migrations()

@@ -1,0 +1,75 @@
+"""Tells watchers when to look at the feed again. Only hints pass through here: the table is the queue and the truth."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from kms.core.database import Database
+from kms.core.wakeup import Wakeup
+from kms.revocation import store
+
+TICK_SECONDS = 0.5
+"""How soon an event of another replica is seen here."""
+
+_logger = logging.getLogger(__name__)
+
+
+class FeedSignal:
+    """One for the process. A commit of this process wakes the tenant's watchers at once; one shared task, alive while
+    anybody watches, asks the database for the commits of other replicas, so idle watchers cost no reads.
+
+    `draining` is set by the composition root when the server is about to close; all watchers wake then.
+    """
+
+    def __init__(self, database: Database, draining: asyncio.Event, *, tick_seconds: float = TICK_SECONDS) -> None:
+        self._database = database
+        self._draining = draining
+        self._tick_seconds = tick_seconds
+        self._wakeups: dict[str, Wakeup] = {}
+        self._followers = 0
+        self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def draining(self) -> bool:
+        return self._draining.is_set()
+
+    def ticket(self, tenant: str) -> asyncio.Future[None]:
+        """Done when the tenant's feed may have grown. Take it before reading the feed."""
+        return self._wakeups.setdefault(tenant, Wakeup()).ticket()
+
+    def notify(self, tenant: str) -> None:
+        """An event of this tenant was committed."""
+        if tenant in self._wakeups:
+            self._wakeups[tenant].notify()
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """A watcher is there."""
+        self._followers += 1
+        if self._ticker is None:
+            self._ticker = asyncio.create_task(self._tick_while_open(), name="revocation-feed-ticker")
+        try:
+            yield
+        finally:
+            self._followers -= 1
+            if self._followers == 0:
+                self._ticker.cancel()
+                self._ticker = None
+
+    async def _tick_while_open(self) -> None:
+        seen: dict[str, int] = {}
+        while not self.draining:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), self._tick_seconds)
+            try:
+                newest = await self._database.read(store.newest_sequences)
+            except Exception:  # a database that is away for a moment must not end the streams; the next tick asks again
+                _logger.warning("the revocation feed can not be read; watchers wait", exc_info=True)
+                continue
+            for tenant in newest.keys() & self._wakeups.keys():
+                if newest[tenant] != seen.get(tenant):
+                    self.notify(tenant)
+            seen = newest
+        for wakeup in self._wakeups.values():
+            wakeup.notify()

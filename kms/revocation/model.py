@@ -1,0 +1,185 @@
+"""Revocations: what is taken back, why, and what a watcher is sent."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from kms.core.clock import format_time
+from kms.core.errors import InvalidArgument, Reason
+from kms.core.identity import Role
+from kms.core.names import ChildName, KeyName, KeyVersionName, parse_key_or_version
+from kms.keys.model import ServiceSignature
+from kms.log.model import LogPromise
+
+SIGNING_KEY_ID = "revocation-events"
+"""tenants/system/keys/revocation-events signs every event and heartbeat."""
+EVENT_CONTEXT = "hallmark/revocation-event/v1"
+HEARTBEAT_CONTEXT = "hallmark/heartbeat/v1"
+CLOCK_SKEW = timedelta(seconds=60)
+"""How far a caller's clock may be ahead of ours."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Nothing that can be revoked is older."""
+
+Subject = KeyName | KeyVersionName | ChildName
+"""A key, one of its versions, or a device."""
+
+
+def parse_subject(text: str, field: str = "subject") -> Subject:
+    """Raises InvalidArgument/NAME_INVALID for anything that is not the name of something revocable."""
+    match text.split("/")[2:3]:
+        case ["keys"]:
+            return parse_key_or_version(text, field)
+        case ["devices"]:
+            return ChildName.parse(text, "devices", field)
+        case _:
+            raise InvalidArgument(
+                Reason.NAME_INVALID,
+                f"{field} must be tenants/{{tenant}}/keys/{{key}}, one of its versions, "
+                "or tenants/{tenant}/devices/{device}",
+                field=field,
+            )
+
+
+class RevocationReason(StrEnum):
+    """Closed list; the names follow CRLReason (RFC 5280, section 5.3.1) where it has one."""
+
+    KEY_COMPROMISE = "KEY_COMPROMISE"
+    SUPERSEDED = "SUPERSEDED"
+    CESSATION_OF_OPERATION = "CESSATION_OF_OPERATION"
+    DEVICE_LOST = "DEVICE_LOST"
+    DEVICE_COMPROMISED = "DEVICE_COMPROMISED"
+    POLICY_VIOLATION = "POLICY_VIOLATION"
+    WITHDRAWN = "WITHDRAWN"
+
+    @property
+    def secret_may_be_known(self) -> bool:
+        """Then a key version becomes COMPROMISED, not merely DEACTIVATED (SP 800-57 part 1, section 7)."""
+        return self in {RevocationReason.KEY_COMPROMISE, RevocationReason.DEVICE_COMPROMISED}
+
+
+class InitiatingEntity(StrEnum):
+    """Who began the act (CAEP 1.0, section 2: initiating_entity)."""
+
+    ADMIN = "admin"
+    USER = "user"
+    POLICY = "policy"
+    SYSTEM = "system"
+
+    @classmethod
+    def of(cls, role: Role) -> "InitiatingEntity":
+        """A device acts for the person who holds it; a backend acts by itself."""
+        match role:
+            case Role.ADMIN:
+                return cls.ADMIN
+            case Role.DEVICE:
+                return cls.USER
+            case Role.BACKEND | Role.AUDITOR:
+                return cls.SYSTEM
+            case _:
+                assert_never(role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """The decision before it is signed. `id` (UUIDv7) is also the jti of the event and the key of its log entry."""
+
+    id: str
+    subject: Subject
+    reason: RevocationReason
+    event_time: datetime
+    effective_time: datetime
+    initiating_entity: InitiatingEntity
+
+    @property
+    def name(self) -> ChildName:
+        return ChildName(self.subject.tenant, "revocations", self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationEvent:
+    """A revocation as it stands in the feed: decision, signed bytes, signature, log promise.
+
+    `sequence` counts 1, 2, 3... per tenant in commit order and without gaps.
+    """
+
+    revocation: Revocation
+    sequence: int
+    payload: bytes
+    signature: ServiceSignature
+    promise: LogPromise
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the feed of one tenant: after the event `sequence` (0: before the first).
+
+    `epoch` (16 random bytes) names one history. It changes when the history was replaced, for example by an older
+    backup, so that a number of the old history is never taken for one of the new.
+    """
+
+    tenant: str
+    epoch: bytes
+    sequence: int
+
+    def at(self, sequence: int) -> "Position":
+        return Position(self.tenant, self.epoch, sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFrame:
+    """One event."""
+
+    event: RevocationEvent
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class BookmarkFrame:
+    """Commit point: everything up to `position` has been sent."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatFrame:
+    """A sign of life. With a nonce it is signed over it: proof that it was made now, for this watcher."""
+
+    position: Position
+    server_time: datetime
+    next_in_seconds: float
+    payload: bytes
+    signature: ServiceSignature | None
+
+
+@dataclass(frozen=True, slots=True)
+class GoodbyeFrame:
+    """The server is about to close. Come back after a random delay between the two, so that not all come at once."""
+
+    position: Position
+    reason: str
+    retry_after_min_seconds: float
+    retry_after_max_seconds: float
+
+
+Frame = EventFrame | BookmarkFrame | HeartbeatFrame | GoodbyeFrame
+
+
+def effective_from(asked: datetime | None, now: datetime) -> datetime:
+    """When the subject stops being trusted: what was asked, or now. Raises InvalidArgument outside 2000 to now.
+
+    A permission that ends later is a lease with an end, not a revocation.
+    """
+    if asked is None:
+        return now
+    if asked > now + CLOCK_SKEW:
+        raise InvalidArgument(
+            Reason.FIELD_INVALID,
+            f"effective_time is in the future (the server's time is {format_time(now)}); leave it out for now",
+            field="effective_time",
+        )
+    if asked < EARLIEST:
+        raise InvalidArgument(
+            Reason.FIELD_INVALID, "effective_time is before the year 2000; check its unit", field="effective_time"
+        )
+    return min(asked, now)

@@ -1,0 +1,64 @@
+"""What can be revoked: the port, and keys behind it. Devices come from kms.devices; the composition root lists both."""
+
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.engine import Connection
+
+from kms.core.errors import not_found
+from kms.core.names import ChildName, KeyName, KeyVersionName
+from kms.keys import store as key_store
+from kms.keys.service import revoke_in
+from kms.revocation.model import RevocationReason, Subject
+
+
+class RevocableSubject(Protocol):
+    """One collection of resources that can be revoked. Called inside the caller's transaction: short, no I/O.
+
+    Durability   whatever `revoke_in` wrote commits, or not, with the event and its log entry.
+    Retries      `revoke_in` is called at most once for a subject (the feed holds one event for each).
+    Not found    both raise the uniform not-found of kms.core.errors; the tenant was checked before.
+    """
+
+    @property
+    def credential_type(self) -> str:
+        """CAEP credential_type of these resources."""
+
+    def check_exists(self, tx: Connection, subject: Subject) -> None:
+        """Before anything is signed."""
+
+    def revoke_in(
+        self, tx: Connection, subject: Subject, *, reason: RevocationReason, effective_time: datetime, now: datetime
+    ) -> None:
+        """Takes the resource out of use."""
+
+
+class RevocableKeys:
+    """Keys and key versions: tenants/{tenant}/keys/..."""
+
+    @property
+    def credential_type(self) -> str:
+        return "signing-key"
+
+    def check_exists(self, tx: Connection, subject: Subject) -> None:
+        name = _key_subject(subject)
+        key = key_store.find_key(tx, name.key_name if isinstance(name, KeyVersionName) else name)
+        if key is None or (isinstance(name, KeyVersionName) and key.version(name.version) is None):
+            raise not_found(str(name))
+
+    def revoke_in(
+        self, tx: Connection, subject: Subject, *, reason: RevocationReason, effective_time: datetime, now: datetime
+    ) -> None:
+        compromised = reason.secret_may_be_known
+        revoke_in(tx, _key_subject(subject), compromised=compromised, effective_time=effective_time, now=now)
+
+
+def _key_subject(subject: Subject) -> KeyName | KeyVersionName:
+    if isinstance(subject, ChildName):
+        raise not_found(str(subject))
+    return subject
+
+
+def collection_of(subject: Subject) -> str:
+    """The key of the composition root's list: "keys" or "devices"."""
+    return subject.collection if isinstance(subject, ChildName) else "keys"

@@ -1,0 +1,92 @@
+"""Watching the feed: events after a position, then live ones, with bookmarks and heartbeats between."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from kms.core.clock import Clock
+from kms.core.database import Database
+from kms.core.wakeup import wait_ticket
+from kms.keys.signing import SigningService
+from kms.revocation import store
+from kms.revocation.feed import FeedSignal
+from kms.revocation.model import (
+    HEARTBEAT_CONTEXT,
+    SIGNING_KEY_ID,
+    BookmarkFrame,
+    EventFrame,
+    Frame,
+    GoodbyeFrame,
+    HeartbeatFrame,
+    Position,
+    RevocationEvent,
+)
+from kms.revocation.payload import heartbeat_payload
+from kms.revocation.service import RevocationService, check_epoch
+
+BATCH_EVENTS = 256
+RETRY_AFTER_MIN_SECONDS = 0.5
+RETRY_AFTER_MAX_SECONDS = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class WatchService:
+    """Holds nothing for a watcher but its position: a slow one delays itself only, and a lost one costs nothing."""
+
+    database: Database
+    signing: SigningService
+    clock: Clock
+    signal: FeedSignal
+    revocations: RevocationService
+
+    async def watch(
+        self, tenant: str, start: Position | None, *, nonce: bytes, heartbeat_seconds: float
+    ) -> AsyncGenerator[Frame, None]:
+        """Frames without end, until the server drains. Close the generator when the watcher has gone.
+
+        Each round: (1) ticket, so that nothing committed from here on is missed; (2) a batch of events; (3) bookmark
+        when there are no more; (4) goodbye when draining; (5) heartbeat when due; (6) wait.
+        Raises OutOfRange/CURSOR_EPOCH, at the start or when the history is replaced underneath.
+        """
+        newest = await self.revocations.newest(tenant)
+        position = newest.at(0) if start is None else check_epoch(start, newest)
+        async with self.signal.following():
+            heartbeat_at = self.clock.monotonic() + heartbeat_seconds
+            bookmarked: Position | None = None
+            while True:
+                ticket = self.signal.ticket(tenant)
+                events = await self._next_batch(position)
+                for event in events:
+                    position = position.at(event.sequence)
+                    yield EventFrame(event, position)
+                caught_up = len(events) < BATCH_EVENTS
+                if caught_up and position != bookmarked:
+                    bookmarked = position
+                    yield BookmarkFrame(position)
+                if self.signal.draining:
+                    yield GoodbyeFrame(position, "draining", RETRY_AFTER_MIN_SECONDS, RETRY_AFTER_MAX_SECONDS)
+                    return
+                if (remaining := heartbeat_at - self.clock.monotonic()) <= 0:
+                    yield await self._heartbeat(position, nonce, heartbeat_seconds)
+                    heartbeat_at = self.clock.monotonic() + heartbeat_seconds
+                elif caught_up:
+                    await wait_ticket(ticket, remaining)
+
+    async def _next_batch(self, position: Position) -> Sequence[RevocationEvent]:
+        def read(tx: Connection) -> Sequence[RevocationEvent]:
+            newest = store.find_newest(tx, position.tenant)
+            if newest is not None:
+                check_epoch(position, newest)
+            return store.events_after(tx, position.tenant, position.sequence, limit=BATCH_EVENTS)
+
+        return await self.database.read(read)
+
+    async def _heartbeat(self, position: Position, nonce: bytes, heartbeat_seconds: float) -> HeartbeatFrame:
+        """Signed when a nonce was given. Without the HSM there is no proof of freshness: the error ends the stream."""
+        now = self.clock.now()
+        if not nonce:
+            return HeartbeatFrame(position, now, heartbeat_seconds, b"", None)
+        payload = heartbeat_payload(position, issuer=self.revocations.issuer, nonce=nonce, now=now)
+        signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, HEARTBEAT_CONTEXT, now)
+        return HeartbeatFrame(position, now, heartbeat_seconds, payload, signature)

@@ -1,0 +1,196 @@
+"""One guard around every RPC: identify > authorise > limit > deadline > errors > audit.
+
+Servicers get a `Call` instead of the gRPC context and raise ServiceError; nothing else of gRPC reaches them.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from kms.core.call import Call, Channel
+from kms.core.clock import Clock
+from kms.core.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InternalError,
+    PermissionDenied,
+    Reason,
+    ServiceError,
+)
+from kms.core.ids import new_id
+from kms.core.randomness import Randomness
+from kms.server.errors import code_of, to_status
+from kms.server.identity import identify, read_channel
+from kms.server.limits import RateLimit
+from kms.server.policy import POLICY, Row
+
+audit = logging.getLogger("hallmark.audit")
+faults = logging.getLogger("hallmark.fault")
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of a call while it runs, for its audit line."""
+
+    id: str
+    method: str
+    channel: Channel
+    started: float
+    call: Call | None = None
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """See the module. `trust_domain` is that of the client certificates."""
+
+    def __init__(
+        self, *, trust_domain: str, require_pq_tls: bool, rate: RateLimit, clock: Clock, randomness: Randomness
+    ) -> None:
+        self._trust_domain = trust_domain
+        self._require_pq_tls = require_pq_tls
+        self._rate = rate
+        self._clock = clock
+        self._randomness = randomness
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(
+        self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        method = str(handler_call_details.method)
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None  # gRPC answers UNIMPLEMENTED
+            self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: Any) -> Any:
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codec)
+        raise TypeError(f"{method}: the guard knows unary and server-streaming calls only")
+
+    def _unary(self, method: str, behaviour: Callable[[Any, Call], Awaitable[Any]]) -> Any:
+        async def guarded(request: Any, context: _Context) -> Any:
+            entry = self._begin(method, context)
+            try:
+                call, row = self._admit(entry, context)
+                async with asyncio.timeout(_time_allowed(row, context)):
+                    response = await behaviour(request, call)
+            except Exception as error:
+                await self._refuse(entry, context, error)
+                raise  # abort has raised already; this line is for the type checker
+            except asyncio.CancelledError:
+                self._audit(entry, "CANCELLED", "")
+                raise
+            self._audit(entry, "OK", "")
+            return response
+
+        return guarded
+
+    def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncIterator[Any]]) -> Any:
+        async def guarded(request: Any, context: _Context) -> AsyncIterator[Any]:
+            entry = self._begin(method, context)
+            try:
+                call, _ = self._admit(entry, context)
+                async for response in behaviour(request, call):
+                    yield response
+            except Exception as error:
+                await self._refuse(entry, context, error)
+            except (asyncio.CancelledError, GeneratorExit):
+                self._audit(entry, "CANCELLED", "")
+                raise
+            self._audit(entry, "OK", "")
+
+        return guarded
+
+    def _begin(self, method: str, context: _Context) -> _Entry:
+        now = self._clock.now()
+        channel = read_channel(context.auth_context(), context.peer())
+        return _Entry(new_id(now, self._randomness), method, channel, time.perf_counter())
+
+    def _admit(self, entry: _Entry, context: _Context) -> tuple[Call, Row]:
+        caller = identify(context.auth_context(), self._trust_domain)
+        entry.call = Call(entry.id, entry.method, caller, entry.channel, self._clock.now())
+        if self._require_pq_tls and not entry.channel.is_post_quantum:
+            raise FailedPrecondition(
+                Reason.PQ_TLS_REQUIRED,
+                f"this server takes post-quantum TLS only; {entry.channel.tls_version} with {entry.channel.group} was "
+                "negotiated. Use a client that offers X25519MLKEM768",
+            )
+        row = POLICY.get(entry.method)
+        if row is None:
+            raise PermissionDenied(Reason.RPC_NOT_ALLOWED, f"{entry.method} is not open to anybody")
+        if caller.role not in row.roles:
+            raise PermissionDenied(
+                Reason.ROLE_NOT_ALLOWED,
+                f"role {caller.role} may not call {entry.method.rpartition('/')[2]}; "
+                f"it is for {', '.join(sorted(row.roles))}",
+            )
+        self._rate.take(caller.spiffe_id, row.cost)
+        return entry.call, row
+
+    async def _refuse(self, entry: _Entry, context: _Context, error: Exception) -> None:
+        """Ends the call with a typed status. Always raises (gRPC's abort)."""
+        known = _known(error, entry)
+        code = code_of(known)
+        self._audit(entry, code.name, known.reason.value)
+        status = to_status(known, entry.id)
+        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+        await context.abort(code, known.message, trailers)
+
+    def _audit(self, entry: _Entry, outcome: str, reason: str) -> None:
+        caller = entry.call.caller if entry.call is not None else None
+        audit.info(
+            "call",
+            extra={
+                "facts": {
+                    "call_id": entry.id,
+                    "method": entry.method,
+                    "caller": caller.spiffe_id if caller else "",
+                    "tenant": caller.tenant if caller else "",
+                    "peer": entry.channel.peer,
+                    "tls_version": entry.channel.tls_version,
+                    "tls_group": entry.channel.group,
+                    "outcome": outcome,
+                    "reason": reason,
+                    "milliseconds": round((time.perf_counter() - entry.started) * 1000, 2),
+                }
+            },
+        )
+
+
+def _time_allowed(row: Row, context: _Context) -> float | None:
+    """The shorter of the caller's deadline and the server's own, seconds."""
+    remaining = context.time_remaining()
+    limits = [limit for limit in (remaining, row.deadline_seconds) if limit is not None]
+    return min(limits) if limits else None
+
+
+def _known(error: Exception, entry: _Entry) -> ServiceError:
+    match error:
+        case ServiceError():
+            return error
+        case TimeoutError():
+            return DeadlineExceeded(
+                Reason.DEADLINE_EXCEEDED,
+                "the call was not done in time; it may have taken effect: retry with the same request_id",
+            )
+        case _:
+            faults.error("unexpected error in %s", entry.method, exc_info=error, extra={"facts": {"call_id": entry.id}})
+            return InternalError(
+                Reason.INTERNAL, f"something failed here; the operator finds it in the log under {entry.id}"
+            )

@@ -1,0 +1,159 @@
+"""First run without configuration: a local certificate authority, the server's certificate and four clients'.
+
+Certificates are ECDSA P-256: BoringSSL in gRPC takes no ML-DSA certificates yet, so TLS authentication stays
+classical while its key exchange is hybrid. What must last is signed by composite keys, not by these.
+"""
+
+import ipaddress
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kms.core.identity import Role
+from kms.server.identity import spiffe_id
+
+_AUTHORITY_LIFE = timedelta(days=3650)
+_LEAF_LIFE = timedelta(days=365)
+_RENEW_BEFORE = timedelta(days=30)
+_SKEW = timedelta(minutes=5)
+LOCAL_TENANT = "default"
+
+
+class LocalAuthority:
+    """Files under `home`/tls (authority and server) and `home`/clients/{role}. Everything is made once and kept;
+    what is about to expire, or names other hosts, is made again at start.
+    """
+
+    def __init__(self, home: Path, *, trust_domain: str, now: datetime) -> None:
+        self._tls = home / "tls"
+        self._clients = home / "clients"
+        self._trust_domain = trust_domain
+        self._now = now
+        self._tls.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._key, self.certificate = self._load_or_make_authority()
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def server_credentials(self, host_names: tuple[str, ...]) -> tuple[bytes, bytes]:
+        """Private key and certificate, PEM."""
+        names: list[x509.GeneralName] = [_general_name(host) for host in host_names]
+        names.append(x509.UniformResourceIdentifier(f"spiffe://{self._trust_domain}/server"))
+        key_file, certificate_file = self._tls / "server.key", self._tls / "server.pem"
+        self._ensure_leaf(key_file, certificate_file, names, ExtendedKeyUsageOID.SERVER_AUTH)
+        return key_file.read_bytes(), certificate_file.read_bytes()
+
+    def ensure_clients(self) -> dict[Role, Path]:
+        """One folder for each role with cert.pem, key.pem and ca.pem."""
+        folders = {}
+        for role in Role:
+            folder = self._clients / role.value
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            uri = spiffe_id(self._trust_domain, LOCAL_TENANT, role, role.value)
+            names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
+            self._ensure_leaf(folder / "key.pem", folder / "cert.pem", names, ExtendedKeyUsageOID.CLIENT_AUTH)
+            _write(folder / "ca.pem", self.pem, 0o644)
+            folders[role] = folder
+        return folders
+
+    def _load_or_make_authority(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        key_file, certificate_file = self._tls / "ca.key", self._tls / "ca.pem"
+        if key_file.exists() and certificate_file.exists():
+            key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+            if isinstance(key, ec.EllipticCurvePrivateKey):
+                return key, x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hallmark local authority")])
+        certificate = (
+            self._builder(name, name, key.public_key(), _AUTHORITY_LIFE)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(ca=True), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        _write(key_file, _private_pem(key), 0o600)
+        _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        return key, certificate
+
+    def _ensure_leaf(
+        self, key_file: Path, certificate_file: Path, names: list[x509.GeneralName], usage: x509.ObjectIdentifier
+    ) -> None:
+        if key_file.exists() and certificate_file.exists() and self._still_good(certificate_file, names):
+            return
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            self._builder(x509.Name([]), self.certificate.subject, key.public_key(), _LEAF_LIFE)
+            .add_extension(x509.SubjectAlternativeName(names), critical=True)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        _write(key_file, _private_pem(key), 0o600)
+        _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+    def _still_good(self, certificate_file: Path, names: list[x509.GeneralName]) -> bool:
+        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return (
+            certificate.not_valid_after_utc - self._now > _RENEW_BEFORE
+            and certificate.issuer == self.certificate.subject
+            and list(found) == names
+        )
+
+    def _builder(
+        self, subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, life: timedelta
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - _SKEW)
+            .not_valid_after(self._now + life)
+        )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _key_usage(*, ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Never readable by others, not even for a moment; never half written."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

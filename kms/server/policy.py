@@ -1,0 +1,46 @@
+"""A row for every RPC: who may call it, how long it may take, what it costs. An RPC without a row is refused.
+
+tests/architecture checks that every RPC in protos/ stands here.
+"""
+
+from dataclasses import dataclass
+
+from kms.core.identity import Role
+
+_SERVICE = "hallmark.v1"
+_EVERYBODY = frozenset(Role)
+_OPERATORS = frozenset({Role.ADMIN})
+_SIGNERS = frozenset({Role.ADMIN, Role.BACKEND})
+_READERS = frozenset({Role.ADMIN, Role.BACKEND, Role.AUDITOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`deadline_seconds`: the server's own limit (None for streams). `cost`: tokens taken from the caller's bucket."""
+
+    roles: frozenset[Role]
+    deadline_seconds: float | None = 30
+    cost: float = 1
+
+
+POLICY: dict[str, Row] = {
+    f"/{_SERVICE}.KeyService/CreateKey": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.KeyService/GetKey": Row(_READERS),
+    f"/{_SERVICE}.KeyService/ListKeys": Row(_READERS),
+    f"/{_SERVICE}.KeyService/GetPublicKey": Row(_EVERYBODY),
+    f"/{_SERVICE}.KeyService/RotateKey": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.KeyService/GetCapabilities": Row(_EVERYBODY, cost=5),
+    f"/{_SERVICE}.SigningService/Sign": Row(_SIGNERS),
+    f"/{_SERVICE}.SigningService/Verify": Row(_EVERYBODY),
+    f"/{_SERVICE}.DeviceService/CreateChallenge": Row(_EVERYBODY - {Role.AUDITOR}),
+    f"/{_SERVICE}.DeviceService/AttestDevice": Row(_EVERYBODY - {Role.AUDITOR}, cost=5),
+    f"/{_SERVICE}.DeviceService/GetDevice": Row(_READERS),
+    f"/{_SERVICE}.RevocationService/Revoke": Row(_OPERATORS),
+    f"/{_SERVICE}.RevocationService/ListRevocations": Row(_EVERYBODY),
+    f"/{_SERVICE}.RevocationService/WatchRevocations": Row(_EVERYBODY, deadline_seconds=None),
+    f"/{_SERVICE}.LogService/GetCheckpoint": Row(_EVERYBODY),
+    f"/{_SERVICE}.LogService/GetInclusionProof": Row(_EVERYBODY),
+    f"/{_SERVICE}.LogService/GetConsistencyProof": Row(_EVERYBODY),
+    "/grpc.health.v1.Health/Check": Row(_EVERYBODY),
+    "/grpc.health.v1.Health/Watch": Row(_EVERYBODY, deadline_seconds=None),
+}
