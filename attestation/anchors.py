@@ -47,8 +47,14 @@ GOOGLE_P384: Final = TrustAnchor(
 GOOGLE: Final = Anchors((GOOGLE_RSA, GOOGLE_P384))
 
 # Roots whose private keys are public, printed in the Android sources (trusty/keymaster, system/keymaster). They vouch
-# for nothing; knowing them by the SHA-256 of their SPKI only makes the reason of the refusal clearer.
-SOFTWARE_ROOTS: Final[dict[str, str]] = {
-    "d5100c7942ef2e8310dc30ef82729680cf48d690735c3f68179a33c7c370f286": "Android software attestation root, EC P-256",
-    "f2c4746f545946c100e72297f8f946344d7052f03a2f694221f9c893b0e6f711": "Android software attestation root, RSA-1024",
+# for nothing; knowing their keys only makes the reason of the refusal clearer.
+SOFTWARE_ROOTS: Final[dict[bytes, str]] = {
+    b64decode(
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE7l1ex+HA220Dpn7mthvsTWpdamguD/9/SQ59dx9EIm29sa/6FsvHrcV30lacqrewLVQBXT5D"
+        "KyqO107sSHVBpA=="
+    ): "Android software attestation root, EC P-256",
+    b64decode(
+        "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCia63rbi5EYe/VDoLmt5TRdSMfd5tjkWP/96r/C3JHTsAsQ+wzfNes7UA+jCigZtX3hwsz"
+        "l94OuE4TQKuvpSe/lWmgMdsGUmX4RFlXYfC78hdLt0GAZMAoDo9Sd47b0ke2RekZyOmLw9vCkT/X11DEHTVm+Vfkl5YLCazOkjWFmwIDAQAB"
+    ): "Android software attestation root, RSA-1024",
 }

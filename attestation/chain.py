@@ -71,8 +71,8 @@ def check_anchor(
         return ()
     anchor = find_anchor(root, anchors)
     if anchor is None:
-        if root.spki_sha256 in SOFTWARE_ROOTS:
-            return (Finding(Reason.SOFTWARE_ROOT, SOFTWARE_ROOTS[root.spki_sha256]),)
+        if root.spki in SOFTWARE_ROOTS:
+            return (Finding(Reason.SOFTWARE_ROOT, SOFTWARE_ROOTS[root.spki]),)
         return (Finding(Reason.UNTRUSTED_ROOT, f"root key {root.spki_sha256} is not a trust anchor"),)
     if anchor.not_before is not None and at < anchor.not_before:
         return (Finding(Reason.NOT_YET_VALID, f"trust anchor {anchor.name} begins {anchor.not_before:%Y-%m-%d}"),)

@@ -4,6 +4,7 @@ Everything is frozen and compares by value, so the same inputs give an equal ver
 """
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,7 +42,7 @@ class Evidence:
     parts: tuple[Part, ...]
 
     @classmethod
-    def android(cls, chain: tuple[bytes, ...]) -> Self:
+    def android(cls, chain: Iterable[bytes]) -> Self:
         """An Android Key Attestation: DER certificates, leaf first, root last."""
         return cls(Format.ANDROID_KEY, tuple(Part(CERTIFICATE, bytes(der)) for der in chain))
 

@@ -9,8 +9,8 @@ from attestation.model import Verdict
 def verdict_to_dict(verdict: Verdict, *, identifiers: bool = False) -> dict[str, Any]:
     """JSON-ready form: enums as their names, bytes as hex, times as ISO 8601, absent claims left out.
 
-    Device identifiers (serial, IMEI, MEID, unique id) are personal data and left out unless asked for, so that the
-    default may be logged.
+    What identifies one device (serial, IMEI, MEID, unique id, serials of its certificates) is personal data and left
+    out unless asked for, so that the default may be logged.
     """
     report: dict[str, Any] = {
         "format": str(verdict.format),
@@ -29,6 +29,7 @@ def verdict_to_dict(verdict: Verdict, *, identifiers: bool = False) -> dict[str,
         for name in ("serial", "imeis", "meid"):
             claims.get("device", {}).pop(name, None)
         claims["vendor"].pop("unique_id", None)
+        claims.pop("certificate_serials", None)
     return report
 
 

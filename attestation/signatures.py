@@ -72,8 +72,10 @@ def load_key(spki: bytes) -> PublicKeyTypes:
         raise EvidenceError(f"public key of {len(spki)} bytes", reason=Reason.UNSUPPORTED_ALGORITHM)
     try:
         key = load_der_public_key(spki)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise EvidenceError("public key cannot be read", reason=Reason.UNSUPPORTED_ALGORITHM) from error
+    except UnsupportedAlgorithm as error:
+        raise EvidenceError("public key of an unknown algorithm", reason=Reason.UNSUPPORTED_ALGORITHM) from error
+    except ValueError as error:  # such as a point that is not on its curve: nothing can verify with it
+        raise EvidenceError("public key cannot be read", reason=Reason.BAD_SIGNATURE) from error
     if isinstance(key, rsa.RSAPublicKey):
         exponent_bits = key.public_numbers().e.bit_length()
         if key.key_size > MAX_RSA_BITS or exponent_bits > MAX_RSA_EXPONENT_BITS:

@@ -44,11 +44,14 @@ def select_engines(
     *,
     clock: Clock,
     preferred: str | None = None,
+    raced: str | None = None,
     unavailable: Sequence[EngineFact] = (),
 ) -> EngineSelection:
-    """Tests every engine, races those that can sign (unless `preferred` names the signer), and chooses.
+    """Tests every engine, races those that can sign, and chooses.
 
-    `engines`: the one trusted most first. `unavailable`: engines that could not be loaded, for the report.
+    `engines`: the one trusted most first. `preferred`: the operator's choice of signer, no race. `raced`: the winner of
+    an earlier race in another process, taken without another if it passes. `unavailable`: engines that could not be
+    loaded, for the report.
 
     Raises SetupError when no engine passes, UnsupportedAlgorithm when the preferred one does not.
     """
@@ -63,14 +66,15 @@ def select_engines(
     if not signers:
         reasons = "; ".join(f"{fact.name}: {fact.refused_because}" for fact in facts.values())
         raise SetupError(f"no post-quantum engine passes its self-test ({reasons}); reinstall the dependencies")
-    if preferred is None:
+    if preferred is not None and preferred not in [engine.name for engine in signers]:
+        raise UnsupportedAlgorithm(f"the engine {preferred!r} is not installed or failed its self-test")
+    chosen = preferred or raced
+    if chosen is not None and chosen in [engine.name for engine in signers]:
+        signers.sort(key=lambda engine: engine.name != chosen)
+    else:
         for name, rate in _race(signers, clock).items():
             facts[name] = replace(facts[name], signs_per_second=rate)
         signers.sort(key=lambda engine: facts[engine.name].signs_per_second or 0.0, reverse=True)
-    else:
-        signers = [engine for engine in signers if engine.name == preferred]
-        if not signers:
-            raise UnsupportedAlgorithm(f"the engine {preferred!r} is not installed or failed its self-test")
     signer = signers[0]
     others = [engine for engine in passed if engine is not signer]
     verifier = max(others, key=lambda engine: _verify_rate(engine, signer, clock), default=signer)

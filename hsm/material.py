@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import cbor2
+
 from hallmark_composite import CompositeAlgorithm, MlDsaParameterSet, UnknownAlgorithm, algorithm_by_name
 
 from .errors import InvalidRequest

@@ -105,7 +105,10 @@ class KeyProvider(Protocol):
     """See the module's text for the contract."""
 
     async def start(self) -> None:
-        """Prepares the token if need be, starts signing, self-tests. Raises SetupError, TokenNotFound, Pin*."""
+        """Prepares the token if need be, starts signing, self-tests. Raises SetupError, TokenNotFound, Pin*.
+
+        May be called again after it failed; until it succeeds every other call raises what it raised.
+        """
 
     async def close(self) -> None:
         """Finishes what is in flight, logs out. May be called twice, and after a failed start."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import cryptography.exceptions
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from hallmark_composite import (
     CompositePublicKey,
     InvalidSignature,
@@ -17,7 +18,6 @@ from hallmark_composite import (
 )
 from hallmark_composite.components import verify_ecdsa_half
 from hallmark_composite.encoding import encode_ecdsa_der, join_signature
-
 from hsm.engine import BadMlDsaSignature, EngineFault, LoadedMlDsaKey, PostQuantumEngine
 from hsm.errors import InvalidRequest, SignatureFault
 

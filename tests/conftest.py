@@ -3,6 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+pytest_plugins = ["support.service"]
+
+settings.register_profile("house", deadline=None)  # the machine may be busy: examples are bounded, their time is not
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

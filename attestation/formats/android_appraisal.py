@@ -67,7 +67,7 @@ def _revocation(
         entry = status.find(certificate.serial)
         if entry is not None:
             suspended = entry.status is CertificateStatus.SUSPENDED
-            detail = f"certificate {index}, serial {certificate.serial}: {entry.cause or 'no cause given'}"
+            detail = f"certificate {index}: {entry.cause or 'no cause given'}"
             yield Finding(Reason.SUSPENDED if suspended else Reason.REVOKED, detail)
     if not status.fresh(at=at, max_age=policy.status_list_max_age):
         yield Finding(Reason.STATUS_LIST_STALE, f"status list fetched {status.fetched_at:%Y-%m-%dT%H:%M:%S%z}")

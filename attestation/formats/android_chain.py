@@ -85,7 +85,7 @@ def provisioning_info(chain: tuple[Certificate, ...]) -> tuple[tuple[str, Vendor
     if not isinstance(content, dict):
         return (("provisioning_info", "unreadable: not a map"),)
     return tuple(
-        (f"provisioning_info.{_PROVISIONING_FIELDS.get(key, key) if isinstance(key, int) else key!r}", value)
+        (f"provisioning_info.{_PROVISIONING_FIELDS.get(key, str(key))}", value)
         for key, value in content.items()
-        if isinstance(value, int | str)
+        if isinstance(key, int) and isinstance(value, int | str)
     )

@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from hallmark_composite import MlDsaParameterSet
-
 from hsm.engine import BadMlDsaSignature, EngineFault, EngineUnavailable, LoadedMlDsaKey
 
 MINIMUM_VERSION: Final = (0, 12)

@@ -6,8 +6,8 @@ import cryptography
 import cryptography.exceptions
 from cryptography.hazmat.backends.openssl import backend
 from cryptography.hazmat.primitives.asymmetric import mldsa
-from hallmark_composite import MlDsaParameterSet
 
+from hallmark_composite import MlDsaParameterSet
 from hsm.engine import BadMlDsaSignature, EngineFault, LoadedMlDsaKey
 
 _PrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey

@@ -4,7 +4,6 @@ Built from source with AVX2 it is faster still; `version` says which code runs.
 """
 
 from hallmark_composite import MlDsaParameterSet
-
 from hsm.engine import BadMlDsaSignature, EngineFault, EngineUnavailable, LoadedMlDsaKey
 
 try:

@@ -11,7 +11,15 @@ from typing import Final
 
 from pkcs11 import exceptions as driver
 
-from hsm.errors import HsmError, KeyNotFound, PinIncorrect, PinLocked, SetupError, TokenUnavailable, UnsupportedAlgorithm
+from hsm.errors import (
+    HsmError,
+    KeyNotFound,
+    PinIncorrect,
+    PinLocked,
+    SetupError,
+    TokenUnavailable,
+    UnsupportedAlgorithm,
+)
 
 
 class Remedy(enum.Enum):
@@ -53,9 +61,7 @@ _MESSAGES: Final[dict[type[Exception], Callable[[], HsmError]]] = {
     ),
     driver.PinExpired: lambda: PinLocked("the token's PIN has expired: set a new one, then restart"),
     driver.UserPinNotInitialized: lambda: SetupError("the token has no user PIN yet: set one, then restart"),
-    driver.NoSuchKey: lambda: KeyNotFound(
-        "the token holds no such key; was it destroyed, or is this another token?"
-    ),
+    driver.NoSuchKey: lambda: KeyNotFound("the token holds no such key; was it destroyed, or is this another token?"),
     driver.MultipleObjectsReturned: lambda: KeyNotFound(
         "the token holds several keys with this id, so none is used; remove the copies"
     ),

@@ -59,7 +59,11 @@ def find_token(library: Any, *, label: str, serial: str | None) -> Any:
         tokens = [
             token
             for token in library.get_tokens()
-            if (token.serial.decode("utf-8", "replace").strip() == serial if serial is not None else token.label == label)
+            if (
+                token.serial.decode("utf-8", "replace").strip() == serial
+                if serial is not None
+                else token.label == label
+            )
         ]
     except driver.PKCS11Error as error:
         raise TokenNotFound(f"the library cannot list its tokens ({type(error).__name__})") from None
@@ -137,12 +141,12 @@ class TokenSession:
         def act() -> bytes:
             kek = self._find(ObjectClass.SECRET_KEY, seal.kek_id)
             try:
-                plaintext: bytes = kek.decrypt(
-                    seal.ciphertext, mechanism=Mechanism.AES_GCM, mechanism_param=parameters
-                )
+                plaintext: bytes = kek.decrypt(seal.ciphertext, mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
             except _UNSEAL_FAILURES:
                 if seal is self._probe:
-                    raise TokenLost("the token no longer opens what it sealed; its signer process starts over") from None
+                    raise TokenLost(
+                        "the token no longer opens what it sealed; its signer process starts over"
+                    ) from None
                 self.check_alive()
                 raise SealBroken(
                     "a sealed seed does not open: it belongs to another key, version or tenant, or its bytes were "

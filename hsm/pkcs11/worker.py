@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,7 +127,11 @@ def begin(configuration: dict[str, Any]) -> tuple[Signer, TokenSession, dict[str
     )
     engines, unavailable = discover(os.environ)
     selection = select_engines(
-        engines, clock=time.perf_counter, preferred=configuration["engine"], unavailable=unavailable
+        engines,
+        clock=time.perf_counter,
+        preferred=configuration["engine"],
+        raced=configuration["raced_engine"],
+        unavailable=unavailable,
     )
     signer = Signer(token, selection, clock=time.monotonic, cache_seconds=configuration["seed_cache_seconds"])
     signer.forget()
@@ -143,9 +148,7 @@ def describe(library: Any, token: Any, selection: EngineSelection) -> dict[str, 
         "token_model": token.model,
         "token_manufacturer": token.manufacturer_id,
         "mechanisms": [name for name in MECHANISMS_OF_INTEREST if name in available],
-        "engines": [
-            [fact.name, fact.version, fact.signs_per_second, fact.refused_because] for fact in selection.facts
-        ],
+        "engines": [[fact.name, fact.version, fact.signs_per_second, fact.refused_because] for fact in selection.facts],
         "signing_engine": selection.signer.name,
         "verifying_engine": selection.verifier.name,
     }
@@ -163,6 +166,9 @@ def serve(channel: Channel, signer: Signer) -> int:
                 return EXIT_TOKEN_LOST
             except HsmError as error:
                 answers += encode_error(number, error)
+            except Exception as error:  # one bad request must not take down a process that others depend on
+                sys.stderr.writelines(traceback.format_tb(error.__traceback__))  # no message: it may quote arguments
+                answers += encode_error(number, HsmError(f"a signer process met an unexpected {type(error).__name__}"))
         channel.send(bytes(answers))
         signer.forget()
     return 0

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from hallmark_composite import CompositeAlgorithm, CompositePublicKey, EcCurve, MlDsaParameterSet
 from hallmark_composite.encoding import join_public_key
-
 from hsm import requests as checks
 from hsm import signing
 from hsm.engine import LoadedMlDsaKey

@@ -35,7 +35,9 @@ class LogDamaged(LogFrozen):
 
 class OriginChanged(LogFrozen):
     def __init__(self, stored: str, wanted: str) -> None:
-        super().__init__(f"this database holds the log {stored!r}, the settings say {wanted!r}; an origin never changes")
+        super().__init__(
+            f"this database holds the log {stored!r}, the settings say {wanted!r}; an origin never changes"
+        )
 
 
 class EventRecordedTwice(InternalError):

@@ -1,8 +1,9 @@
 """Log entries and promises. One canonical, versioned encoding for every event: what auditors read.
 
 An entry is canonical JSON (RFC 8785 subset, kms.core.canonical):
-{"details":{...},"id":"<event key>","subject":"<resource name>","tenant":"<tenant>","time":"<RFC 3339>","type":"<event type>","v":1}
-Entries hold no secret and nothing personal: resource names are chosen by operators or random, content stands as SHA-256.
+{"details":{...},"id":"<event key>","subject":"<resource name>","tenant":"<tenant>","time":"<RFC 3339>",
+"type":"<event type>","v":1}, on one line. Entries hold no secret and nothing personal: resource names are chosen by
+operators or random, content stands as SHA-256.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class LogPromise:
-    """The entry is committed with its act. `leaf_index` and `tlog_proof` (tlog-proof v1 file) are set once published."""
+    """The entry is committed with its act. Once published, `leaf_index` and `tlog_proof` (tlog-proof v1) are set."""
 
     event_key: str
     leaf_hash: bytes
@@ -64,6 +65,13 @@ class LogSettings:
     queue_max: int = 20_000
     poll_seconds: float = 1.0
     """How often to look for what another replica did; this process wakes itself."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if not 1 <= len(self.origin.encode()) <= 255 or "+" in self.origin or any(map(str.isspace, self.origin)):
+            raise ValueError("the origin of a log is 1 to 255 bytes without spaces and plus signs")
+        if self.batch_max < 1 or self.queue_max < 1 or self.poll_seconds <= 0:
+            raise ValueError("batch_max, queue_max and poll_seconds of a log are positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,14 @@ class StoredEntry:
     index: int
     leaf_hash: bytes
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a published entry's promise turns into: its index and its tlog-proof v1 file."""
+
+    leaf_index: int
+    tlog_proof: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ tlog_checkpoint   one row a size, so one root a size, for ever. `note` is NULL b
 tlog_key          the keys that sign checkpoints, by algorithm and number; never deleted: old notes need them
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +80,13 @@ class QueuedEntry:
 
 # The queue
 
+# Built once: putting a statement together costs more than SQLite needs to run it.
+_ENQUEUE = _queue.insert().returning(_queue.c.id)
+_LOOK_AFTER_ENQUEUE = sa.select(
+    sa.select(_entry.c.idx).where(_entry.c.event_key == sa.bindparam("wanted")).exists(),
+    sa.select(sa.func.min(_queue.c.id)).scalar_subquery(),
+)
+
 
 def enqueue(tx: Connection, event_key: str, data: bytes) -> int:
     """Returns how long the queue is now, at most. Raises EventRecordedTwice.
@@ -87,16 +95,13 @@ def enqueue(tx: Connection, event_key: str, data: bytes) -> int:
     for its commit, and a look before that would find the key in neither (PostgreSQL, READ COMMITTED).
     """
     try:
-        number = tx.execute(_queue.insert().values(event_key=event_key, data=data)).inserted_primary_key[0]
+        number = tx.execute(_ENQUEUE, {"event_key": event_key, "data": data}).scalar_one()
     except sa.exc.IntegrityError:
         raise EventRecordedTwice(event_key) from None
-    sequenced = sa.select(_entry.c.idx).where(_entry.c.event_key == event_key).exists()
-    first = sa.select(sa.func.min(_queue.c.id)).scalar_subquery()
-    row = tx.execute(sa.select(sequenced.label("sequenced"), first.label("first"))).one()
-    if row.sequenced:
+    is_sequenced, oldest = tx.execute(_LOOK_AFTER_ENQUEUE, {"wanted": event_key}).one()
+    if is_sequenced:
         raise EventRecordedTwice(event_key)
-    length: int = number - row.first + 1
-    return length
+    return int(number) - int(oldest) + 1
 
 
 def queued(tx: Connection, limit: int) -> list[QueuedEntry]:
@@ -177,10 +182,12 @@ def grow_tile(tx: Connection, level: int, index: int, hashes: bytes) -> None:
 
 def ensure_state(tx: Connection, origin: str) -> TreeHead:
     """Begins an empty log if there is none. Raises OriginChanged."""
-    row = tx.execute(sa.select(_state.c.origin, _state.c.size, _state.c.root)).first()
+    query = sa.select(_state.c.origin, _state.c.size, _state.c.root)
+    row = tx.execute(query).first()
     if row is None:
-        tx.execute(_state.insert().values(id=0, origin=origin, size=0, root=EMPTY_ROOT))
-        return TreeHead(0, EMPTY_ROOT)
+        with contextlib.suppress(sa.exc.IntegrityError), tx.begin_nested():  # another replica may begin it just now
+            tx.execute(_state.insert().values(id=0, origin=origin, size=0, root=EMPTY_ROOT))
+        row = tx.execute(query).one()
     if row.origin != origin:
         raise OriginChanged(row.origin, origin)
     return TreeHead(row.size, row.root)
@@ -249,11 +256,9 @@ def _checkpoint_record(row: sa.Row[tuple[object, ...]] | None) -> CheckpointReco
 # Keys
 
 
-def read_key(tx: Connection, algorithm: str) -> bytes | None:
-    """Material of the newest key."""
-    return tx.execute(
-        sa.select(_key.c.material).where(_key.c.algorithm == algorithm).order_by(_key.c.number.desc()).limit(1)
-    ).scalar()
+def read_key(tx: Connection, algorithm: str, number: int) -> bytes | None:
+    """The key's material."""
+    return tx.execute(sa.select(_key.c.material).where(_key.c.algorithm == algorithm, _key.c.number == number)).scalar()
 
 
 def insert_key(tx: Connection, algorithm: str, number: int, material: bytes, now: datetime) -> None:

@@ -2,9 +2,19 @@
 
 from alembic import context
 
-import kms.app  # noqa: F401  (imports every store, so that autogenerate sees all tables)
+import kms.core.idempotency
+import kms.devices.store
+import kms.keys.store
+import kms.log.store
+import kms.revocation.store  # noqa: F401 - every store, so that autogenerate sees all tables
 from kms.core.database import metadata
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, transactional_ddl=False, render_as_batch=True)
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    transactional_ddl=False,
+    render_as_batch=True,
+    user_module_prefix="",
+)
 context.run_migrations()

@@ -1,7 +1,7 @@
 """RevocationService on the wire."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from hallmark.v1 import revocation_pb2, revocation_pb2_grpc
@@ -64,7 +64,7 @@ class RevocationServicer(revocation_pb2_grpc.RevocationServiceServicer):
 
     async def WatchRevocations(
         self, request: revocation_pb2.WatchRevocationsRequest, call: Call
-    ) -> AsyncIterator[revocation_pb2.WatchRevocationsResponse]:
+    ) -> AsyncGenerator[revocation_pb2.WatchRevocationsResponse, None]:
         tenant = _own_tenant(request.parent, call)
         cursor = request.cursor
         start = self.codec.decode(TokenKind.CURSOR, cursor, tenant=tenant) if cursor else None

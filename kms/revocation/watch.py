@@ -68,8 +68,8 @@ class WatchService:
                     yield GoodbyeFrame(position, "draining", RETRY_AFTER_MIN_SECONDS, RETRY_AFTER_MAX_SECONDS)
                     return
                 if (remaining := heartbeat_at - self.clock.monotonic()) <= 0:
-                    yield await self._heartbeat(position, nonce, heartbeat_seconds)
                     heartbeat_at = self.clock.monotonic() + heartbeat_seconds
+                    yield await self._heartbeat(position, nonce, heartbeat_seconds)
                 elif caught_up:
                     await wait_ticket(ticket, remaining)
 

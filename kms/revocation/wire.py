@@ -45,12 +45,12 @@ _INITIATORS = {
 }
 
 
-def reason_from_wire(number: int) -> RevocationReason:
+def reason_from_wire(number: revocation_pb2.RevocationReason) -> RevocationReason:
     if number not in _REASONS:
         raise InvalidArgument(
             Reason.FIELD_INVALID, "reason is required: say why, with one of the listed reasons", field="reason"
         )
-    return _REASONS[revocation_pb2.RevocationReason(number)]
+    return _REASONS[number]
 
 
 def effective_time_from_wire(request: revocation_pb2.RevokeRequest) -> datetime | None:

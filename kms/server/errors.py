@@ -26,7 +26,7 @@ CODES: dict[type[ServiceError], grpc.StatusCode] = {
 
 
 def code_of(error: ServiceError) -> grpc.StatusCode:
-    return CODES[type(error)]
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
 def to_status(error: ServiceError, call_id: str) -> status_pb2.Status:

@@ -4,9 +4,10 @@ Servicers get a `Call` instead of the gRPC context and raise ServiceError; nothi
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -101,13 +102,14 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return guarded
 
-    def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncIterator[Any]]) -> Any:
+    def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncGenerator[Any, None]]) -> Any:
         async def guarded(request: Any, context: _Context) -> AsyncIterator[Any]:
             entry = self._begin(method, context)
             try:
                 call, _ = self._admit(entry, context)
-                async for response in behaviour(request, call):
-                    yield response
+                async with contextlib.aclosing(behaviour(request, call)) as responses:
+                    async for response in responses:
+                        yield response
             except Exception as error:
                 await self._refuse(entry, context, error)
             except (asyncio.CancelledError, GeneratorExit):

@@ -1,0 +1,132 @@
+"""Hallmark from Python: hybrid post-quantum signatures from an HSM, attested devices, revocation, a log of it all.
+
+    from hallmark_client import Client, Profile
+
+    with Client(Profile.load("~/.hallmark/clients/backend")) as client:
+        signature = client.signing.sign_file("manifest", "model.safetensors", context=b"models/v1")
+
+    # anywhere else, offline, with the public key alone
+    from hallmark_client import load_public_key, verify_file
+    verify_file(load_public_key("manifest.pem"), "model.safetensors", signature.signature, b"models/v1")
+
+Tests of programs that use it: `hallmark_client.testing.FakeService().client()` is the same Client over a server in
+memory, with real cryptography.
+"""
+
+from hallmark_client.bundle import VerifiedFile, load_public_key, prehash_file, verify_file
+from hallmark_client.client import Client
+from hallmark_client.errors import (
+    Aborted,
+    AlreadyExists,
+    ChecksumMismatch,
+    CursorInvalid,
+    DeadlineExceeded,
+    FailedPrecondition,
+    HallmarkError,
+    Internal,
+    InvalidArgument,
+    ManifestInvalid,
+    ManifestMismatch,
+    NotFound,
+    PermissionDenied,
+    ProfileInvalid,
+    ResourceExhausted,
+    SignatureInvalid,
+    TransportRefused,
+    Unauthenticated,
+    Unavailable,
+    VerificationFailed,
+)
+from hallmark_client.manifest import ManifestReport, build_manifest, verify_manifest
+from hallmark_client.model.capabilities import Capabilities
+from hallmark_client.model.devices import Attestation, Challenge, Device, Verdict
+from hallmark_client.model.enums import (
+    Algorithm,
+    DeviceState,
+    EvidenceFormat,
+    InitiatingEntity,
+    KeyPurpose,
+    KeyVersionState,
+    ProtectionLevel,
+    RevocationReason,
+)
+from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
+from hallmark_client.model.log import Checkpoint, ConsistencyProof, Consistent, InclusionProof, Logged, LogPromise
+from hallmark_client.model.revocations import (
+    Bookmark,
+    Event,
+    Frame,
+    Goodbye,
+    Heartbeat,
+    RevocationEvent,
+    Snapshot,
+    VerifiedEvent,
+)
+from hallmark_client.model.signed import ServiceSignature
+from hallmark_client.profile import Profile
+
+__all__ = [
+    "Aborted",
+    "Algorithm",
+    "AlreadyExists",
+    "Attestation",
+    "Bookmark",
+    "Capabilities",
+    "Challenge",
+    "Checkpoint",
+    "ChecksumMismatch",
+    "Client",
+    "ConsistencyProof",
+    "Consistent",
+    "CursorInvalid",
+    "DeadlineExceeded",
+    "Device",
+    "DeviceState",
+    "Event",
+    "EvidenceFormat",
+    "FailedPrecondition",
+    "Frame",
+    "Goodbye",
+    "HallmarkError",
+    "Heartbeat",
+    "InclusionProof",
+    "InitiatingEntity",
+    "Internal",
+    "InvalidArgument",
+    "Key",
+    "KeyComponent",
+    "KeyPurpose",
+    "KeyVersion",
+    "KeyVersionState",
+    "LogPromise",
+    "Logged",
+    "ManifestInvalid",
+    "ManifestMismatch",
+    "ManifestReport",
+    "NotFound",
+    "PermissionDenied",
+    "Profile",
+    "ProfileInvalid",
+    "ProtectionLevel",
+    "PublicKey",
+    "ResourceExhausted",
+    "RevocationEvent",
+    "RevocationReason",
+    "ServiceSignature",
+    "Signature",
+    "SignatureInvalid",
+    "Snapshot",
+    "TransportRefused",
+    "Unauthenticated",
+    "Unavailable",
+    "Verdict",
+    "VerificationFailed",
+    "Verified",
+    "VerifiedEvent",
+    "VerifiedFile",
+    "build_manifest",
+    "load_public_key",
+    "prehash_file",
+    "verify_file",
+    "verify_manifest",
+]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hallmark_composite import CompositeAlgorithm, CompositeError, CompositePublicKey, Prehash, verify
-
 from hallmark_client.errors import SignatureInvalid, VerificationFailed
 from hallmark_client.model.enums import Algorithm
 from hallmark_client.model.result import Result
+from hallmark_composite import CompositeAlgorithm, CompositeError, CompositePublicKey, Prehash, verify
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _MAX_KEY_FILE_BYTES: Final = 64 * 1024

@@ -4,7 +4,6 @@ from types import TracebackType
 from typing import Self
 
 from hallmark.v1 import keys_pb2
-
 from hallmark_client import rpc
 from hallmark_client.calls import Calls
 from hallmark_client.devices import Devices
@@ -60,7 +59,9 @@ class Client:
     ) -> Self:
         """A client over another transport, such as that of `hallmark_client.testing`."""
         client = cls.__new__(cls)
-        client._assemble(transport, tenant, timeout_seconds, system or System())
+        client._assemble(  # noqa: SLF001 - a second constructor
+            transport, tenant, timeout_seconds, system or System()
+        )
         return client
 
     def _assemble(self, transport: Transport, tenant: str, timeout_seconds: float, system: System) -> None:

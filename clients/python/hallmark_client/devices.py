@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from hallmark.v1 import devices_pb2
-
 from hallmark_client import rpc
 from hallmark_client.calls import Calls
 from hallmark_client.model.devices import Attestation, Challenge, Device

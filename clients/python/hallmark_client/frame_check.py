@@ -13,7 +13,7 @@ from hallmark_client.model.signed import TrustedKeys
 
 @dataclass(kw_only=True)
 class FrameCheck:
-    """The checks of one stream. parent: tenants/{tenant} that is watched. nonce: the one this stream was opened with."""
+    """The checks of one stream. parent: the tenants/{tenant} watched. nonce: the one this stream was opened with."""
 
     parent: str
     nonce: bytes

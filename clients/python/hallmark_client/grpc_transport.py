@@ -1,15 +1,17 @@
 """gRPC with mutual TLS. grpcio 1.85 and later offers X25519MLKEM768 first; no setting is needed for that."""
 
+import queue
 import threading
 from collections.abc import Iterator
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, assert_never
 
 import grpc
 
-from hallmark_client.errors import HallmarkError, Unavailable
+from hallmark_client.errors import HallmarkError, TransportRefused, Unavailable
 from hallmark_client.profile import Profile
 from hallmark_client.rpc import Request, Response, Rpc
 from hallmark_client.status import error_of_rpc
+from hallmark_client.tls_probe import Finding, look
 
 _MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 
@@ -30,13 +32,26 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
+_SETTLED: Final = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+_CONNECT_SECONDS: Final = 2.0
+_SERVER_STRANGE: Final = (
+    "the certificate of {} was not made by the authority in ca.pem, or not for that name; "
+    "use a profile folder that this very server wrote"
+)
+_CLIENT_REFUSED: Final = (
+    "{} refuses the certificate of this client: it has expired, or another authority made it; "
+    "use a profile folder that this very server wrote"
+)
+
 
 class GrpcTransport:
     """Unary calls share one channel, which reconnects by itself; every stream has a channel of its own, so that a
-    watch which resumes starts from a fresh connection."""
+    watch which resumes starts from a fresh connection.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self._address = profile.address
+        self._ca_pem = profile.ca_pem
         self._credentials = grpc.ssl_channel_credentials(
             root_certificates=profile.ca_pem,
             private_key=profile.key_pem,
@@ -57,7 +72,7 @@ class GrpcTransport:
         try:
             return call(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
-            raise error_of_rpc(error) from error
+            raise self.explained(error_of_rpc(error)) from error
         except ValueError as error:  # grpcio's way to say that the channel was closed meanwhile
             raise _closed_error() from error
 
@@ -65,7 +80,7 @@ class GrpcTransport:
         stream: _GrpcStream[Response]
         with self._lock:
             self._refuse_closed()
-            stream = _GrpcStream(self._open(), rpc, request, timeout_seconds, self._forget)
+            stream = _GrpcStream(self._open(), rpc, request, timeout_seconds, self)
             self._streams.add(stream)
         return stream
 
@@ -81,16 +96,48 @@ class GrpcTransport:
             stream.cancel()
         self._channel.close()
 
+    def explained(self, error: HallmarkError) -> HallmarkError:
+        """The same error, or TransportRefused when a look at the server shows that a certificate is the reason."""
+        if error.reason != "UNREACHABLE" or self._closed:
+            return error
+        match look(self._address, self._ca_pem):
+            case Finding.NOBODY:
+                return error
+            case Finding.NOT_TLS:
+                return _refused(f"{self._address} does not speak TLS; is it the gRPC port?")
+            case Finding.STRANGER:
+                return _refused(_SERVER_STRANGE.format(self._address))
+            case Finding.SERVER:
+                return _refused(_CLIENT_REFUSED.format(self._address)) if self._is_turned_away() else error
+            case finding:
+                assert_never(finding)
+
+    def forget(self, stream: "_GrpcStream[Any]") -> None:
+        """Called by a stream that has ended."""
+        with self._lock:
+            self._streams.discard(stream)
+
+    def _is_turned_away(self) -> bool:
+        """Whether a fresh channel, with our certificate, does not get through a handshake that works without it."""
+        states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+        with self._open() as channel:
+            channel.subscribe(states.put, try_to_connect=True)
+            try:
+                while (state := states.get(timeout=_CONNECT_SECONDS)) not in _SETTLED:
+                    pass
+            except queue.Empty:
+                return False  # slow is not refused
+        if state is grpc.ChannelConnectivity.READY:
+            return False
+        # It may have died between the two looks.
+        return look(self._address, self._ca_pem) is Finding.SERVER
+
     def _open(self) -> grpc.Channel:
         return grpc.secure_channel(self._address, self._credentials, options=_OPTIONS)
 
     def _refuse_closed(self) -> None:
         if self._closed:
             raise _closed_error()
-
-    def _forget(self, stream: "_GrpcStream[Any]") -> None:
-        with self._lock:
-            self._streams.discard(stream)
 
 
 class _GrpcStream(Generic[Response]):
@@ -100,10 +147,10 @@ class _GrpcStream(Generic[Response]):
         rpc: Rpc[Request, Response],
         request: Request,
         timeout_seconds: float,
-        on_end: Any,
+        transport: GrpcTransport,
     ) -> None:
         self._channel = channel
-        self._on_end = on_end
+        self._transport = transport
         self._call = channel.unary_stream(
             rpc.path,
             request_serializer=rpc.request.SerializeToString,
@@ -114,14 +161,18 @@ class _GrpcStream(Generic[Response]):
         try:
             yield from self._call
         except grpc.RpcError as error:
-            raise error_of_rpc(error) from error
+            raise self._transport.explained(error_of_rpc(error)) from error
         finally:
             self.cancel()
 
     def cancel(self) -> None:
         self._call.cancel()
         self._channel.close()
-        self._on_end(self)
+        self._transport.forget(self)
+
+
+def _refused(message: str) -> HallmarkError:
+    return TransportRefused("TRANSPORT_REFUSED", message, grpc_code=grpc.StatusCode.UNAVAILABLE)
 
 
 def _closed_error() -> HallmarkError:

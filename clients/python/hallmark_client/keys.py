@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 from hallmark.v1 import keys_pb2
-
 from hallmark_client import rpc
 from hallmark_client.calls import Calls
 from hallmark_client.model.enums import Algorithm, LogWait
@@ -53,9 +52,7 @@ class Keys:
         """Every key of the tenant by key id, fetched page by page. page_size: 1 to 1000; 0 is the server's choice."""
         token = ""
         while True:
-            request = keys_pb2.ListKeysRequest(
-                parent=self._calls.names.parent, page_size=page_size, page_token=token
-            )
+            request = keys_pb2.ListKeysRequest(parent=self._calls.names.parent, page_size=page_size, page_token=token)
             keys, token = self._calls(
                 rpc.LIST_KEYS, request, lambda page: ([key_of(key) for key in page.keys], page.next_page_token)
             )

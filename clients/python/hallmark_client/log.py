@@ -1,7 +1,6 @@
 """client.log: the transparency log by gRPC. Auditors read its public files instead, through hallmark_tlog."""
 
 from hallmark.v1 import log_pb2
-
 from hallmark_client import rpc
 from hallmark_client.calls import Calls
 from hallmark_client.errors import InvalidArgument

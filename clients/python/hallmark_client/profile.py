@@ -47,7 +47,7 @@ class Profile:
         if not root.is_dir():
             raise ProfileInvalid(
                 "PROFILE_MISSING",
-                f"{root} is not a folder; `hallmark serve` writes one per client under <home>/clients/ on its first run",
+                f"{root} is not a folder; `hallmark serve` makes one per client, <home>/clients/<name>, at its start",
             )
         settings = {"tenant": "default", **_read_settings(root / "profile.json")}
         _refuse_readable_key(root / "key.pem")
@@ -110,7 +110,7 @@ def _refuse_readable_key(path: Path) -> None:
 
 
 def _check_identity(ca_pem: bytes, cert_pem: bytes, key_pem: bytes) -> None:
-    """gRPC core reports unusable PEM only as a failed handshake, so it is looked at here."""
+    """Unusable PEM would show only as a failed handshake without a reason, so it is looked at here."""
     try:
         x509.load_pem_x509_certificates(ca_pem)
     except ValueError as error:

@@ -17,7 +17,7 @@ _SLICE_SECONDS: Final = 0.1
 _JOIN_SECONDS: Final = 2.0
 
 
-class StreamEnded(Exception):  # noqa: N818 - an answer of `get`, not a failure
+class StreamEnded(Exception):
     """The server ended the stream without an error."""
 
 

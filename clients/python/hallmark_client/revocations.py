@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
-from hallmark.v1 import revocation_pb2
 
+from hallmark.v1 import revocation_pb2
 from hallmark_client import rpc
 from hallmark_client.calls import Calls
 from hallmark_client.errors import InvalidArgument

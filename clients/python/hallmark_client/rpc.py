@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
+
 from hallmark.v1 import devices_pb2 as devices
 from hallmark.v1 import keys_pb2 as keys
 from hallmark.v1 import log_pb2 as log

@@ -3,7 +3,6 @@
 import os
 
 from hallmark.v1 import keys_pb2
-
 from hallmark_client import rpc
 from hallmark_client.bundle import prehash_file
 from hallmark_client.calls import Calls

@@ -111,5 +111,6 @@ def _retry_after(status: status_pb2.Status) -> float | None:
     for detail in status.details:
         info = error_details_pb2.RetryInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
-            return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
+            seconds: float = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+            return max(0.0, seconds)
     return None

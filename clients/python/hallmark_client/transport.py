@@ -1,19 +1,21 @@
 """How calls reach a server. Two implementations: gRPC with mutual TLS, and the in-memory one of `testing`."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from hallmark_client.rpc import Request, Response, Rpc
 
+Item_co = TypeVar("Item_co", covariant=True)
 
-class Stream(Protocol[Response]):
+
+class Stream(Protocol[Item_co]):
     """A running server stream.
 
     Iteration blocks for the next message, ends when the server ends the stream, and raises HallmarkError when it
     breaks. `cancel` may be called from any thread, any number of times; it ends a blocked iteration with Unavailable.
     """
 
-    def __iter__(self) -> Iterator[Response]: ...
+    def __iter__(self) -> Iterator[Item_co]: ...
 
     def cancel(self) -> None: ...
 

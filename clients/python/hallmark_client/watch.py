@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from hallmark.v1 import revocation_pb2
-
 from hallmark_client.backoff import full_jitter
 from hallmark_client.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from hallmark_client.frame_check import FrameCheck

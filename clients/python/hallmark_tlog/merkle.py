@@ -83,15 +83,16 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
     """
     if not 0 <= old_size <= new_size:
         raise ConsistencyError(f"size {old_size} is not a prefix of size {new_size}")
+    if old_size == 0 and old_root != EMPTY_ROOT:
+        raise ConsistencyError("a tree of size 0 has the root SHA-256 of the empty string")
+    if old_size == new_size and old_root != new_root:
+        raise ConsistencyError(f"two roots for size {old_size}")
+    if old_size in (0, new_size) and proof:
+        raise ConsistencyError("equal trees and empty trees need no proof")
+    if old_size == new_size:
+        return
     _check_hashes((old_root, new_root, *proof), ConsistencyError)
-    for size, root in ((old_size, old_root), (new_size, new_root)):
-        if size == 0 and root != EMPTY_ROOT:
-            raise ConsistencyError("a tree of size 0 has the root SHA-256 of the empty string")
-    if old_size in (0, new_size):
-        if proof:
-            raise ConsistencyError("equal trees and empty trees need no proof")
-        if old_size == new_size and old_root != new_root:
-            raise ConsistencyError(f"two roots for size {old_size}")
+    if old_size == 0:
         return
     computed_old, computed_new = _consistency_roots(old_size, old_root, new_size, proof)
     if computed_old != old_root:

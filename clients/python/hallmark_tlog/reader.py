@@ -12,14 +12,17 @@ from hallmark_tlog.canonical import HASH_SIZE
 from hallmark_tlog.errors import FormatError, MissingResource, TamperedError
 from hallmark_tlog.fetch import Fetch
 from hallmark_tlog.merkle import pair_up
-from hallmark_tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, tile_at
+from hallmark_tlog.tiles import MAX_LEVEL, TILE_HEIGHT, TILE_WIDTH, Tile, tile_at
 
 _Pyramid = list[list[bytes]]
 """The hashes of a tile and of the complete subtrees inside it: list r has those over 2^r hashes of the tile."""
 
 
 class TileCache:
-    """The last `max_tiles` tiles that were read (about 35 kB each). Tiles never change, so readers may share one."""
+    """The last `max_tiles` tiles that were read (about 35 kB each). Tiles never change, so readers can share it.
+
+    Not thread-safe.
+    """
 
     def __init__(self, max_tiles: int = 256) -> None:
         self._max_tiles = max_tiles
@@ -51,7 +54,7 @@ class TileReader:
         Raises FormatError if the tree has no such subtree, TamperedError for a tile of the wrong length, and what
         `fetch` raises.
         """
-        if level < 0 or index < 0 or (index + 1) << level > self._size:
+        if not 0 <= level <= MAX_LEVEL or index < 0 or (index + 1) << level > self._size:
             raise FormatError(f"a tree of size {self._size} has no complete subtree {index} at level {level}")
         tile_level, height = divmod(level, TILE_HEIGHT)
         tile_index, offset = divmod(index << height, TILE_WIDTH)

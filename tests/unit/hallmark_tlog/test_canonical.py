@@ -10,7 +10,8 @@ def test_decimal_has_one_spelling(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "01", "00", "+1", "-1", "1_0", " 1", "1 ", "1\n", "١", "１", "0x1", "1.0", str(2**63), "9" * 40]  # noqa: RUF001
+    "text",
+    ["", "01", "00", "+1", "-1", "1_0", " 1", "1 ", "1\n", "١", "１", "0x1", "1.0", str(2**63), "9" * 40],
 )
 def test_other_decimals_are_refused(text: str) -> None:
     with pytest.raises(FormatError):
@@ -42,7 +43,9 @@ def test_text_may_have_newlines_and_del() -> None:
     assert decode_text(b"a\n\x7f\n", what="t", max_bytes=10) == "a\n\x7f\n"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u00a0b", "a\u2028b", "a\u3000", "a\tb", "a\nb", "a\x85b", "a\x01"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a+b", "a\u00a0b", "a\u2028b", "a\u3000", "a\tb", "a\nb", "a\x85b", "a\x01"]
+)
 def test_key_names_have_no_space_plus_or_control_character(name: str) -> None:
     with pytest.raises(FormatError):
         check_key_name(name)

@@ -1,9 +1,9 @@
 import pytest
-from unit.hallmark_tlog.virtual_log import VirtualLog, naive_leaf, naive_root
 
 from hallmark_tlog.compact import CompactRange, Subtree
 from hallmark_tlog.errors import FormatError
 from hallmark_tlog.merkle import EMPTY_ROOT
+from unit.hallmark_tlog.virtual_log import VirtualLog, naive_leaf, naive_root
 
 LEAVES = [naive_leaf(b"%d" % index) for index in range(600)]
 

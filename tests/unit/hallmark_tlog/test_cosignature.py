@@ -1,12 +1,4 @@
 import pytest
-from unit.hallmark_tlog.virtual_log import (
-    LOG_ED25519,
-    LOG_ML_DSA,
-    SIGNED_AT,
-    WITNESS_ED25519,
-    WITNESS_ML_DSA,
-    SoftKey,
-)
 
 from hallmark_tlog.checkpoint import Checkpoint
 from hallmark_tlog.cosignature import (
@@ -19,6 +11,14 @@ from hallmark_tlog.cosignature import (
 )
 from hallmark_tlog.errors import BadSignature, FormatError
 from hallmark_tlog.vkey import VerifierKey
+from unit.hallmark_tlog.virtual_log import (
+    LOG_ED25519,
+    LOG_ML_DSA,
+    SIGNED_AT,
+    WITNESS_ED25519,
+    WITNESS_ML_DSA,
+    SoftKey,
+)
 
 ROOT = bytes(range(32))
 CHECKPOINT = Checkpoint("log.example/virtual", 70_000, ROOT)

@@ -1,9 +1,9 @@
 import pytest
-from unit.hallmark_tlog.virtual_log import VirtualLog
 
 from hallmark_tlog.errors import ConsistencyError, InclusionError
 from hallmark_tlog.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
 from hallmark_tlog.prove import consistency_proof, inclusion_proof, inclusion_proofs, root_at
+from unit.hallmark_tlog.virtual_log import VirtualLog
 
 LOG = VirtualLog.of_size(34)
 

@@ -2,10 +2,10 @@ import base64
 from hashlib import sha256
 
 import pytest
-from unit.hallmark_tlog.virtual_log import LOG_ED25519, LOG_ML_DSA, WITNESS_ED25519, WITNESS_ML_DSA
 
 from hallmark_tlog.errors import FormatError, KeyIdMismatch
 from hallmark_tlog.vkey import KeyType, VerifierKey, parse_vkey
+from unit.hallmark_tlog.virtual_log import LOG_ED25519, LOG_ML_DSA, WITNESS_ED25519, WITNESS_ML_DSA
 
 KEYS = [key.vkey for key in (LOG_ED25519, LOG_ML_DSA, WITNESS_ED25519, WITNESS_ML_DSA)]
 

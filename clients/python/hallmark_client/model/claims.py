@@ -1,7 +1,7 @@
 """Reads the signed bytes of revocation events and heartbeats. Call it on bytes whose signature has been verified.
 
 An event is a Security Event Token claims set (RFC 8417) with one event in it; what CAEP has no name for stands in that
-event's member "hallmark.v1": reason, effective_time, event_time. A heartbeat holds parent, server_time, nonce, sequence.
+event's member "hallmark.v1": reason, effective_time, event_time. A heartbeat has parent, server_time, nonce, sequence.
 """
 
 import base64

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from hallmark_composite import CompositeError, CompositePublicKey
-
 from hallmark_client.errors import VerificationFailed
 from hallmark_client.model.enums import Algorithm, KeyPurpose, KeyVersionState, ProtectionLevel
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
+from hallmark_composite import CompositeError, CompositePublicKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +21,10 @@ class KeyComponent(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVersion(Result):
-    """One key pair of a key. public_key_sha256: hex, of the composite SubjectPublicKeyInfo in DER."""
+    """One key pair of a key. public_key_sha256: hex, of the composite SubjectPublicKeyInfo in DER.
+
+    revoke_time: set when it was revoked; from then on its signatures are not to be trusted.
+    """
 
     name: str
     state: KeyVersionState
@@ -30,6 +32,7 @@ class KeyVersion(Result):
     components: tuple[KeyComponent, ...]
     create_time: datetime
     deactivate_time: datetime | None
+    revoke_time: datetime | None
     public_key_sha256: str
 
 
@@ -98,7 +101,8 @@ class Signature(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified(Result):
     """The server verified the signature, on both halves, with this version. state: of that version now; a caller may
-    refuse signatures of COMPROMISED versions."""
+    refuse signatures of COMPROMISED versions.
+    """
 
     key_version: str
     state: KeyVersionState

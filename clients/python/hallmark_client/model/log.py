@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
+from hallmark_client.errors import VerificationFailed
+from hallmark_client.model.result import Result
 from hallmark_tlog import merkle
 from hallmark_tlog.errors import TlogError
 from hallmark_tlog.proof import verify_proof
 from hallmark_tlog.verify import open_checkpoint
 from hallmark_tlog.vkey import VerifierKey, parse_vkey
-
-from hallmark_client.errors import VerificationFailed
-from hallmark_client.model.result import Result
 
 VerifierKeys: TypeAlias = Sequence[str | VerifierKey]
 """Verifier keys the caller trusts: C2SP vkey lines or parsed ones. The log's own bear its origin as name."""
@@ -103,9 +102,7 @@ class InclusionProof(Result):
         _check_leaf(self.entry, self.leaf_hash)
         _check_size(self.tree_size, checkpoint)
         with _tlog_errors("PROOF_INVALID"):
-            merkle.verify_inclusion(
-                self.leaf_index, self.tree_size, self.leaf_hash, self.hashes, checkpoint.root_hash
-            )
+            merkle.verify_inclusion(self.leaf_index, self.tree_size, self.leaf_hash, self.hashes, checkpoint.root_hash)
         return Logged(
             origin=checkpoint.origin,
             leaf_index=self.leaf_index,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from hallmark_client.errors import VerificationFailed
 from hallmark_client.model.claims import EVENT_CONTEXT, read_event
@@ -10,6 +10,7 @@ from hallmark_client.model.enums import InitiatingEntity, RevocationReason
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedEvent(Result):
@@ -54,7 +55,8 @@ class RevocationEvent(Result):
         if signed != (self.name, self.subject, self.event_time, self.effective_time):
             raise VerificationFailed("EVENT_INVALID", "the event's fields say something else than its signed payload")
         # A reason that this release does not know reads as UNKNOWN on the wire and counts as UNKNOWN here too.
-        reason = RevocationReason[claims.reason] if claims.reason in RevocationReason.__members__ else _UNKNOWN
+        known = claims.reason in RevocationReason.__members__
+        reason = RevocationReason[claims.reason] if known else RevocationReason.UNKNOWN
         if reason is not self.reason:
             raise VerificationFailed("EVENT_INVALID", "the event's reason is not the one in its signed payload")
         return VerifiedEvent(

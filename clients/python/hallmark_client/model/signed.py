@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from hallmark_composite import CompositeError, CompositePublicKey, verify
-
 from hallmark_client.errors import SignatureInvalid, VerificationFailed
 from hallmark_client.model.result import Result
+from hallmark_composite import CompositeError, CompositePublicKey, verify
 
 TrustedKeys: TypeAlias = Mapping[str, CompositePublicKey]
 """Full key version name to public key: the service keys whose signatures on events and heartbeats count."""

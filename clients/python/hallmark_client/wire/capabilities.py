@@ -1,7 +1,6 @@
 """Capabilities from the wire."""
 
 from hallmark.v1 import keys_pb2
-
 from hallmark_client.model.capabilities import Capabilities, Engine, Hsm, Limits, LogIdentity
 from hallmark_client.model.enums import Algorithm
 from hallmark_client.wire.scalars import member_of, span

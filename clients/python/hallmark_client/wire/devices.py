@@ -1,8 +1,8 @@
 """Challenges, verdicts and devices from the wire."""
 
 from google.protobuf import json_format
-from hallmark.v1 import devices_pb2
 
+from hallmark.v1 import devices_pb2
 from hallmark_client.model.devices import Attestation, Challenge, Device, Verdict
 from hallmark_client.model.enums import DeviceState, EvidenceFormat
 from hallmark_client.wire.log import promise_of

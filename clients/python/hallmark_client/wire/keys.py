@@ -1,7 +1,6 @@
 """Keys and signatures from the wire."""
 
 from hallmark.v1 import keys_pb2
-
 from hallmark_client.checksum import check_crc32c
 from hallmark_client.model.enums import Algorithm, KeyPurpose, KeyVersionState, ProtectionLevel
 from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
@@ -45,6 +44,7 @@ def _version_of(wire: keys_pb2.KeyVersion) -> KeyVersion:
         ),
         create_time=moment(wire.create_time),
         deactivate_time=moment(wire.deactivate_time) if wire.HasField("deactivate_time") else None,
+        revoke_time=moment(wire.revoke_time) if wire.HasField("revoke_time") else None,
         public_key_sha256=wire.public_key_sha256,
     )
 

@@ -1,7 +1,6 @@
 """Log promises and proofs from the wire."""
 
 from hallmark.v1 import common_pb2, log_pb2
-
 from hallmark_client.model.log import Checkpoint, ConsistencyProof, InclusionProof, LogPromise
 
 

@@ -1,7 +1,6 @@
 """Revocation events and watch frames from the wire."""
 
 from hallmark.v1 import common_pb2, revocation_pb2
-
 from hallmark_client.errors import Internal
 from hallmark_client.model.enums import InitiatingEntity, RevocationReason
 from hallmark_client.model.revocations import Bookmark, Event, Frame, Goodbye, Heartbeat, RevocationEvent

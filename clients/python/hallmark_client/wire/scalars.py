@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from hallmark.v1 import common_pb2, devices_pb2, keys_pb2, revocation_pb2
 
+from hallmark.v1 import common_pb2, devices_pb2, keys_pb2, revocation_pb2
 from hallmark_client.errors import InvalidArgument
 from hallmark_client.model import enums
 
@@ -49,7 +49,10 @@ def enum_argument(kind: type[Member], value: str, name: str) -> Member:
     Raises InvalidArgument that lists the choices.
     """
     for member in kind:
-        if member.name != "UNKNOWN" and value.upper() in {member.value.upper(), member.value.removeprefix("id-").upper()}:
+        if member.name != "UNKNOWN" and value.upper() in {
+            member.value.upper(),
+            member.value.removeprefix("id-").upper(),
+        }:
             return member
     choices = ", ".join(member.value for member in kind if member.name != "UNKNOWN")
     raise InvalidArgument("FIELD_INVALID", f"{name} {value!r} is not one of: {choices}")

@@ -1,0 +1,21 @@
+"""Evidence factory: virtual devices under throw-away roots, for this project's tests and demo and for yours."""
+
+from attestation.testing.broken import BROKEN, Variant, broken_variants, good_case, verify_case
+from attestation.testing.certificates import KeyKind
+from attestation.testing.key_description import PhoneState
+from attestation.testing.phone import DeviceKey, VirtualPhone
+from attestation.testing.vendor import VirtualVendor, status_list
+
+__all__ = [
+    "BROKEN",
+    "DeviceKey",
+    "KeyKind",
+    "PhoneState",
+    "Variant",
+    "VirtualPhone",
+    "VirtualVendor",
+    "broken_variants",
+    "good_case",
+    "status_list",
+    "verify_case",
+]

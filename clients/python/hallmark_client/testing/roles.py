@@ -1,0 +1,42 @@
+"""Who may call what. The service has the same table (kms/server/policy.py); the contract suite compares the two."""
+
+from typing import Final, Literal, TypeAlias
+
+import grpc
+
+from hallmark_client.testing.refusals import refusal
+
+Role: TypeAlias = Literal["admin", "backend", "auditor", "device"]
+
+_EVERYBODY: Final = frozenset({"admin", "backend", "auditor", "device"})
+_READERS: Final = frozenset({"admin", "backend", "auditor"})
+_OPERATORS: Final = frozenset({"admin"})
+
+ROLES: Final[dict[str, frozenset[str]]] = {
+    "CreateKey": _OPERATORS,
+    "GetKey": _READERS,
+    "ListKeys": _READERS,
+    "GetPublicKey": _EVERYBODY,
+    "RotateKey": _OPERATORS,
+    "GetCapabilities": _EVERYBODY,
+    "Sign": frozenset({"admin", "backend"}),
+    "Verify": _EVERYBODY,
+    "CreateChallenge": _EVERYBODY - {"auditor"},
+    "AttestDevice": _EVERYBODY - {"auditor"},
+    "GetDevice": _READERS,
+    "Revoke": _OPERATORS,
+    "ListRevocations": _EVERYBODY,
+    "WatchRevocations": _EVERYBODY,
+    "GetCheckpoint": _EVERYBODY,
+    "GetInclusionProof": _EVERYBODY,
+    "GetConsistencyProof": _EVERYBODY,
+}
+"""Roles by method name."""
+
+
+def check_role(method: str, role: str) -> None:
+    """Raises PermissionDenied (ROLE_NOT_ALLOWED)."""
+    allowed = ROLES[method]
+    if role not in allowed:
+        sentence = f"role {role} may not call {method}; it is for {', '.join(sorted(allowed))}"
+        raise refusal(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", sentence)

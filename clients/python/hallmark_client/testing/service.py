@@ -1,0 +1,229 @@
+"""A Hallmark server in memory, for tests of programs that use the client."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from hallmark.v1 import revocation_pb2
+from hallmark_client.client import Client
+from hallmark_client.errors import HallmarkError
+from hallmark_client.rpc import Request, Response, Rpc
+from hallmark_client.system import System
+from hallmark_client.testing.capabilities import capabilities
+from hallmark_client.testing.devices import FakeDevices
+from hallmark_client.testing.faults import Fault, Faults
+from hallmark_client.testing.feed import FakeFeed, Frame
+from hallmark_client.testing.keys import SERVICE_KEY, FakeKeys
+from hallmark_client.testing.log import FakeLog
+from hallmark_client.testing.refusals import invalid, refusal, unreachable
+from hallmark_client.testing.roles import Role, check_role
+from hallmark_client.testing.running import Running, Watcher
+from hallmark_client.testing.signing import FakeSigning
+from hallmark_client.testing.state import State
+from hallmark_client.testing.transport import InMemoryTransport
+from hallmark_client.testing.virtual_device import VirtualDevice
+from hallmark_composite import CompositePublicKey
+
+Copied = TypeVar("Copied", bound=Message)
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ORIGIN: Final = "fake.hallmark.invalid/log"
+
+
+class FakeService:
+    """The whole API in memory: real composite signatures, a real Merkle log, really signed revocation events.
+
+        service = FakeService()
+        with service.client(role="backend") as client:
+            ...                                   # the same Client, the same errors, no network, no HSM
+
+    It asserts what programs rely on (AssertionError means a mistake in the client or in the fake, not an answer): every
+    call has a deadline and full names, every act is logged exactly once, the log only grows, a key has one active
+    version, no event goes out twice in a stream. Its methods make things go wrong. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: str = "default",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """now, random_bytes: the fake's clock (UTC) and randomness; keys are always made by `cryptography` itself."""
+        self._state = State(tenant=tenant, now=now, random_bytes=random_bytes, log=FakeLog(_ORIGIN))
+        self._keys = FakeKeys(self._state)
+        self._devices = FakeDevices(self._state)
+        self._feed = FakeFeed(self._state, self._keys, self._devices)
+        self._running = Running()
+        self._faults = Faults()
+        self._replays: dict[tuple[str, str], tuple[bytes, Message]] = {}
+        self._requests: list[tuple[str, Message]] = []
+        self._handlers = self._table(FakeSigning(self._state, self._keys))
+
+    def client(self, *, role: Role = "admin", timeout_seconds: float = 10.0, system: System | None = None) -> Client:
+        """A Client of this fake, as it would be with the certificate of that role."""
+        transport = InMemoryTransport(self, role)
+        return Client.over(
+            transport, tenant=self._state.tenant, timeout_seconds=timeout_seconds, system=system or System()
+        )
+
+    @property
+    def origin(self) -> str:
+        """Origin of the log."""
+        return self._state.log.origin
+
+    @property
+    def verifier_keys(self) -> tuple[str, str]:
+        """The log's verifier keys, for `LogPromise.verify`."""
+        return self._state.log.verifier_keys
+
+    @property
+    def trusted_keys(self) -> Mapping[str, CompositePublicKey]:
+        """The service keys that sign events and heartbeats, for `watch(trusted_keys=...)`."""
+        version = self._keys.version(SERVICE_KEY, None).name
+        return {version: self._keys.pair(version).public_key}
+
+    def virtual_device(self, *, bootloader_locked: bool = True) -> VirtualDevice:
+        """A phone whose evidence this fake, and nobody else, accepts."""
+        return VirtualDevice(self._devices.root, bootloader_locked=bootloader_locked)
+
+    def requests(self, method: str) -> list[Any]:
+        """The protobuf requests that arrived for a method such as "Sign", oldest first."""
+        with self._running.condition:
+            return [request for name, request in self._requests if name == method]
+
+    def refuse(self, method: str, error: HallmarkError | None = None, *, times: int = 1) -> None:
+        """Let the next calls of a method fail before anything happens; by default as when nobody listens."""
+        with self._running.condition:
+            self._faults.add(method, Fault(error or unreachable(), stored=False), times)
+
+    def lose_answer(self, method: str, *, times: int = 1) -> None:
+        """Let the next calls of a method take effect, and their answers be lost on the way."""
+        with self._running.condition:
+            self._faults.add(method, Fault(unreachable(), stored=True), times)
+
+    def change_answer(self, method: str, change: Callable[[Any], None]) -> None:
+        """Let something tamper with the next answer (protobuf, changed in place) on its way."""
+        with self._running.condition:
+            self._faults.add_change(method, change)
+
+    def stop(self) -> None:
+        """As when the server is killed: running watches break, calls find nobody, nothing is lost."""
+        with self._running.condition:
+            self._running.up = False
+            self._running.generation += 1
+            self._running.condition.notify_all()
+
+    def start(self) -> None:
+        """After `stop` or `drain`."""
+        with self._running.condition:
+            self._running.up = True
+            self._running.goodbye_wait_seconds = None
+
+    def drain(self, *, retry_after_seconds: tuple[float, float] = (0.0, 0.1)) -> None:
+        """Say goodbye to every watch, with the shortest and longest time after which to come back."""
+        with self._running.condition:
+            self._running.goodbye_wait_seconds = retry_after_seconds
+            self._running.condition.notify_all()
+
+    def replace_history(self) -> None:
+        """As after a restored backup: cursors given out so far are refused with CURSOR_EPOCH."""
+        with self._running.condition:
+            self._feed.replace_history()
+
+    def answer(self, rpc: Rpc[Request, Response], request: Request, *, role: Role) -> Response:
+        """One unary call. For transports. Raises HallmarkError."""
+        with self._running.condition:
+            self._running.check_up()
+            self._requests.append((rpc.name, _copy(request)))
+            check_role(rpc.name, role)
+            fault = self._faults.take(rpc.name)
+            if fault is not None and not fault.stored:
+                raise fault.error
+            response = self._once(rpc, request, role)
+            if fault is not None:
+                raise fault.error
+            self._faults.change(rpc.name, response)
+            self._running.condition.notify_all()
+            assert isinstance(response, rpc.response)
+            return response
+
+    def watch(
+        self, request: revocation_pb2.WatchRevocationsRequest, *, role: Role, is_cancelled: Callable[[], bool]
+    ) -> Iterator[Frame]:
+        """The frames of one stream. For transports; after cancelling, call `wake`. Raises HallmarkError."""
+        with self._running.condition:
+            self._running.check_up()
+            self._requests.append(("WatchRevocations", _copy(request)))
+            check_role("WatchRevocations", role)
+            self._state.check_parent(request.parent)
+            fault = self._faults.take("WatchRevocations")
+            if fault is not None:
+                raise fault.error
+        for frame in Watcher(self._running, self._feed, request, is_cancelled).frames():
+            self._faults.change("WatchRevocations", frame)
+            yield frame
+
+    def wake(self) -> None:
+        """Let streams look whether they were cancelled."""
+        with self._running.condition:
+            self._running.condition.notify_all()
+
+    def _once(self, rpc: Rpc[Any, Any], request: Any, role: str) -> Message:
+        """Answer, or answer again: the same request_id gets the same answer, with another body it is refused."""
+        handler = self._handlers[rpc.name]
+        if "request_id" not in request.DESCRIPTOR.fields_by_name:
+            return _copy(handler(request))
+        if not _UUID.fullmatch(request.request_id):
+            raise invalid("request_id", "must be a UUID, made once for each call", "REQUEST_ID_INVALID")
+        body = rpc.path.encode() + b"\0" + request.SerializeToString(deterministic=True)
+        fingerprint = hashlib.sha256(body).digest()
+        known = self._replays.get((role, request.request_id))
+        if known is None:
+            size = self._state.log.size
+            answer = _copy(handler(request))
+            recorded = self._state.log.size - size
+            assert recorded <= 1, f"{rpc.name} was logged {recorded} times"
+            self._replays[role, request.request_id] = fingerprint, _copy(answer)
+            return answer
+        if known[0] != fingerprint:
+            sentence = "this request_id was used for a different call; make a new UUID for each call"
+            raise refusal(grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", sentence)
+        answer = _copy(known[1])
+        if "replayed" in answer.DESCRIPTOR.fields_by_name:
+            setattr(answer, "replayed", True)  # noqa: B010 - not every answer has it
+        return answer
+
+    def _table(self, signing: FakeSigning) -> dict[str, Callable[[Any], Message]]:
+        log, now = self._state.log, self._state.now
+        return {
+            "CreateKey": self._keys.create,
+            "GetKey": self._keys.get,
+            "ListKeys": self._keys.list,
+            "GetPublicKey": self._keys.get_public_key,
+            "RotateKey": self._keys.rotate,
+            "GetCapabilities": lambda _: capabilities(log, ""),
+            "Sign": signing.sign,
+            "Verify": signing.verify,
+            "CreateChallenge": self._devices.create_challenge,
+            "AttestDevice": self._devices.attest,
+            "GetDevice": self._devices.get,
+            "Revoke": self._feed.revoke,
+            "ListRevocations": self._feed.list,
+            "GetCheckpoint": lambda _: log.get_checkpoint(now()),
+            "GetInclusionProof": lambda request: log.get_inclusion_proof(request, now()),
+            "GetConsistencyProof": lambda request: log.get_consistency_proof(request, now()),
+        }
+
+
+def _copy(message: Copied) -> Copied:
+    """Callers must not reach the fake's own state through what they sent or got."""
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin

@@ -1,0 +1,97 @@
+"""Sign and Verify of the fake, with real composite signatures that are verified before they leave."""
+
+import hashlib
+from typing import Final
+
+import grpc
+
+from hallmark.v1 import keys_pb2
+from hallmark_client.checksum import crc32c
+from hallmark_client.testing.keys import FakeKeys
+from hallmark_client.testing.refusals import invalid, not_found, precondition, refusal
+from hallmark_client.testing.state import State
+from hallmark_composite import CompositeAlgorithm, CompositeError, prehash, verify
+
+MAX_DATA_BYTES: Final = 1 << 20
+MAX_CONTEXT_BYTES: Final = 255
+
+
+class FakeSigning:
+    """Asserts that callers send checksums."""
+
+    def __init__(self, state: State, keys: FakeKeys) -> None:
+        self._state = state
+        self._keys = keys
+
+    def sign(self, request: keys_pb2.SignRequest) -> keys_pb2.SignResponse:
+        _check_input(request)
+        version = self._signing_version(request.name)
+        pair = self._keys.pair(version.name)
+        digest = _digest(request, pair.algorithm)
+        signature = pair.sign(digest, request.context)
+        verify(pair.public_key, signature, digest=digest, context=request.context)
+        details = {
+            "context_sha256": hashlib.sha256(request.context).hexdigest(),
+            "input_digest_sha256": hashlib.sha256(digest).hexdigest(),
+            "signature_sha256": hashlib.sha256(signature).hexdigest(),
+        }
+        return keys_pb2.SignResponse(
+            key_version=version.name,
+            algorithm=self._keys.find(version.name.partition("/versions/")[0]).algorithm,
+            protection_level=version.protection_level,
+            signature=signature,
+            signature_crc32c=crc32c(signature),
+            verified_input_crc32c=True,
+            log=self._state.record("signature.created", version.name, details, wait=request.log_wait),
+        )
+
+    def verify(self, request: keys_pb2.VerifyRequest) -> keys_pb2.VerifyResponse:
+        _check_input(request)
+        if crc32c(request.signature) != request.signature_crc32c:
+            raise invalid("signature_crc32c", "does not match the bytes that arrived", "CHECKSUM_MISMATCH")
+        name, number = self._state.read_key_name(request.name)
+        candidates = self._keys.find(name).versions if number is None else [self._keys.version(name, number)]
+        for version in candidates:
+            pair = self._keys.pair(version.name)
+            try:
+                digest = _digest(request, pair.algorithm)
+                verify(pair.public_key, request.signature, digest=digest, context=request.context)
+            except CompositeError:
+                continue
+            return keys_pb2.VerifyResponse(key_version=version.name, state=version.state, verified_input_crc32c=True)
+        sentence = f"the signature does not verify with {request.name} over this input and context"
+        raise refusal(grpc.StatusCode.INVALID_ARGUMENT, "SIGNATURE_INVALID", sentence)
+
+    def _signing_version(self, given: str) -> keys_pb2.KeyVersion:
+        name, number = self._state.read_key_name(given)
+        key = self._keys.find(name)
+        if key.purpose != keys_pb2.KEY_PURPOSE_SIGN:
+            raise not_found(given)
+        version = self._keys.version(name, number)
+        if key.HasField("revoke_time"):
+            raise precondition("KEY_REVOKED", f"{name} was revoked; create a new key")
+        if version.state != keys_pb2.KEY_VERSION_STATE_ACTIVE:
+            raise precondition("KEY_VERSION_NOT_ACTIVE", f"{version.name} does not sign; sign with {name}")
+        return version
+
+
+def _check_input(request: keys_pb2.SignRequest | keys_pb2.VerifyRequest) -> None:
+    kind = request.WhichOneof("input")
+    if kind is None:
+        raise invalid("input", "is missing: give data or digest")
+    given = request.data if kind == "data" else request.digest
+    if len(given) > MAX_DATA_BYTES:
+        raise invalid(kind, f"may have {MAX_DATA_BYTES} bytes; sign the digest instead", "MESSAGE_TOO_LARGE")
+    if len(request.context) > MAX_CONTEXT_BYTES:
+        raise invalid("context", f"may have {MAX_CONTEXT_BYTES} bytes")
+    assert request.HasField("input_crc32c"), "a call without input_crc32c"
+    if crc32c(given) != request.input_crc32c:
+        raise invalid("input_crc32c", "does not match the bytes that arrived", "CHECKSUM_MISMATCH")
+
+
+def _digest(request: keys_pb2.SignRequest | keys_pb2.VerifyRequest, algorithm: CompositeAlgorithm) -> bytes:
+    if request.WhichOneof("input") == "data":
+        return prehash(algorithm, request.data)
+    if len(request.digest) != algorithm.prehash_size:
+        raise invalid("digest", f"must be the {algorithm.prehash.upper()} of the message")
+    return request.digest

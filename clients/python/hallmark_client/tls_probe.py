@@ -1,0 +1,61 @@
+"""Why nobody answers. gRPC core tells a refused certificate, a closed port and a dying server almost alike.
+
+So after a failed connection this looks once more from outside, with the profile's authority and without the client's
+certificate: is somebody there, is it our server, does TLS work?
+"""
+
+import contextlib
+import socket
+import ssl
+from enum import Enum, auto
+from typing import Final
+
+_TIMEOUT_SECONDS: Final = 1.0
+_DEFAULT_PORT: Final = 443
+
+
+class Finding(Enum):
+    """What a look at the address shows."""
+
+    NOBODY = auto()
+    """Nobody listens, or does not answer in time."""
+    NOT_TLS = auto()
+    """Somebody is there and does not speak TLS."""
+    STRANGER = auto()
+    """TLS, with a certificate that the profile's authority did not make, or for another name."""
+    SERVER = auto()
+    """Our server: its certificate is right."""
+
+
+def look(address: str, ca_pem: bytes) -> Finding:
+    """Connect to host:port, complete a TLS handshake, close. Takes a second or two at most. Never raises."""
+    host, port = _split(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["h2"])
+    try:
+        context.load_verify_locations(cadata=ca_pem.decode("ascii"))
+        connection = socket.create_connection((host, port), _TIMEOUT_SECONDS)
+    except (OSError, ValueError):
+        return Finding.NOBODY
+    with connection:
+        try:
+            with context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=True):
+                return Finding.SERVER
+        except ssl.SSLCertVerificationError:
+            return Finding.STRANGER
+        except TimeoutError:
+            return Finding.NOBODY
+        except ssl.SSLError:
+            return Finding.NOT_TLS
+        except OSError:
+            return Finding.NOBODY
+
+
+def _split(address: str) -> tuple[str, int]:
+    """Of host:port, [ipv6]:port or host, as gRPC takes them."""
+    host, colon, port = address.rpartition(":")
+    if not colon or host.endswith(":") or "]" in port:
+        return address.strip("[]"), _DEFAULT_PORT
+    with contextlib.suppress(ValueError):
+        return host.strip("[]"), int(port)
+    return address, _DEFAULT_PORT

@@ -1,0 +1,204 @@
+"""Prepares the token, in a short process of its own: `python -P -m hsm.pkcs11.setup --data-folder F`.
+
+Steps, each skipped when its result is there, so that an interrupted run is finished by the next:
+1. lock the data folder against a second set-up
+2. SoftHSM only: write softhsm2.conf and the token folder
+3. PIN file (unless the operator gives the PIN) and security officer's PIN file, on disk before the token exists
+4. find the token by serial or label; SoftHSM only: create it, but never in place of one that was there before
+5. set the user PIN
+6. log in, once; find the key-encryption key or create it
+7. record the token's serial
+
+Prints one line of JSON: {"token_serial", "kek_id"} or {"code", "message"}.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pkcs11
+from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11 import exceptions as driver
+
+from hsm.errors import HsmError, SetupError, TokenNotFound
+from hsm.material import CKA_ID_SIZE
+from hsm.secret import Secret
+
+from .faults import translate
+from .init_token import has_user_pin, init_token, init_user_pin
+from .pin import ensure_pin_file, read_pin, sync_folder
+from .settings import Pkcs11Settings, is_softhsm, resolve_module
+from .token import find_token
+
+KEK_LABEL: Final = "hallmark-kek"
+_KEK_BITS: Final = 256
+_KEK_TEMPLATE: Final = {
+    Attribute.TOKEN: True,
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.ENCRYPT: True,
+    Attribute.DECRYPT: True,
+    Attribute.SIGN: False,
+    Attribute.VERIFY: False,
+    Attribute.DERIVE: False,
+    # With WRAP or UNWRAP the key could be used to carry other keys out of the token, or known ones in.
+    Attribute.WRAP: False,
+    Attribute.UNWRAP: False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedToken:
+    serial: str
+    kek_id: bytes
+
+
+def prepare(settings: Pkcs11Settings) -> PreparedToken:
+    """Raises HsmError."""
+    module = resolve_module(settings.module)
+    try:
+        settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"the data folder {settings.data_folder} cannot be made: {error.strerror}") from None
+    with _locked(settings.data_folder):
+        if is_softhsm(module):
+            _write_softhsm_configuration(settings)
+            if settings.pin_env is None and settings.pin_file is None:
+                ensure_pin_file(settings.data_folder / "token-pin")
+        pin = read_pin(settings.effective_pin_file, settings.pin_env, os.environ)
+        library = _load(module)
+        token = _find_or_create_token(library, module, settings, pin)
+        kek_id = _find_or_create_kek(token, pin)
+        prepared = PreparedToken(token.serial.decode("utf-8", "replace").strip(), kek_id)
+        _record(settings.data_folder / "token.json", {"serial": prepared.serial, "label": token.label})
+    return prepared
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "setup.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write_softhsm_configuration(settings: Pkcs11Settings) -> None:
+    tokens = (settings.data_folder / "tokens").absolute()
+    if not _record_file(settings).exists():
+        tokens.mkdir(mode=0o700, exist_ok=True)
+    elif not tokens.is_dir():
+        raise TokenNotFound(f"the token folder {tokens} is gone. {_how_to_restore(settings)}")
+    text = (
+        f"directories.tokendir = {tokens}\n"
+        "objectstore.backend = file\n"
+        "objectstore.umask = 0077\n"
+        "log.level = ERROR\n"
+        "slots.removable = false\n"
+    )
+    path = settings.softhsm_configuration
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    os.environ["SOFTHSM2_CONF"] = str(path.absolute())
+
+
+def _load(module: Path) -> Any:
+    try:
+        return pkcs11.lib(str(module))
+    except driver.PKCS11Error as error:
+        raise TokenNotFound(
+            f"the PKCS#11 library at {module} does not initialise ({type(error).__name__}); "
+            "are its configuration and its token folder in place?"
+        ) from None
+    except (RuntimeError, OSError) as error:
+        raise SetupError(f"{module} cannot be loaded as a PKCS#11 library: {error}") from None
+
+
+def _find_or_create_token(library: Any, module: Path, settings: Pkcs11Settings, pin: Secret) -> Any:
+    so_pin_file = settings.data_folder / "token-so-pin"
+    recorded = _record_file(settings)
+    try:
+        token = find_token(library, label=settings.token_label, serial=settings.token_serial)
+    except TokenNotFound as error:
+        if not is_softhsm(module) or settings.token_serial is not None:
+            raise
+        if recorded.exists():
+            raise TokenNotFound(f"{error}. {_how_to_restore(settings)}") from None
+        ensure_pin_file(so_pin_file)
+        init_token(library, module, label=settings.token_label, so_pin=read_pin(so_pin_file, None, {}))
+        token = find_token(library, label=settings.token_label, serial=None)
+    if not has_user_pin(token):
+        init_user_pin(token, so_pin=read_pin(so_pin_file, None, {}), pin=pin)
+        token = find_token(library, label=settings.token_label, serial=settings.token_serial)
+    return token
+
+
+def _find_or_create_kek(token: Any, pin: Secret) -> bytes:
+    """CKA_ID of the key-encryption key. Of several (two first starts against one network HSM) the smallest."""
+    try:
+        session = token.open(rw=True, user_pin=pin.reveal().decode())
+        try:
+            name = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: KEK_LABEL}
+            found: list[bytes] = sorted(key[Attribute.ID] for key in session.get_objects(name))
+            if found:
+                return found[0]
+            kek_id = os.urandom(CKA_ID_SIZE)
+            session.generate_key(KeyType.AES, _KEK_BITS, id=kek_id, label=KEK_LABEL, store=True, template=_KEK_TEMPLATE)
+            return kek_id
+        finally:
+            session.close()
+    except driver.PKCS11Error as error:
+        raise translate(error) from None
+
+
+def _record_file(settings: Pkcs11Settings) -> Path:
+    return settings.data_folder / "token.json"
+
+
+def _how_to_restore(settings: Pkcs11Settings) -> str:
+    return (
+        "This data folder has had a token before, so none is created in its place: restore "
+        f"{settings.data_folder / 'tokens'}, or remove {_record_file(settings)} to begin anew without the old keys"
+    )
+
+
+def _record(path: Path, facts: dict[str, str]) -> None:
+    text = json.dumps(facts) + "\n"
+    if path.exists() and path.read_text() == text:
+        return
+    new = path.with_suffix(".new")
+    with new.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    sync_folder(path.parent)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m hsm.pkcs11.setup", description="Prepares the token.")
+    parser.add_argument("--data-folder", type=Path, required=True)
+    parser.add_argument("--module", type=Path)
+    parser.add_argument("--pin-file", type=Path)
+    parser.add_argument("--pin-env", help="name of the environment variable that holds the PIN")
+    parser.add_argument("--token-label", default="hallmark")
+    parser.add_argument("--token-serial")
+    try:
+        prepared = prepare(Pkcs11Settings(**vars(parser.parse_args())))
+        answer = {"token_serial": prepared.serial, "kek_id": prepared.kek_id.hex()}
+    except HsmError as error:
+        answer = {"code": error.code, "message": str(error)}
+    except OSError as error:
+        answer = {"code": SetupError.code, "message": f"set-up cannot write its files: {error}"}
+    print(json.dumps(answer))  # noqa: T201 - the answer to the service that started this process
+    return 1 if "code" in answer else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""Composition root: the only place that names concrete adapters, and the order of start and stop.
+
+Start  home and lock > database and migrations > HSM > log > the service's own keys > devices > public files > gRPC.
+Stop   goodbye to streams > running calls > devices > log (last checkpoint) > public files > HSM > database > lock.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from grpc_health.v1 import health_pb2_grpc
+
+from attestation import FORMATS
+from hallmark.v1 import devices_pb2_grpc, keys_pb2_grpc, log_pb2_grpc, revocation_pb2_grpc
+from hsm.errors import HsmError
+from hsm.pkcs11.provider import Pkcs11KeyProvider
+from hsm.pkcs11.settings import Pkcs11Settings
+from hsm.provider import KeyProvider
+from kms import migrations
+from kms.config import Config, ConfigError
+from kms.core.clock import Clock, SystemClock
+from kms.core.database import Database
+from kms.core.idempotency import purge
+from kms.core.randomness import Randomness, SystemRandomness
+from kms.devices.anchors import android_anchor
+from kms.devices.revocable import RevocableDevices
+from kms.devices.rpc import DeviceServicer
+from kms.devices.service import DeviceService
+from kms.devices.settings import DevicesSettings
+from kms.devices.status import StatusFeed
+from kms.devices.verification import NoStatus, StatusSource, Verifier
+from kms.keys.capabilities import CapabilityReader, ServerFacts
+from kms.keys.rpc import KeyServicer, SigningServicer
+from kms.keys.service import KeyService
+from kms.keys.signing import SigningService
+from kms.log.model import LogSettings
+from kms.log.rpc import LogServicer
+from kms.log.service import TransparencyLog
+from kms.public.files import FolderPublicFiles
+from kms.public.http import PublicServer, public_app
+from kms.revocation.feed import FeedSignal
+from kms.revocation.model import SIGNING_KEY_ID
+from kms.revocation.rpc import RevocationServicer
+from kms.revocation.service import RevocationService, open_cursor_codec
+from kms.revocation.subjects import RevocableKeys
+from kms.revocation.watch import WatchService
+from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
+from kms.server.guard import Guard
+from kms.server.health import HealthServicer
+from kms.server.home import Home
+from kms.server.limits import RateLimit
+from kms.server.local_ca import LocalAuthority
+
+_logger = logging.getLogger(__name__)
+_PURGE_SECONDS = 600
+_RETRY_HSM_SECONDS = 5.0
+_SIGNING_KEY_IDS = (SIGNING_KEY_ID,)
+
+
+class Application:
+    """One server process. `start` leaves it serving, or raises; `stop` may be called after either."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, randomness: Randomness | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._randomness = randomness or SystemRandomness()
+        self._home = Home(config.home)
+        self._draining = asyncio.Event()
+        self._closing = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.address = ""
+        self.public_url = ""
+
+    async def start(self) -> None:
+        """Raises HomeInUse, ConfigError, HsmError (first run only), LogFrozen and OSError, each saying what to do."""
+        config, now = self._config, self._clock.now()
+        self._home.open()
+        self._closing.callback(self._home.close)
+        authority = LocalAuthority(config.home, trust_domain=config.server.trust_domain, now=now)
+        database = Database(config.database_url)
+        self._closing.callback(database.close)
+        await asyncio.to_thread(migrations.upgrade, database.engine)
+        provider = await self._start_hsm()
+        public_folder = config.path(config.log.public_folder)
+        log = await self._start_log(database, provider, public_folder)
+        signing = SigningService(database, provider, log, self._randomness)
+        keys = KeyService(database, provider, log, self._randomness)
+        for key_id in _SIGNING_KEY_IDS:
+            await keys.ensure_service_key(key_id, now)
+        registrations = [
+            *self._key_servicers(keys, signing, provider, log),
+            await self._revocation_servicer(database, signing, log),
+            await self._device_servicer(database, log),
+            _registration(log_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(log, origin=log.origin)),
+            _registration(health_pb2_grpc.add_HealthServicer_to_server, self._health(provider)),
+        ]
+        await self._serve_public(public_folder)
+        await self._serve_grpc(registrations, authority)
+        self._spawn(self._purge(database))
+        self._home.announce(self.address, self.public_url, authority.ensure_clients(), self._clock.now())
+        self._closing.callback(self._home.withdraw)
+
+    async def stop(self) -> None:
+        """Finishes what is running, publishes the last checkpoint, closes in the reverse order of start."""
+        self._draining.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._closing.aclose()
+
+    async def _start_hsm(self) -> KeyProvider:
+        hsm = self._config.hsm
+        provider = Pkcs11KeyProvider(
+            Pkcs11Settings(
+                data_folder=self._config.path("hsm"),
+                module=Path(hsm.module) if hsm.module else None,
+                pin_file=self._config.path(hsm.pin_file) if hsm.pin_file else None,
+                pin_env=hsm.pin_variable,
+                token_label=hsm.token_label,
+                token_serial=hsm.token_serial,
+                workers=hsm.signers or None,
+            )
+        )
+        self._closing.push_async_callback(provider.close)
+        try:
+            await provider.start()
+        except HsmError as error:
+            if not self._home.served_before:
+                raise
+            _logger.error("the HSM is not usable; serving without it: %s", error)  # noqa: TRY400 - its text says all
+            if error.retryable:
+                self._spawn(self._retry_hsm(provider))
+        return provider
+
+    async def _retry_hsm(self, provider: KeyProvider) -> None:
+        """Until the token is back. A refused PIN never comes here: it is not tried twice."""
+        while True:
+            await asyncio.sleep(_RETRY_HSM_SECONDS)
+            try:
+                await provider.start()
+            except HsmError as error:
+                if not error.retryable:
+                    _logger.error("the HSM is not usable: %s", error)  # noqa: TRY400
+                    return
+            else:
+                _logger.info("the HSM is usable again")
+                return
+
+    async def _start_log(self, database: Database, provider: KeyProvider, public_folder: Path) -> TransparencyLog:
+        settings = LogSettings(
+            origin=self._config.log.origin or self._home.log_origin(self._randomness),
+            min_checkpoint_interval_seconds=self._config.log.checkpoint_interval_seconds,
+            refresh_seconds=self._config.log.refresh_seconds,
+        )
+        files = FolderPublicFiles(public_folder)
+        log = TransparencyLog(
+            database=database, provider=provider, public_files=files, clock=self._clock, settings=settings
+        )
+        self._closing.push_async_callback(log.close)
+        await log.start()
+        return log
+
+    def _key_servicers(
+        self, keys: KeyService, signing: SigningService, provider: KeyProvider, log: TransparencyLog
+    ) -> list[Registration]:
+        async def facts() -> ServerFacts:
+            return ServerFacts(
+                version=version("hallmark"),
+                log_origin=log.origin,
+                verifier_keys=tuple(str(key) for key in log.verifier_keys()),
+                public_url=self.public_url,
+                evidence_formats=tuple(evidence_format.value for evidence_format in FORMATS),
+                challenge_lifetime_seconds=self._config.devices.challenge_lifetime_seconds,
+                require_pq_tls=self._config.server.require_pq_tls,
+            )
+
+        reader = CapabilityReader(provider, facts)
+        return [
+            _registration(keys_pb2_grpc.add_KeyServiceServicer_to_server, KeyServicer(keys, reader)),
+            _registration(keys_pb2_grpc.add_SigningServiceServicer_to_server, SigningServicer(signing)),
+        ]
+
+    async def _revocation_servicer(
+        self, database: Database, signing: SigningService, log: TransparencyLog
+    ) -> Registration:
+        signal = FeedSignal(database, self._draining)
+        revocations = RevocationService(
+            database=database,
+            signing=signing,
+            log=log,
+            randomness=self._randomness,
+            signal=signal,
+            subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
+            issuer=f"spiffe://{self._config.server.trust_domain}/server",
+        )
+        watching = WatchService(
+            database=database, signing=signing, clock=self._clock, signal=signal, revocations=revocations
+        )
+        codec = await open_cursor_codec(database, self._randomness)
+        servicer = RevocationServicer(revocations, watching, codec)
+        return _registration(revocation_pb2_grpc.add_RevocationServiceServicer_to_server, servicer)
+
+    async def _device_servicer(self, database: Database, log: TransparencyLog) -> Registration:
+        settings = devices_settings(self._config)
+        status = await self._android_status(settings)
+        verifier = Verifier(anchors=settings.anchors, policy=settings.policy, status=status)
+        self._closing.callback(verifier.close)
+        devices = DeviceService(
+            database=database,
+            verifier=verifier,
+            log=log,
+            randomness=self._randomness,
+            challenge_lifetime=timedelta(seconds=settings.challenge_lifetime_seconds),
+        )
+        return _registration(devices_pb2_grpc.add_DeviceServiceServicer_to_server, DeviceServicer(devices))
+
+    async def _android_status(self, settings: DevicesSettings) -> StatusSource:
+        source = settings.android_status_source
+        if source is None:
+            return NoStatus()
+        folder = self._config.path("android-status")
+        status = StatusFeed(source, folder=folder, refresh=settings.status_refresh, clock=self._clock)
+        await status.start()
+        self._closing.push_async_callback(status.close)
+        return status
+
+    def _health(self, provider: KeyProvider) -> HealthServicer:
+        async def serving() -> bool:
+            return not self._draining.is_set()
+
+        async def hsm_usable() -> bool:
+            try:
+                await provider.health()
+            except HsmError:
+                return False
+            return not self._draining.is_set()
+
+        return HealthServicer({"": serving, "hsm": hsm_usable})
+
+    async def _serve_public(self, folder: Path) -> None:
+        server = PublicServer(
+            public_app(folder), host=self._config.server.public_address, port=self._config.server.public_port
+        )
+        self.public_url = await server.start()
+        self._closing.push_async_callback(server.close)
+
+    async def _serve_grpc(self, registrations: list[Registration], authority: LocalAuthority) -> None:
+        settings = self._config.server
+        guard = Guard(
+            trust_domain=settings.trust_domain,
+            require_pq_tls=settings.require_pq_tls,
+            rate=RateLimit(settings.rate_per_second, self._clock),
+            clock=self._clock,
+            randomness=self._randomness,
+        )
+        private_key, certificate = authority.server_credentials(settings.host_names)
+        server = GrpcServer(guard, registrations, TlsMaterial(private_key, certificate, authority.pem))
+        port = await server.start(settings.address, settings.port)
+        self._closing.push_async_callback(server.stop, settings.drain_seconds)
+        self.address = f"localhost:{port}" if settings.address == "127.0.0.1" else f"{settings.address}:{port}"
+
+    async def _purge(self, database: Database) -> None:
+        while True:
+            await asyncio.sleep(_PURGE_SECONDS)
+            await database.write(functools.partial(purge, now=self._clock.now()))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def devices_settings(config: Config) -> DevicesSettings:
+    """Raises ConfigError when an extra root can not be read."""
+    devices = config.devices
+    try:
+        anchors = [android_anchor(Path(root).read_bytes(), root) for root in devices.extra_android_roots]
+    except OSError as error:
+        raise ConfigError(f"devices.extra_android_roots: can not read {error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"devices.extra_android_roots: {error}") from error
+    return DevicesSettings(
+        challenge_lifetime_seconds=devices.challenge_lifetime_seconds,
+        android_status_source=devices.android_status,
+        status_max_age=timedelta(seconds=devices.android_status_max_age_seconds),
+        status_refresh=timedelta(seconds=devices.android_status_refresh_seconds),
+        trust_anchors=tuple(anchors),
+    )
+
+
+def _registration(add: Callable[[Any, Any], None], servicer: object) -> Registration:
+    return lambda server: add(servicer, server)

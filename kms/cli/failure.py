@@ -1,0 +1,208 @@
+"""From an exception to what a user reads: what happened, what to do next, and an exit code. One place for all."""
+
+import contextlib
+import enum
+import errno
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+from kms.cli.invocation import Invocation
+
+
+class ExitCode(enum.IntEnum):
+    """What a script may rely on; `hallmark --help` says the same."""
+
+    OK = 0
+    NOT_SO = 1
+    NOT_USABLE = 2
+    SERVER_SAYS_NO = 3
+    NOT_REACHABLE = 4
+    DEFECT = 70
+    """A fault of this program (EX_SOFTWARE of sysexits.h)."""
+
+
+class CommandError(Exception):
+    """A refusal of the command line itself. `advice` says what to do next."""
+
+    def __init__(self, reason: str, message: str, *, exit_code: ExitCode, advice: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.exit_code = exit_code
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """reason: UPPER_SNAKE, for programs. message: what happened. advice: what to do next, may be empty."""
+
+    exit_code: ExitCode
+    reason: str
+    message: str
+    advice: str = ""
+
+
+def not_so(reason: str, message: str, advice: str = "") -> CommandError:
+    """What was asked about is not so."""
+    return CommandError(reason, message, exit_code=ExitCode.NOT_SO, advice=advice)
+
+
+def not_usable(reason: str, message: str, advice: str = "") -> CommandError:
+    """The command can not work with what it was given."""
+    return CommandError(reason, message, exit_code=ExitCode.NOT_USABLE, advice=advice)
+
+
+def report(error: Exception, invocation: Invocation) -> int:
+    """Tell the user, on stderr and with --json also on stdout; gives the exit code."""
+    if isinstance(error, BrokenPipeError):
+        _quiet_broken_pipe()
+        return ExitCode.NOT_SO
+    if invocation.debug:
+        traceback.print_exception(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        failure = Failure(ExitCode.NOT_USABLE, "USAGE", error.format_message())
+    else:
+        failure = explain(error)
+        click.echo(f"hallmark: {_sentence(failure.message)}", err=True)
+        if failure.advice:
+            click.echo(f"          {_sentence(failure.advice)}", err=True)
+    if invocation.json:
+        facts = {"reason": failure.reason, "message": failure.message, "advice": failure.advice}
+        click.echo(json.dumps({"error": facts}))
+    return failure.exit_code
+
+
+def explain(error: Exception) -> Failure:
+    """What an exception means to the user."""
+    if isinstance(error, CommandError):
+        return Failure(error.exit_code, error.reason, str(error), error.advice)
+    if isinstance(error, OSError):
+        return _file_failure(error)
+    # By package, so that nothing has to be imported to ask. An error that can be raised has been imported already.
+    package = type(error).__module__.partition(".")[0]
+    if package in _BY_PACKAGE:
+        return _BY_PACKAGE[package](error)
+    text = f"{type(error).__name__}: {error}"
+    return Failure(ExitCode.DEFECT, "DEFECT", f"this should not have happened: {text}", _REPORT_IT)
+
+
+_REPORT_IT: Final = "Run the command again with --debug and report what it shows"
+
+
+def _file_failure(error: OSError) -> Failure:
+    where = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or "a file")
+    advice = {
+        errno.ENOENT: "Check the path; it is seen from the folder you are in",
+        errno.EACCES: "Check who may read or write there",
+        errno.ENOSPC: "Make room and run the command again",
+    }.get(error.errno or 0, "")
+    return Failure(ExitCode.NOT_USABLE, "FILE", f"{where}: {error.strerror or error}", advice)
+
+
+_NOT_SO: Final = frozenset({"SignatureInvalid", "VerificationFailed", "ManifestMismatch"})
+_NOT_USABLE: Final = frozenset({"ProfileInvalid", "ManifestInvalid"})
+_NOT_REACHABLE: Final = frozenset({"TransportRefused", "DeadlineExceeded"})
+
+_ADVICE: Final = {
+    "RESOURCE_NOT_FOUND": "`hallmark keys list` shows the keys that there are",
+    "KEY_EXISTS": "Take another name, or make a new version with `hallmark keys rotate`",
+    "KEY_REVOKED": "A revoked key never signs again: create another with `hallmark keys create`",
+    "KEY_VERSION_NOT_ACTIVE": "Sign with the key's name alone: then its primary version signs",
+    "ROLE_NOT_ALLOWED": "Use another identity with --as; `hallmark COMMAND --help` names the usual one",
+    "CERTIFICATE_UNKNOWN": "Use a profile folder that this server wrote (HOME/clients/)",
+    "ETAG_MISMATCH": "Look at the key again with `hallmark keys show`, then decide again",
+    "CURSOR_INVALID": "The position is of another server: remove the cursor file to begin from the start",
+    "CURSOR_EPOCH": "The server's history was replaced: remove the cursor file to begin from the start",
+    "PQ_TLS_REQUIRED": "This server takes post-quantum TLS only; use a client with X25519MLKEM768",
+    "HSM_UNAVAILABLE": "Look into the server's log; it says what its token answered",
+    "QUEUE_FULL": "The server is busy: try again in a moment",
+    "PROOF_MISSING": "Ask for it when signing: `hallmark sign FILE --key NAME --proof`",
+}
+
+
+def _client_failure(error: Exception) -> Failure:
+    """An error of hallmark_client, which has reason, message, metadata and retry_after_seconds."""
+    found: Any = error
+    advice = _ADVICE.get(found.reason, "")
+    match type(error).__name__:
+        case name if name in _NOT_SO:
+            return Failure(ExitCode.NOT_SO, found.reason, found.message, advice)
+        case name if name in _NOT_USABLE:
+            return Failure(ExitCode.NOT_USABLE, found.reason, found.message, advice)
+        case name if name in _NOT_REACHABLE:
+            return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _START_IT)
+        case "Unavailable" if found.reason not in {"HSM_UNAVAILABLE", "SHUTTING_DOWN"}:
+            return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, _START_IT)
+        case "Internal" if "error_id" in found.metadata:
+            advice = f"The server's log has the error {found.metadata['error_id']}"
+        case "ResourceExhausted" if found.retry_after_seconds is not None:
+            advice = f"Try again in {found.retry_after_seconds:.1f} seconds"
+        case _:
+            pass
+    return Failure(ExitCode.SERVER_SAYS_NO, found.reason, found.message, advice)
+
+
+_START_IT: Final = "Is it running? `hallmark serve` starts it; --home or --profile says where it is"
+
+
+def _log_failure(error: Exception) -> Failure:
+    """An error of hallmark_tlog: the log is not what it must be, or can not be read."""
+    reason = f"LOG_{_snake(error)}"
+    if type(error).__name__ == "FetchError":
+        advice = "Check the folder or the URL, and that the server of the public files runs"
+        return Failure(ExitCode.NOT_REACHABLE, reason, str(error), advice)
+    return Failure(ExitCode.NOT_SO, reason, str(error))
+
+
+def _composite_failure(error: Exception) -> Failure:
+    return Failure(ExitCode.NOT_SO, "SIGNATURE_INVALID", str(error))
+
+
+def _evidence_failure(error: Exception) -> Failure:
+    name = type(error).__name__
+    reason = {"CollateralError": "COLLATERAL", "ArgumentError": "ARGUMENT"}.get(name, "EVIDENCE")
+    code = ExitCode.NOT_SO if reason == "EVIDENCE" else ExitCode.NOT_USABLE
+    return Failure(code, reason, str(error))
+
+
+def _hsm_failure(error: Exception) -> Failure:
+    return Failure(ExitCode.NOT_USABLE, "HSM", str(error))
+
+
+def _service_failure(error: Exception) -> Failure:
+    """The server could not start: settings, a home in use, a log that must not go on."""
+    return Failure(ExitCode.NOT_USABLE, _snake(error), str(error))
+
+
+def _snake(error: Exception) -> str:
+    """UPPER_SNAKE of the error's name: ConfigError is CONFIG_ERROR."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).upper()
+
+
+_BY_PACKAGE: Final[dict[str, Callable[[Exception], Failure]]] = {
+    "hallmark_client": _client_failure,
+    "hallmark_tlog": _log_failure,
+    "hallmark_composite": _composite_failure,
+    "attestation": _evidence_failure,
+    "hsm": _hsm_failure,
+    "kms": _service_failure,
+}
+
+
+def _sentence(text: str) -> str:
+    """With one full stop at its end."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _quiet_broken_pipe() -> None:
+    """The reader left (`hallmark watch | head`): nothing more is written, not even at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

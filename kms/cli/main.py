@@ -1,0 +1,103 @@
+"""`hallmark`, the command line. A command's module is loaded when it is called, so that help is there at once."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import click
+
+from kms.cli.failure import report
+from kms.cli.invocation import Invocation, debug_option
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is (module:attribute) and what it is for, so that the list needs no import."""
+
+    target: str
+    purpose: str
+
+
+COMMANDS = {
+    "demo": Entry("kms.cli.demo.command:demo", "Show the whole main job against a real service, in two minutes."),
+    "serve": Entry("kms.cli.serve:serve", "Run the service."),
+    "keys": Entry("kms.cli.keys:keys", "Create, list, show and rotate keys; export public keys."),
+    "sign": Entry("kms.cli.sign:sign", "Sign a file, or the manifest of a folder, with a hybrid key."),
+    "verify": Entry("kms.cli.verify:verify", "Verify a signature offline, with public material only."),
+    "attest": Entry("kms.cli.attest:attest", "Judge device evidence offline."),
+    "revoke": Entry("kms.cli.revoke:revoke", "Take trust back from a key or a device."),
+    "watch": Entry("kms.cli.watch:watch", "Follow revocations as they happen."),
+    "log": Entry("kms.cli.log:log", "Verify the transparency log like an auditor."),
+    "bench": Entry("kms.cli.bench.command:bench", "Measure this machine."),
+}
+
+
+class LateGroup(click.Group):
+    """A group that knows its commands by name and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.purpose) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hallmark")
+@debug_option
+def hallmark() -> None:
+    """Keys, hybrid signatures, attested devices, revocation, and a log that anyone can check.
+
+    \b
+    First time here:    hallmark demo
+    Then, for real:     hallmark serve
+    and beside it:      hallmark keys create manifest
+                        hallmark sign README.md --key manifest --proof
+                        hallmark keys public manifest --output manifest.pem
+                        hallmark verify README.md --key manifest.pem
+
+    Every command explains itself with --help and takes --json.
+
+    \b
+    Exit codes:  0  it is so, or it was done
+                 1  what was asked about is not so (a signature, a log, evidence)
+                 2  the command can not work like this (options, files, settings)
+                 3  the server says no
+                 4  the server can not be reached
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One invocation; gives the exit code. Never raises for a mistake of the user."""
+    invocation = Invocation()
+    try:
+        hallmark.main(args=list(arguments), prog_name="hallmark", standalone_mode=False, obj=invocation)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.Abort:
+        click.echo("\nstopped", err=True)
+        return 130
+    except Exception as error:  # the outermost edge: whatever it is, the user gets a sentence
+        return report(error, invocation)
+    return 0
+
+
+def main() -> NoReturn:
+    """Console entry."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""One suite for every post-quantum engine; liboqs is skipped where no library is installed."""
+
+import os
+from itertools import product
+
+import pytest
+
+from hallmark_composite import MlDsaParameterSet
+from hsm.engine import BadMlDsaSignature, EngineFault, EngineUnavailable, PostQuantumEngine
+from hsm.engines.openssl import OpenSslEngine
+from hsm.engines.pycryptodome import PyCryptodomeEngine, expand_seed
+
+SEED, MESSAGE, CONTEXT = bytes(range(1, 33)), b"message", b"context"
+NAMES = ["cryptography", "pycryptodome", "liboqs"]
+
+
+def make(name: str) -> PostQuantumEngine:
+    match name:
+        case "cryptography":
+            return OpenSslEngine()
+        case "pycryptodome":
+            return PyCryptodomeEngine()
+        case _:
+            from hsm.engines.liboqs import LibOqsEngine
+
+            try:
+                return LibOqsEngine(os.environ, expand_seed)
+            except EngineUnavailable as error:
+                pytest.skip(str(error))
+
+
+@pytest.fixture(params=NAMES)
+def engine(request: pytest.FixtureRequest) -> PostQuantumEngine:
+    return make(request.param)
+
+
+@pytest.fixture(params=MlDsaParameterSet, ids=lambda item: item.value)
+def parameter_set(request: pytest.FixtureRequest) -> MlDsaParameterSet:
+    return request.param
+
+
+def test_it_says_what_it_is(engine) -> None:
+    assert engine.name in NAMES
+    assert engine.version[0].isdigit()
+    assert engine.can_sign
+
+
+def test_sizes_are_those_of_fips_204(engine, parameter_set) -> None:
+    key = engine.load(parameter_set, SEED)
+    assert len(key.public_key) == parameter_set.public_key_size
+    assert len(key.sign(MESSAGE, CONTEXT)) == parameter_set.signature_size
+
+
+def test_signatures_are_hedged(engine, parameter_set) -> None:
+    key = engine.load(parameter_set, SEED)
+    assert key.sign(MESSAGE, CONTEXT) != key.sign(MESSAGE, CONTEXT)
+
+
+@pytest.mark.parametrize(("signer", "verifier"), list(product(NAMES, NAMES)))
+@pytest.mark.parametrize("context", [b"", b"c", bytes(255)], ids=lambda context: str(len(context)))
+def test_engines_verify_each_other(signer: str, verifier: str, parameter_set, context: bytes) -> None:
+    key, other = make(signer).load(parameter_set, SEED), make(verifier)
+    assert other.load(parameter_set, SEED).public_key == key.public_key
+    other.verify(
+        parameter_set,
+        public_key=key.public_key,
+        signature=key.sign(MESSAGE, context),
+        message=MESSAGE,
+        context=context,
+    )
+
+
+def test_anything_else_is_a_bad_signature(engine, parameter_set) -> None:
+    key, other_key = engine.load(parameter_set, SEED), engine.load(parameter_set, bytes(32))
+    right = {
+        "public_key": key.public_key,
+        "signature": key.sign(MESSAGE, CONTEXT),
+        "message": MESSAGE,
+        "context": CONTEXT,
+    }
+    engine.verify(parameter_set, **right)
+    flipped = bytes((right["signature"][0] ^ 1,)) + right["signature"][1:]
+    for field, wrong in (
+        ("public_key", other_key.public_key),
+        ("public_key", key.public_key[:-1]),
+        ("public_key", key.public_key + b"\x00"),
+        ("public_key", b""),
+        ("signature", flipped),
+        ("signature", right["signature"][:-1]),
+        ("signature", right["signature"] + b"\x00"),
+        ("signature", b""),
+        ("message", MESSAGE + b"\x00"),
+        ("context", b""),
+        ("context", CONTEXT + b"\x00"),
+        ("context", bytes(256)),
+    ):
+        with pytest.raises(BadMlDsaSignature):
+            engine.verify(parameter_set, **(right | {field: wrong}))
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_a_seed_of_another_size_is_refused(engine, parameter_set, size: int) -> None:
+    with pytest.raises(EngineFault):
+        engine.load(parameter_set, bytes(size))

@@ -1,0 +1,173 @@
+"""Who may call what: certificates, roles, TLS groups, limits, deadlines."""
+
+import socket
+import ssl
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hallmark.v1 import keys_pb2, keys_pb2_grpc, log_pb2, log_pb2_grpc, revocation_pb2, revocation_pb2_grpc
+from kms.core.identity import Role
+from kms.server.local_ca import LocalAuthority
+from rpc.wire import PARENT, channel, credentials, fresh_id, fresh_name, read_refusal, refused
+from support.service import RunningService, running_service
+
+
+def test_every_audit_line_tells_who_how_and_what(service: RunningService) -> None:
+    with channel(service, "auditor") as opened:
+        log_pb2_grpc.LogServiceStub(opened).GetCheckpoint(log_pb2.GetCheckpointRequest(), timeout=20)
+    line = [line for line in service.audit() if line["caller"].endswith("/auditor/auditor")][-1]
+    assert line["tls_group"] == "X25519MLKEM768"
+    assert line["tls_version"] == "TLSv1.3"
+    assert line["method"] == "/hallmark.v1.LogService/GetCheckpoint"
+    assert (line["outcome"], line["tenant"]) == ("OK", "default")
+
+
+@pytest.mark.parametrize("role", ["backend", "auditor", "device"])
+def test_roles_may_do_their_own_work_only(service: RunningService, role: str) -> None:
+    with channel(service, role) as opened:
+        create = keys_pb2.CreateKeyRequest(parent=PARENT, key_id=fresh_name(), request_id=fresh_id())
+        refusal = refused(keys_pb2_grpc.KeyServiceStub(opened).CreateKey, create)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED")
+        assert "admin" in refusal.message
+        revoke = revocation_pb2.RevokeRequest(subject=f"{PARENT}/keys/x", reason=1, request_id=fresh_id())
+        assert refused(revocation_pb2_grpc.RevocationServiceStub(opened).Revoke, revoke).reason == "ROLE_NOT_ALLOWED"
+    assert [line for line in service.audit() if line["reason"] == "ROLE_NOT_ALLOWED"]
+
+
+def test_nobody_comes_in_without_a_certificate_of_the_authority(service: RunningService, tmp_path: Path) -> None:
+    ca = (service.home / "tls" / "ca.pem").read_bytes()
+    stranger = LocalAuthority(tmp_path, trust_domain="hallmark.local", now=datetime.now(UTC)).ensure_clients()
+    folder = stranger[Role.ADMIN]
+    forged = grpc.ssl_channel_credentials(ca, (folder / "key.pem").read_bytes(), (folder / "cert.pem").read_bytes())
+    for identity in (grpc.ssl_channel_credentials(ca), forged):
+        with grpc.secure_channel(str(service.facts["address"]), identity) as opened:
+            with pytest.raises(grpc.RpcError) as error:
+                health_pb2_grpc.HealthStub(opened).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_certificate_that_names_nobody_is_refused(service: RunningService) -> None:
+    """The server's own certificate chains to the authority but names no client."""
+    ca = (service.home / "tls" / "ca.pem").read_bytes()
+    key, certificate = ((service.home / "tls" / name).read_bytes() for name in ("server.key", "server.pem"))
+    with (
+        grpc.secure_channel(
+            str(service.facts["address"]), grpc.ssl_channel_credentials(ca, key, certificate)
+        ) as opened,
+        pytest.raises(grpc.RpcError) as error,
+    ):
+        health_pb2_grpc.HealthStub(opened).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    # TLS may refuse it for its purpose (server, not client) before we can for its name
+    assert error.value.code() in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_health_tells_up_from_hsm_usable(service: RunningService) -> None:
+    with channel(service, "auditor") as opened:
+        health = health_pb2_grpc.HealthStub(opened)
+        for name in ("", "hsm"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=20)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        watching = health.Watch(health_pb2.HealthCheckRequest(service="hsm"), timeout=20)
+        assert next(watching).status == health_pb2.HealthCheckResponse.SERVING
+        watching.cancel()
+        assert refused(health.Check, health_pb2.HealthCheckRequest(service="x")).reason == "RESOURCE_NOT_FOUND"
+
+
+def test_a_deadline_that_has_passed_is_a_typed_error(service: RunningService) -> None:
+    with channel(service) as opened:
+        create = keys_pb2.CreateKeyRequest(parent=PARENT, key_id=fresh_name(), request_id=fresh_id())
+        with pytest.raises(grpc.RpcError) as error:
+            keys_pb2_grpc.KeyServiceStub(opened).CreateKey(create, timeout=0.001)
+        assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        keys_pb2_grpc.KeyServiceStub(opened).CreateKey(create, timeout=20)  # the retry settles it, whatever happened
+
+
+def test_an_rpc_we_do_not_have_is_unimplemented(service: RunningService) -> None:
+    with channel(service) as opened:
+        call = opened.unary_unary("/hallmark.v1.KeyService/DropAllKeys")
+        with pytest.raises(grpc.RpcError) as error:
+            call(b"", timeout=10)
+        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_limits_and_post_quantum_tls_are_enforced(tmp_path: Path) -> None:
+    with running_service(
+        tmp_path / "strict", settings="[server]\nrate_per_second = 5", options=("--require-pq-tls",)
+    ) as strict:
+        with channel(strict) as opened:
+            stub = log_pb2_grpc.LogServiceStub(opened)
+            refusals = []
+            for _ in range(30):
+                try:
+                    stub.GetCheckpoint(log_pb2.GetCheckpointRequest(), timeout=20)
+                except grpc.RpcError as error:
+                    refusals.append(read_refusal(error))
+            assert refusals
+            assert {refusal.reason for refusal in refusals} == {"RATE_LIMITED"}
+            assert "RetryInfo" in refusals[0].details
+        assert _classical_client_is_told_why(strict)
+
+
+def _classical_client_is_told_why(service: RunningService) -> bool:
+    """An OpenSSL client without ML-KEM (Python's ssl module cannot choose groups before 3.15; openssl can)."""
+    host, port = str(service.facts["address"]).split(":")
+    folder = service.home / "clients" / "admin"
+    command = ["openssl", "s_client", "-connect", f"{host}:{port}", "-alpn", "h2", "-groups", "P-256", "-quiet"]
+    command += ["-cert", str(folder / "cert.pem"), "-key", str(folder / "key.pem"), "-CAfile", str(folder / "ca.pem")]
+    try:
+        subprocess.run(["openssl", "version"], check=True, capture_output=True)
+    except OSError:
+        pytest.skip("no openssl program to make a classical handshake with")
+    request = _raw_http2_call("/hallmark.v1.LogService/GetCheckpoint")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        assert client.stdin is not None
+        client.stdin.write(request)
+        client.stdin.flush()
+        try:
+            client.wait(3)
+        except subprocess.TimeoutExpired:
+            client.kill()
+    line = [line for line in service.audit() if line["tls_group"] != "X25519MLKEM768"][-1]
+    return (line["outcome"], line["reason"]) == ("FAILED_PRECONDITION", "PQ_TLS_REQUIRED")
+
+
+def _raw_http2_call(path: str) -> bytes:
+    """The least HTTP/2 that is a gRPC call: preface, SETTINGS, HEADERS (literal, no indexing), an empty message."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def header(name: bytes, value: bytes) -> bytes:
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    headers = (
+        header(b":method", b"POST")
+        + header(b":scheme", b"https")
+        + header(b":path", path.encode())
+        + header(b":authority", b"localhost")
+        + header(b"content-type", b"application/grpc")
+        + header(b"te", b"trailers")
+    )
+    data = b"\x00\x00\x00\x00\x00"
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, 1, 1, data)
+
+
+def test_the_public_port_speaks_no_grpc_and_the_grpc_port_no_clear_text(service: RunningService) -> None:
+    host, port = str(service.facts["address"]).split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as clear:
+        clear.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert not clear.recv(100).startswith(b"HTTP/1.1 200")
+    context = ssl.create_default_context(cadata=(service.home / "tls" / "ca.pem").read_text())
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    raw = socket.create_connection((host, int(port)), timeout=10)
+    with context.wrap_socket(raw, server_hostname="localhost") as secure:
+        assert secure.version() == "TLSv1.3"
+
+
+def test_credentials_of_this_suite_are_the_ones_users_get(service: RunningService) -> None:
+    assert isinstance(credentials(service.home / "clients" / "device"), grpc.ChannelCredentials)

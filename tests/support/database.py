@@ -1,0 +1,18 @@
+"""A fresh database with all tables, made by the migrations that users run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kms import migrations
+from kms.core.database import Database
+
+
+@contextmanager
+def fresh_database(folder: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{folder / 'test.db'}")
+    try:
+        migrations.upgrade(database.engine)
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,125 @@
+"""The real service as a child process, for tests that speak to it over mTLS: `hallmark serve` with a home of its own.
+
+Devices come from a virtual vendor whose throw-away root the service is told to trust.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attestation.testing import VirtualPhone, VirtualVendor
+from hallmark_client import Client, Profile
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+
+@dataclass(slots=True)
+class RunningService:
+    """A home folder and the process that serves it. `phone` is a device the service believes."""
+
+    home: Path
+    phone: VirtualPhone
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        return (self.home / "server.log").read_text()
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return json.loads((self.home / "server.json").read_text())
+
+    def start(self) -> None:
+        (self.home / "server.json").unlink(missing_ok=True)
+        command = [sys.executable, "-m", "kms.cli.main", "serve", "--home", str(self.home)]
+        command += ["--config", str(self.home / "settings.toml"), "--port", "0", "--public-port", "0", *self.options]
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **self.environment}, cwd=self.home
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not (self.home / "server.json").exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the service did not start:\n{self.log[-4000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """Asks for a drain, as an operator would. The exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """What a power cut does to the process."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def client(self, role: str = "admin", *, timeout_seconds: float = 20) -> Client:
+        return Client(self.profile(role), timeout_seconds=timeout_seconds)
+
+    def profile(self, role: str = "admin") -> Profile:
+        return Profile.load(self.home / "clients" / role)
+
+    def audit(self) -> list[dict[str, object]]:
+        """The audit lines so far."""
+        lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        return [line for line in lines if line["logger"] == "hallmark.audit"]
+
+
+def prepare_home(home: Path, *, settings: str = "") -> VirtualPhone:
+    """Settings, the throw-away root and an empty, fresh status list. Returns a phone under that root."""
+    now = datetime.now(UTC)
+    vendor = VirtualVendor.create(now=now)
+    root = x509.load_der_x509_certificate(vendor.certificate).public_bytes(Encoding.PEM)
+    (home / "throw-away-root.pem").write_bytes(root)
+    (home / "status.json").write_text('{"entries": {}}')
+    (home / "settings.toml").write_text(
+        f"{settings}\n[devices]\n"
+        f'android_status = "{home / "status.json"}"\n'
+        f'extra_android_roots = ["{home / "throw-away-root.pem"}"]\n'
+    )
+    return VirtualPhone.create(vendor, now=now)
+
+
+@contextmanager
+def running_service(
+    home: Path, *, settings: str = "", options: tuple[str, ...] = (), environment: dict[str, str] | None = None
+) -> Iterator[RunningService]:
+    home.mkdir(exist_ok=True)
+    service = RunningService(home, prepare_home(home, settings=settings), options, environment or {})
+    try:
+        service.start()
+        yield service
+    finally:
+        if service.process is not None and service.process.poll() is None:
+            service.kill()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """One service for all tests of a worker; tests use names of their own."""
+    with running_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture
+def live_client(service: RunningService) -> Iterator[Client]:
+    """An admin's client of the real service."""
+    with service.client() as client:
+        yield client

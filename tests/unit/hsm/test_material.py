@@ -1,0 +1,62 @@
+import cbor2
+import pytest
+
+from hallmark_composite import DEFAULT_ALGORITHM, MlDsaParameterSet
+from hsm.errors import InvalidRequest
+from hsm.material import (
+    CompositeKeyMaterial,
+    Ed25519KeyMaterial,
+    MlDsaKeyMaterial,
+    ProtectionLevel,
+    SealedSeed,
+    TokenKey,
+)
+
+SEAL = SealedSeed(kek_id=b"k" * 16, nonce=b"n" * 12, ciphertext=b"c" * 48)
+COMPOSITE = CompositeKeyMaterial(
+    algorithm=DEFAULT_ALGORITHM, public_key=b"p" * 2017, classical=TokenKey(b"e" * 16), post_quantum=SEAL
+)
+ML_DSA = MlDsaKeyMaterial(parameter_set=MlDsaParameterSet.ML_DSA_44, public_key=b"p" * 1312, post_quantum=SEAL)
+ED25519 = Ed25519KeyMaterial(public_key=b"p" * 32, classical=TokenKey(b"e" * 16))
+ALL = [COMPOSITE, ML_DSA, ED25519]
+
+
+def kind(material) -> str:
+    return type(material).__name__
+
+
+@pytest.mark.parametrize("material", ALL, ids=kind)
+def test_material_comes_back_from_its_bytes(material) -> None:
+    assert type(material).from_bytes(material.to_bytes()) == material
+
+
+@pytest.mark.parametrize("material", ALL, ids=kind)
+def test_one_kind_is_not_read_as_another(material) -> None:
+    for other in {type(item) for item in ALL} - {type(material)}:
+        with pytest.raises(InvalidRequest, match="kind"):
+            other.from_bytes(material.to_bytes())
+
+
+@pytest.mark.parametrize("material", ALL, ids=kind)
+def test_every_field_is_checked(material) -> None:
+    fields = cbor2.loads(material.to_bytes())
+    for position in range(len(fields)):
+        for wrong in (b"", "", b"x" * 5, "x", 7, None, [b"x" * 16]):
+            changed = [*fields[:position], wrong, *fields[position + 1 :]]
+            with pytest.raises(InvalidRequest):
+                type(material).from_bytes(cbor2.dumps(changed))
+
+
+@pytest.mark.parametrize("material", ALL, ids=kind)
+def test_other_lengths_are_refused(material) -> None:
+    encoded = material.to_bytes()
+    for changed in (b"", encoded[:-1], encoded + b"\x00", encoded + bytes(20_000)):
+        with pytest.raises(InvalidRequest):
+            type(material).from_bytes(changed)
+
+
+def test_a_composite_claims_the_weaker_of_its_levels() -> None:
+    assert COMPOSITE.classical_protection is ProtectionLevel.HSM
+    assert COMPOSITE.post_quantum_protection is ProtectionLevel.HSM_WRAPPED
+    assert COMPOSITE.protection is ProtectionLevel.HSM_WRAPPED
+    assert ProtectionLevel.weaker(ProtectionLevel.HSM, ProtectionLevel.HSM) is ProtectionLevel.HSM

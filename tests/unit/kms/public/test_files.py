@@ -1,0 +1,124 @@
+"""What only the folder does: how bytes become durable, and what happens when the disk says no."""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kms.public.errors import PublicFilesUnavailable
+from kms.public.files import FolderPublicFiles, PublicFile
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="which file was synced is read from /proc, which this system has not"
+)
+
+
+async def test_nothing_but_the_files_is_left_behind(tmp_path: Path) -> None:
+    files = FolderPublicFiles(tmp_path)
+    await files.add([PublicFile("tile/0/000", b"x"), PublicFile("tile/entries/000", b"y")])
+    await files.replace(PublicFile("checkpoint", b"z"))
+    assert _files_below(tmp_path) == ["checkpoint", "tile/0/000", "tile/entries/000"]
+
+
+@needs_proc
+async def test_every_file_and_every_new_name_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    renamed_after: dict[str, int] = {}
+    real_fsync, real_rename = os.fsync, Path.rename
+
+    def fsync(descriptor: int) -> None:
+        synced.append(_name_of(descriptor))
+        real_fsync(descriptor)
+
+    def rename(self: Path, target: Path) -> Path:
+        renamed_after[str(target)] = len(synced)
+        assert str(self) in synced, "content first, name after"
+        return real_rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", rename)
+    root = tmp_path / "public"
+    await FolderPublicFiles(root).add([PublicFile("tile/0/000", b"x"), PublicFile("tile/0/001", b"y")])
+    last_rename = max(renamed_after.values())
+    assert str(root / "tile/0") in synced[last_rename:], "the folder of new names, after the last of them"
+    for folder in (tmp_path, root, root / "tile"):
+        assert str(folder) in synced, "a new folder is a new name in the one above"
+
+
+@needs_proc
+async def test_a_file_in_place_is_synced_again_when_added_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The process that renamed it may have died before its folder was durable.
+    await FolderPublicFiles(tmp_path).add([PublicFile("tile/0/000", b"x")])
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(_name_of(descriptor)))
+    await FolderPublicFiles(tmp_path).add([PublicFile("tile/0/000", b"x")])
+    assert synced == [str(tmp_path / "tile/0")]
+
+
+async def test_a_full_disk_leaves_the_old_content_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = FolderPublicFiles(tmp_path)
+    await files.replace(PublicFile("checkpoint", b"old"))
+
+    def no_space(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(
+            PublicFilesUnavailable, match="checkpoint: cannot be stored or read: No space left on device"
+        ):
+            await files.replace(PublicFile("checkpoint", b"new"))
+    assert await files.read("checkpoint") == b"old"
+    assert list((tmp_path / ".writing").iterdir()) == []
+    await files.replace(PublicFile("checkpoint", b"new"))
+    assert await files.read("checkpoint") == b"new"
+
+
+async def test_a_file_where_a_folder_should_be_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "tile").write_bytes(b"not a folder")
+    with pytest.raises(PublicFilesUnavailable, match=r"tile/0/000"):
+        await FolderPublicFiles(tmp_path).add([PublicFile("tile/0/000", b"x")])
+
+
+async def test_what_a_crash_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    work = tmp_path / ".writing"
+    work.mkdir()
+    for name, age in (("of-yesterday", 86_400), ("of-another-process", 5)):
+        (work / name).write_bytes(b"half")
+        written = (work / name).stat().st_mtime - age
+        os.utime(work / name, (written, written))
+    await FolderPublicFiles(tmp_path).replace(PublicFile("checkpoint", b"x"))
+    assert [path.name for path in work.iterdir()] == ["of-another-process"]
+
+
+async def test_files_can_be_read_by_a_web_server(tmp_path: Path) -> None:
+    await FolderPublicFiles(tmp_path).add([PublicFile("tile/0/000", b"x")])
+    mode = (tmp_path / "tile/0/000").stat().st_mode
+    assert mode & stat.S_IRUSR
+    assert mode & 0o777 == 0o666 & ~_umask()
+
+
+async def test_many_at_once(tmp_path: Path) -> None:
+    files = FolderPublicFiles(tmp_path)
+    await asyncio.gather(*(files.add([PublicFile(f"tile/{n % 5}/{n:03d}", bytes([n]))]) for n in range(60)))
+    assert [await files.read(f"tile/{n % 5}/{n:03d}") for n in range(60)] == [bytes([n]) for n in range(60)]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _name_of(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
+def _files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,173 @@
+"""The read plane over real HTTP."""
+
+import asyncio
+import gzip
+import hashlib
+import http.client
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from kms.public.http import PublicServer, public_app
+
+TILE = bytes(range(256)) * 4
+BUNDLE = b"\0\x05hello" * 100
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    folder = tmp_path_factory.mktemp("served")
+    root = folder / "public"
+    for path, content in {
+        "log/checkpoint": b"note\n",
+        "log/verifier-keys": b"vkey\n",
+        "log/tile/0/x001/000.p/7": TILE,
+        "log/tile/entries/000": BUNDLE,
+        "status.json": b"{}",
+        ".writing/1-2-3": b"half",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    (folder / "secret").write_bytes(b"secret")
+    (root / "link").symlink_to(folder / "secret")
+    server = PublicServer(public_app(root))
+    yield await server.start()
+    await server.close()
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+
+async def request(url: str, path: str, method: str = "GET", **headers: str) -> Answer:
+    def ask() -> Answer:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+        try:
+            connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_a_checkpoint_is_text_and_never_stored(url: str) -> None:
+    answer = await request(url, "/log/checkpoint")
+    assert (answer.status, answer.body) == (200, b"note\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_tile_is_bytes_and_immutable(url: str) -> None:
+    answer = await request(url, "/log/tile/0/x001/000.p/7", accept_encoding="gzip")
+    assert (answer.status, answer.body) == (200, TILE)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["cache-control"] == "public, max-age=604800, immutable"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["etag"] == f'"{hashlib.sha256(TILE).hexdigest()}"'
+    assert "content-encoding" not in answer.headers, "hashes do not shrink"
+
+
+async def test_a_bundle_shrinks_for_whoever_takes_gzip(url: str) -> None:
+    plain = await request(url, "/log/tile/entries/000")
+    small = await request(url, "/log/tile/entries/000", accept_encoding="br, gzip")
+    refused = await request(url, "/log/tile/entries/000", accept_encoding="gzip;q=0")
+    assert plain.body == refused.body == gzip.decompress(small.body) == BUNDLE
+    assert small.headers["content-encoding"] == "gzip"
+    assert len(small.body) < len(BUNDLE)
+    assert plain.headers["etag"] != small.headers["etag"]
+    assert plain.headers["vary"] == small.headers["vary"] == "accept-encoding"
+    assert small.headers["cache-control"] == "public, max-age=604800, immutable"
+
+
+async def test_head_answers_without_a_body(url: str) -> None:
+    answer = await request(url, "/log/tile/0/x001/000.p/7", "HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-length"] == str(len(TILE))
+
+
+@pytest.mark.parametrize("path", ["/log/checkpoint", "/log/tile/entries/000", "/status.json"])
+async def test_what_a_cache_has_already_is_not_sent_again(url: str, path: str) -> None:
+    for encoding in ("identity", "gzip"):
+        etag = (await request(url, path, accept_encoding=encoding)).headers["etag"]
+        again = await request(url, path, accept_encoding=encoding, if_none_match=f'"other", {etag}')
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["etag"] == etag
+
+
+async def test_other_files_are_asked_about_again(url: str) -> None:
+    keys, status = await request(url, "/log/verifier-keys"), await request(url, "/status.json")
+    assert keys.headers["content-type"] == "text/plain; charset=utf-8"
+    assert status.headers["content-type"] == "application/json"
+    assert keys.headers["cache-control"] == status.headers["cache-control"] == "no-cache"
+
+
+NOT_THERE = [
+    "/", "/log", "/log/", "/log/tile/0/", "/log/tile/0/999", "/nothing", "/.writing/1-2-3", "/link",
+    "/../secret", "/log/../../secret", "/%2e%2e/secret", "/log/%2e%2e/%2e%2e/secret", "/..%2fsecret", "//etc/passwd",
+    "/log/checkpoint/", "/log/checkpoint%00", "/log\\checkpoint", "/" + "a" * 5000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NOT_THERE)
+async def test_everything_else_is_not_there_and_not_cached(url: str, path: str) -> None:
+    answer = await request(url, path)
+    assert answer.status == 404
+    assert b"secret" not in answer.body
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_it_is_read_only(url: str, method: str) -> None:
+    assert (await request(url, "/log/checkpoint", method)).status == 405
+
+
+async def test_it_leaves_signal_handlers_alone_and_stops_cleanly(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    server = PublicServer(public_app(tmp_path), port=0)
+    url = await server.start()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert (await request(url, "/x")).status == 404
+    await server.close()
+    await server.close()
+    with pytest.raises(ConnectionRefusedError):
+        await request(url, "/x")
+
+
+async def test_an_open_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    server = PublicServer(public_app(tmp_path))
+    url = await server.start()
+    _reader, writer = await asyncio.open_connection(*urlsplit(url).netloc.split(":"))
+    async with asyncio.timeout(5):
+        await server.close()
+    writer.close()
+
+
+async def test_a_port_that_is_taken_is_said_at_start(tmp_path: Path) -> None:
+    first = PublicServer(public_app(tmp_path))
+    url = await first.start()
+    with pytest.raises(OSError, match="in use"):
+        await PublicServer(public_app(tmp_path), port=urlsplit(url).port or 0).start()
+    await first.close()
+
+
+async def test_ipv6_has_brackets_in_its_url(tmp_path: Path) -> None:
+    server = PublicServer(public_app(tmp_path), host="::1")
+    try:
+        url = await server.start()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    assert url.startswith("http://[::1]:")
+    assert (await request(url, "/x")).status == 404
+    await server.close()

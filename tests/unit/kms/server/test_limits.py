@@ -1,0 +1,34 @@
+import pytest
+
+from kms.core.errors import Reason, ResourceExhausted
+from kms.server.limits import RateLimit
+from support.clock import FakeClock
+
+
+def test_a_burst_of_one_second_then_the_sustained_rate() -> None:
+    clock = FakeClock()
+    limit = RateLimit(10, clock)
+    for _ in range(10):
+        limit.take("a", 1)
+    with pytest.raises(ResourceExhausted) as refused:
+        limit.take("a", 1)
+    assert refused.value.reason is Reason.RATE_LIMITED
+    assert refused.value.retry_after_seconds == pytest.approx(0.1)
+    clock.advance(0.1)
+    limit.take("a", 1)
+
+
+def test_callers_do_not_pay_for_each_other() -> None:
+    limit = RateLimit(1, FakeClock())
+    limit.take("a", 1)
+    limit.take("b", 1)
+
+
+def test_a_call_dearer_than_a_second_waits_for_a_full_bucket_but_passes() -> None:
+    clock = FakeClock()
+    limit = RateLimit(5, clock)
+    limit.take("a", 20)
+    with pytest.raises(ResourceExhausted):
+        limit.take("a", 20)
+    clock.advance(1)
+    limit.take("a", 20)
