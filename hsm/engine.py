@@ -41,6 +41,10 @@ class PostQuantumEngine(Protocol):
     def can_sign(self) -> bool:
         """False for an engine that only verifies (liboqs where nothing can expand a seed for it)."""
 
+    @property
+    def may_check_releases(self) -> bool:
+        """True when its verifier is exact, so that it may decide whether another engine's signature leaves."""
+
     def load(self, parameter_set: MlDsaParameterSet, seed: bytes) -> LoadedMlDsaKey:
         """Raises EngineFault."""
 

@@ -1,6 +1,7 @@
 """Which engine signs and which verifies: known-answer tests, a short race, the fastest that passes signs.
 
-The verifier is the fastest passing engine other than the signer, so that one library's fault cannot approve itself.
+The verifier is the fastest passing engine other than the signer, so that one library's fault cannot approve itself; an
+engine whose verifier is known to be inexact never is (`may_check_releases`).
 """
 
 import hashlib
@@ -68,17 +69,25 @@ def select_engines(
         raise SetupError(f"no post-quantum engine passes its self-test ({reasons}); reinstall the dependencies")
     if preferred is not None and preferred not in [engine.name for engine in signers]:
         raise UnsupportedAlgorithm(f"the engine {preferred!r} is not installed or failed its self-test")
-    chosen = preferred or raced
-    if chosen is not None and chosen in [engine.name for engine in signers]:
-        signers.sort(key=lambda engine: engine.name != chosen)
-    else:
-        for name, rate in _race(signers, clock).items():
-            facts[name] = replace(facts[name], signs_per_second=rate)
-        signers.sort(key=lambda engine: facts[engine.name].signs_per_second or 0.0, reverse=True)
+    rates = _rank(signers, preferred or raced, clock)
+    facts |= {name: replace(facts[name], signs_per_second=rate) for name, rate in rates.items()}
     signer = signers[0]
-    others = [engine for engine in passed if engine is not signer]
+    checkers = [engine for engine in passed if engine.may_check_releases]
+    if not checkers:
+        raise SetupError("no engine that passes its self-test may check signatures; reinstall the dependencies")
+    others = [engine for engine in checkers if engine is not signer]
     verifier = max(others, key=lambda engine: _verify_rate(engine, signer, clock), default=signer)
     return EngineSelection(signer, verifier, (*facts.values(), *unavailable))
+
+
+def _rank(signers: list[PostQuantumEngine], chosen: str | None, clock: Clock) -> dict[str, float]:
+    """Sorts the signer to use to the front; gives the rates if that took a race."""
+    if chosen in [engine.name for engine in signers]:
+        signers.sort(key=lambda engine: engine.name != chosen)
+        return {}
+    rates = _race(signers, clock)
+    signers.sort(key=lambda engine: rates[engine.name], reverse=True)
+    return rates
 
 
 def _fact(engine: PostQuantumEngine, refused_because: str | None) -> EngineFact:

@@ -5,8 +5,8 @@ Contract of every implementation (tests/contract/hsm):
 Durability   `generate_*` returns after the private halves are durable. If it raises, a half may be left in the token;
              it is unreachable without the returned material, and the implementation tries to remove it.
 Retries      Signing is safe to repeat; each success is another valid signature (ML-DSA and ECDSA are randomised).
-             Implementations repeat a signature once by themselves when a signer process dies. Nothing else is
-             repeated. `HsmError.retryable` says whether the caller may try again later.
+             Implementations repeat a signature by themselves, at most twice, when a signer process dies. Nothing
+             else is repeated. `HsmError.retryable` says whether the caller may try again later.
 Release      No signature leaves before it verified against the public key in the material, its ML-DSA half by
              another engine than the one that made it (where two are live; `capabilities()` says so).
 Binding      `key_binding` is the caller's name for the key (tenant, key, version, purpose; any framing, at most

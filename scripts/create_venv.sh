@@ -29,3 +29,4 @@ echo "Installing pinned dependencies (checked by hash)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --require-hashes --no-deps -r constraints.txt
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
+"$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable tests/plugin

@@ -33,7 +33,7 @@ def appraise(
     findings = (
         *_attest_key(first_issuer, policy),
         *_revocation(chain, policy, status, at=at),
-        *_levels(chain[first_issuer], description, policy),
+        *_levels(chain[first_issuer:-1], description, policy),
         *_provisioning(chain, policy),
         *_boot(description, policy),
         *_patch_levels(description, policy),
@@ -74,7 +74,7 @@ def _revocation(
 
 
 def _levels(
-    attestation_certificate: Certificate, description: KeyDescription, policy: AndroidPolicy
+    intermediates: tuple[Certificate, ...], description: KeyDescription, policy: AndroidPolicy
 ) -> Iterator[Finding]:
     """Attestation and key at one level, a level the policy accepts, and one the vendor certified the device for.
 
@@ -85,7 +85,7 @@ def _levels(
         yield Finding(Reason.LEVEL_MISMATCH, f"attestation level {description.attestation_level}, key level {level}")
     if level not in policy.levels:
         yield Finding(Reason.LEVEL_NOT_ALLOWED, f"key level {level}")
-    certified = certified_level(attestation_certificate) or SecurityLevel.TEE
+    certified = certified_level(intermediates) or SecurityLevel.TEE
     if certified is not level:
         yield Finding(Reason.LEVEL_NOT_CERTIFIED, f"key level {level}, certified level {certified}")
 

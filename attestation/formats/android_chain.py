@@ -51,24 +51,27 @@ def find_attest_key(chain: tuple[Certificate, ...], leaf: KeyDescription | None)
 
 
 def provisioning(chain: tuple[Certificate, ...]) -> Provisioning:
-    """Remote when Google's provisioning CA or its extension appears, factory when an intermediate carries the serial
-    number that factory keys are named by; everything else is treated like remote: its dates count.
+    """Remote when Google's provisioning CA or its extension appears anywhere, factory when the certificate that the
+    root itself issued carries the serial number that factory keys are named by; everything else is treated like remote:
+    its dates count. Names lower down do not make a chain a factory one, for the holder of a leaked key could add them.
     """
-    intermediates = chain[1:-1]
-    for certificate in intermediates:
+    for certificate in chain[1:-1]:
         name = certificate.subject
         droid = (name.get(COMMON_NAME) or "").startswith("Droid CA") and name.get(ORGANIZATION) == "Google LLC"
         if droid or certificate.extension(PROVISIONING_INFO) is not None:
             return Provisioning.REMOTE
-    if any(certificate.subject.get(SERIAL_NUMBER) for certificate in intermediates):
+    if len(chain) >= MIN_CERTIFICATES and chain[-2].subject.get(SERIAL_NUMBER):
         return Provisioning.FACTORY
     return Provisioning.SOFTWARE
 
 
-def certified_level(attestation_certificate: Certificate) -> SecurityLevel | None:
-    """The level the vendor certified the attestation key for: title in factory names, organisation in remote ones."""
-    name = attestation_certificate.subject
-    return _CERTIFIED_LEVELS.get(name.get(TITLE) or name.get(ORGANIZATION) or "")
+def certified_level(intermediates: tuple[Certificate, ...]) -> SecurityLevel | None:
+    """The level the vendor certified: title in factory names, organisation in remote ones. Where several certificates
+    name one, the weakest counts, so that a leaked TEE key cannot make itself a StrongBox by issuing one more CA.
+    """
+    named = (item.subject.get(TITLE) or item.subject.get(ORGANIZATION) for item in intermediates)
+    levels = [_CERTIFIED_LEVELS[text] for text in named if text in _CERTIFIED_LEVELS]
+    return min(levels, key=list(SecurityLevel).index, default=None)
 
 
 def provisioning_info(chain: tuple[Certificate, ...]) -> tuple[tuple[str, VendorValue], ...]:

@@ -30,29 +30,15 @@ def build_claims(
     anchor: str | None,
 ) -> Claims:
     """What the evidence says, as far as it could be read."""
-    vendor: list[tuple[str, VendorValue]] = [("provisioning", str(provisioning(chain)))]
-    vendor += provisioning_info(chain)
     serials = tuple(certificate.serial for certificate in chain)
-    key = describe_key(chain[0].spki)
+    vendor = _vendor_claims(chain, description, attest_key)
     if description is None:
-        return Claims(key=key, anchor=anchor, certificate_serials=serials, vendor=tuple(sorted(vendor)))
+        return Claims(key=describe_key(chain[0].spki), anchor=anchor, certificate_serials=serials, vendor=vendor)
     hardware = description.hardware
-    first_issuer = 2 if attest_key else 1
-    certified = certified_level(chain[first_issuer]) if len(chain) > first_issuer else None
-    vendor += [
-        ("attestation_level", str(description.attestation_level)),
-        ("keymint_level", str(description.keymint_level)),
-        ("certified_level", None if certified is None else str(certified)),
-        ("attest_key", attest_key is not None),
-        ("tags_ordered", description.software.ordered and hardware.ordered),
-        ("unique_id", description.unique_id.hex()),
-        *_rest("software", description.software),
-        *_rest("hardware", hardware),
-    ]
     return Claims(
         device=hardware.identity,
         key=describe_key(chain[0].spki, origin=hardware.origin, purposes=hardware.purposes),
-        security_level=min(description.attestation_level, description.keymint_level, key=_strength),
+        security_level=min(description.attestation_level, description.keymint_level, key=list(SecurityLevel).index),
         boot=hardware.root_of_trust,
         measurements=_measurements(description),
         versions=_versions(description),
@@ -60,12 +46,30 @@ def build_claims(
         freshness=Freshness(description.challenge, _created_at(description)),
         anchor=anchor,
         certificate_serials=serials,
-        vendor=tuple(sorted(vendor)),
+        vendor=vendor,
     )
 
 
-def _strength(level: SecurityLevel) -> int:
-    return list(SecurityLevel).index(level)
+def _vendor_claims(
+    chain: tuple[Certificate, ...], description: KeyDescription | None, attest_key: AttestKey | None
+) -> tuple[tuple[str, VendorValue], ...]:
+    certified = certified_level(chain[2 if attest_key else 1 : -1])
+    found: list[tuple[str, VendorValue]] = [
+        ("provisioning", str(provisioning(chain))),
+        ("certified_level", None if certified is None else str(certified)),
+        ("attest_key", attest_key is not None),
+        *provisioning_info(chain),
+    ]
+    if description is not None:
+        found += [
+            ("attestation_level", str(description.attestation_level)),
+            ("keymint_level", str(description.keymint_level)),
+            ("tags_ordered", description.software.ordered and description.hardware.ordered),
+            ("unique_id", description.unique_id.hex()),
+            *_rest("software", description.software),
+            *_rest("hardware", description.hardware),
+        ]
+    return tuple(sorted(found))
 
 
 def _versions(description: KeyDescription) -> Versions:

@@ -203,10 +203,6 @@ def _at(shift: timedelta) -> Maker:
     return make
 
 
-def _certified_tee_says_strongbox(bench: Bench) -> Case:
-    return _good(bench, level=SecurityLevel.STRONGBOX)
-
-
 def _with_expectation(expectation: Expectation) -> Maker:
     return lambda bench: replace(_good(bench), expectation=expectation)
 
@@ -276,7 +272,7 @@ BROKEN: Final[dict[str, tuple[Reason, Maker]]] = {
     "status list from the future": (Reason.STATUS_LIST_STALE, _status_fetched(timedelta(hours=-1))),
     "levels differ": (Reason.LEVEL_MISMATCH, _state(keymint_level=SecurityLevel.STRONGBOX)),
     "level not allowed": (Reason.LEVEL_NOT_ALLOWED, _policy(levels=frozenset({SecurityLevel.STRONGBOX}))),
-    "StrongBox not certified": (Reason.LEVEL_NOT_CERTIFIED, _certified_tee_says_strongbox),
+    "StrongBox not certified": (Reason.LEVEL_NOT_CERTIFIED, _state(level=SecurityLevel.STRONGBOX)),
     "factory keys only": (
         Reason.PROVISIONING_NOT_ALLOWED,
         _policy(provisioning=frozenset({Provisioning.FACTORY})),

@@ -37,6 +37,7 @@ class _OpenSslKey:
 class OpenSslEngine:
     name = "cryptography"
     can_sign = True
+    may_check_releases = True
 
     def __init__(self) -> None:
         self.version = f"{cryptography.__version__} ({backend.openssl_version_text()})"

@@ -42,6 +42,7 @@ class _PyCryptodomeKey:
 class PyCryptodomeEngine:
     name = "pycryptodome"
     can_sign = True
+    may_check_releases = True
 
     def __init__(self) -> None:
         fast = getattr(MLDSA, "_raw_mldsa_avx2_bmi2_lib", None) is not None

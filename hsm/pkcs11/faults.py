@@ -59,6 +59,7 @@ _MESSAGES: Final[dict[type[Exception], Callable[[], HsmError]]] = {
         "the token has locked its PIN after too many wrong ones: reset it with the security officer's PIN "
         "(`pkcs11-tool --init-pin`), then restart"
     ),
+    driver.PinTooWeak: lambda: SetupError("the token finds the PIN too weak: choose a longer one, then restart"),
     driver.PinExpired: lambda: PinLocked("the token's PIN has expired: set a new one, then restart"),
     driver.UserPinNotInitialized: lambda: SetupError("the token has no user PIN yet: set one, then restart"),
     driver.NoSuchKey: lambda: KeyNotFound("the token holds no such key; was it destroyed, or is this another token?"),

@@ -20,6 +20,7 @@ from .settings import Pkcs11Settings
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS: Final = 0.2
 _MAX_BACKOFF_SECONDS: Final = 5.0
+_ATTEMPTS: Final = 3
 _STEADY_SECONDS: Final = 10.0
 """A process that lived this long starts again without delay."""
 
@@ -98,17 +99,22 @@ class WorkerPool:
                 self._idle.set()
 
     async def call(self, operation: Operation, arguments: Any, *, items: int = 1, repeatable: bool = False) -> Any:
-        """Carries out one request; a repeatable one once more if its process dies. Raises HsmError."""
+        """Carries out one request; a repeatable one at most twice more if its process dies. Raises HsmError.
+
+        Not without limit: a request that itself kills processes must not take them all down.
+        """
+        process: SignerProcess | None = None
+        attempts = _ATTEMPTS if repeatable else 1
         try:
             async with asyncio.timeout(self._settings.call_timeout_seconds * 2):
-                process = await self._pick()
-                try:
-                    return await process.request(operation, arguments, items=items)
-                except TokenUnavailable:
-                    if not repeatable:
-                        raise
-                process = await self._pick(other_than=process)
-                return await process.request(operation, arguments, items=items)
+                while True:
+                    attempts -= 1
+                    process = await self._pick(other_than=process)
+                    try:
+                        return await process.request(operation, arguments, items=items)
+                    except TokenUnavailable:
+                        if not attempts:
+                            raise
         except TimeoutError:
             raise HsmTimeout("no signer process became ready in time; see `hallmark hsm doctor`") from None
 

@@ -1,6 +1,7 @@
 """One signer process as the service sees it: started by exec, spoken to over a socket pair, killed when it hangs."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -53,8 +54,8 @@ class SignerProcess(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         process = cls(loop)
         process._popen, ours = _spawn(environ)
-        await loop.create_unix_connection(lambda: process, sock=ours)
         try:
+            await loop.create_unix_connection(lambda: process, sock=ours)
             async with asyncio.timeout(timeout_seconds):
                 process.facts = await process.request(Operation.START, configuration)
         except TimeoutError:
@@ -94,13 +95,17 @@ class SignerProcess(asyncio.Protocol):
         return hangs
 
     async def kill(self, reason: HsmError) -> None:
-        """Ends the process at once; returns when it is reaped."""
+        """Ends the process at once; returns when it is reaped, also if cancelled meanwhile."""
         self._reason = self._reason or reason
         if self._popen is not None and self._popen.poll() is None:
             self._popen.kill()
         if self._transport is not None:
             self._transport.abort()
-        await self._reap()
+        try:
+            await self._reap()
+        except asyncio.CancelledError:
+            self._wait_for_the_killed()
+            raise
 
     async def close(self) -> None:
         """Lets the process log out; kills it if it does not end within 2 s."""
@@ -153,6 +158,12 @@ class SignerProcess(asyncio.Protocol):
             request.answer.set_result(result)
         else:
             request.answer.set_exception(decode_error(code, result))
+
+    def _wait_for_the_killed(self) -> None:
+        """Blocks for the moment a killed process takes to end; one that no kill ends stays to init."""
+        assert self._popen is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(_CLOSE_GRACE_SECONDS)
 
     async def _reap(self) -> None:
         assert self._popen is not None

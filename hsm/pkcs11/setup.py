@@ -6,8 +6,8 @@ Steps, each skipped when its result is there, so that an interrupted run is fini
 3. PIN file (unless the operator gives the PIN) and security officer's PIN file, on disk before the token exists
 4. find the token by serial or label; SoftHSM only: create it, but never in place of one that was there before
 5. set the user PIN
-6. log in, once; find the key-encryption key or create it
-7. record the token's serial
+6. log in, once; find the recorded key-encryption key; before there is a record, the one with our label, or create it
+7. record the token's serial and the key-encryption key's id
 
 Prints one line of JSON: {"token_serial", "kek_id"} or {"code", "message"}.
 """
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pkcs11
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11 import exceptions as driver
 
@@ -33,9 +32,9 @@ from hsm.secret import Secret
 
 from .faults import translate
 from .init_token import has_user_pin, init_token, init_user_pin
+from .library import find_token, open_library
 from .pin import ensure_pin_file, read_pin, sync_folder
 from .settings import Pkcs11Settings, is_softhsm, resolve_module
-from .token import find_token
 
 KEK_LABEL: Final = "hallmark-kek"
 _KEK_BITS: Final = 256
@@ -74,11 +73,12 @@ def prepare(settings: Pkcs11Settings) -> PreparedToken:
             if settings.pin_env is None and settings.pin_file is None:
                 ensure_pin_file(settings.data_folder / "token-pin")
         pin = read_pin(settings.effective_pin_file, settings.pin_env, os.environ)
-        library = _load(module)
+        library = open_library(module)
         token = _find_or_create_token(library, module, settings, pin)
-        kek_id = _find_or_create_kek(token, pin)
+        kek_id = _find_or_create_kek(token, pin, _recorded_kek_id(settings), settings)
         prepared = PreparedToken(token.serial.decode("utf-8", "replace").strip(), kek_id)
-        _record(settings.data_folder / "token.json", {"serial": prepared.serial, "label": token.label})
+        facts = {"serial": prepared.serial, "label": token.label, "kek_id": kek_id.hex()}
+        _record(_record_file(settings), facts)
     return prepared
 
 
@@ -108,18 +108,6 @@ def _write_softhsm_configuration(settings: Pkcs11Settings) -> None:
     os.environ["SOFTHSM2_CONF"] = str(path.absolute())
 
 
-def _load(module: Path) -> Any:
-    try:
-        return pkcs11.lib(str(module))
-    except driver.PKCS11Error as error:
-        raise TokenNotFound(
-            f"the PKCS#11 library at {module} does not initialise ({type(error).__name__}); "
-            "are its configuration and its token folder in place?"
-        ) from None
-    except (RuntimeError, OSError) as error:
-        raise SetupError(f"{module} cannot be loaded as a PKCS#11 library: {error}") from None
-
-
 def _find_or_create_token(library: Any, module: Path, settings: Pkcs11Settings, pin: Secret) -> Any:
     so_pin_file = settings.data_folder / "token-so-pin"
     recorded = _record_file(settings)
@@ -139,15 +127,20 @@ def _find_or_create_token(library: Any, module: Path, settings: Pkcs11Settings, 
     return token
 
 
-def _find_or_create_kek(token: Any, pin: Secret) -> bytes:
-    """CKA_ID of the key-encryption key. Of several (two first starts against one network HSM) the smallest."""
+def _find_or_create_kek(token: Any, pin: Secret, recorded: bytes | None, settings: Pkcs11Settings) -> bytes:
+    """CKA_ID of the key-encryption key. Never a new one in place of one that seeds are sealed under."""
     try:
         session = token.open(rw=True, user_pin=pin.reveal().decode())
         try:
             name = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: KEK_LABEL}
             found: list[bytes] = sorted(key[Attribute.ID] for key in session.get_objects(name))
+            if recorded is not None and recorded not in found:
+                raise SetupError(
+                    f"the token has lost the key-encryption key {recorded.hex()}. {_how_to_restore(settings)}"
+                )
             if found:
-                return found[0]
+                # Two first starts against one network HSM may both have made one: all take the same.
+                return found[0] if recorded is None else recorded
             kek_id = os.urandom(CKA_ID_SIZE)
             session.generate_key(KeyType.AES, _KEK_BITS, id=kek_id, label=KEK_LABEL, store=True, template=_KEK_TEMPLATE)
             return kek_id
@@ -157,13 +150,23 @@ def _find_or_create_kek(token: Any, pin: Secret) -> bytes:
         raise translate(error) from None
 
 
+def _recorded_kek_id(settings: Pkcs11Settings) -> bytes | None:
+    path = _record_file(settings)
+    if not path.exists():
+        return None
+    try:
+        return bytes.fromhex(json.loads(path.read_text())["kek_id"])
+    except (ValueError, KeyError, TypeError):
+        raise SetupError(f"{path} is damaged: restore it, or remove it to begin anew without the old keys") from None
+
+
 def _record_file(settings: Pkcs11Settings) -> Path:
     return settings.data_folder / "token.json"
 
 
 def _how_to_restore(settings: Pkcs11Settings) -> str:
     return (
-        "This data folder has had a token before, so none is created in its place: restore "
+        "This data folder has had a token before, so nothing is created in its place: restore "
         f"{settings.data_folder / 'tokens'}, or remove {_record_file(settings)} to begin anew without the old keys"
     )
 

@@ -13,11 +13,12 @@ from pkcs11 import exceptions as driver
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from hallmark_composite import EcCurve
-from hsm.errors import KeyNotFound, SealBroken, TokenNotFound, TokenUnavailable
+from hsm.errors import KeyNotFound, SealBroken, TokenUnavailable
 from hsm.material import NONCE_SIZE, SealedSeed
 from hsm.secret import Secret
 
 from .faults import Remedy, TokenLost, remedy, translate
+from .library import find_token
 
 T = TypeVar("T")
 
@@ -50,27 +51,6 @@ _UNSEAL_FAILURES: Final = (
 )
 _PROBE_PLAINTEXT: Final = bytes(32)
 _PROBE_AAD: Final = b"hallmark-probe"
-
-
-def find_token(library: Any, *, label: str, serial: str | None) -> Any:
-    """The one token with that serial, or else that label. Raises TokenNotFound."""
-    wanted = f"serial {serial}" if serial is not None else f"label {label!r}"
-    try:
-        tokens = [
-            token
-            for token in library.get_tokens()
-            if (
-                token.serial.decode("utf-8", "replace").strip() == serial
-                if serial is not None
-                else token.label == label
-            )
-        ]
-    except driver.PKCS11Error as error:
-        raise TokenNotFound(f"the library cannot list its tokens ({type(error).__name__})") from None
-    if len(tokens) != 1:
-        count = "no token has" if not tokens else "several tokens have"
-        raise TokenNotFound(f"{count} the {wanted}; is it plugged in, and is its folder in place?")
-    return tokens[0]
 
 
 class TokenSession:

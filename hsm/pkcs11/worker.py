@@ -16,15 +16,13 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-import pkcs11
-from pkcs11 import exceptions as driver
-
 from hsm.engine_selection import EngineSelection, select_engines
 from hsm.engines.discovery import discover
-from hsm.errors import HsmError, SetupError, TokenNotFound
+from hsm.errors import HsmError
 
 from .faults import TokenLost
 from .frames import BadFrame, FrameBuffer, Operation, encode_error, encode_frame
+from .library import open_library
 from .pin import read_pin
 from .signer import Signer
 from .token import TokenSession
@@ -100,24 +98,11 @@ def harden_process() -> None:
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def open_library(module: str) -> Any:
-    """Raises TokenNotFound, SetupError."""
-    try:
-        return pkcs11.lib(module)
-    except driver.PKCS11Error as error:
-        raise TokenNotFound(
-            f"the PKCS#11 library at {module} does not initialise ({type(error).__name__}); "
-            "are its configuration and its token folder in place?"
-        ) from None
-    except (RuntimeError, OSError) as error:
-        raise SetupError(f"the PKCS#11 library at {module} cannot be loaded: {error}") from None
-
-
 def begin(configuration: dict[str, Any]) -> tuple[Signer, TokenSession, dict[str, Any]]:
     """Signer, session and the facts for the service. Raises HsmError."""
     pin_file = configuration["pin_file"]
     pin = read_pin(Path(pin_file) if pin_file else None, configuration["pin_env"], os.environ)
-    library = open_library(configuration["module"])
+    library = open_library(Path(configuration["module"]))
     token = TokenSession.open(
         library,
         label=configuration["token_label"],

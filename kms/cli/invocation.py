@@ -1,22 +1,12 @@
-"""What one invocation of the command line was told about itself: debugging, JSON, which server, as whom."""
+"""What one invocation of the command line was told about itself: debugging, JSON."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from hallmark_client.client import Client
-    from hallmark_client.profile import Profile
-
 Command = Callable[..., Any]
-Decorator = Callable[[Command], Command]
-
-ROLES = ("admin", "backend", "auditor", "device")
-DEFAULT_HOME = Path("hallmark-data")
 
 
 @dataclass(slots=True)
@@ -57,65 +47,3 @@ def json_option(function: Command) -> Command:
         "--json", "as_json", is_flag=True, callback=_note_json, help="Print JSON for programs instead of text."
     )
     return option(debug_option(function))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """Which server to talk to, and as whom."""
-
-    home: Path
-    role: str
-    profile_folder: Path | None
-
-    def profile(self, role: str | None = None) -> "Profile":
-        """The client profile that `hallmark serve` wrote. Raises hallmark_client.errors.ProfileInvalid."""
-        from hallmark_client.profile import Profile
-
-        return Profile.load(self.profile_folder or self.home / "clients" / (role or self.role))
-
-    def connect(self, *, timeout_seconds: float = 10.0) -> "Client":
-        """A client; it connects at its first call."""
-        from hallmark_client.client import Client
-
-        return Client(self.profile(), timeout_seconds=timeout_seconds)
-
-
-def server_options(default_role: str) -> Decorator:
-    """--home, --as and --profile, handed over as one argument `server`."""
-
-    def decorate(function: Command) -> Command:
-        @functools.wraps(function)
-        def command(*, home: Path, role: str, profile: Path | None, **rest: Any) -> Any:
-            return function(server=Server(home=home, role=role, profile_folder=profile), **rest)
-
-        options = (
-            click.option(
-                "--home",
-                type=click.Path(path_type=Path, file_okay=False),
-                envvar="HALLMARK_HOME",
-                default=DEFAULT_HOME,
-                show_default=True,
-                show_envvar=True,
-                help="Home folder of the server on this machine.",
-            ),
-            click.option(
-                "--as",
-                "role",
-                type=click.Choice(ROLES),
-                default=default_role,
-                show_default=True,
-                help="Identity to use, of those in HOME/clients/.",
-            ),
-            click.option(
-                "--profile",
-                type=click.Path(path_type=Path, file_okay=False),
-                envvar="HALLMARK_PROFILE",
-                show_envvar=True,
-                help="Profile folder of a server elsewhere, instead of --home and --as.",
-            ),
-        )
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate

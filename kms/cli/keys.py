@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kms.cli.invocation import Server, json_option, server_options
+from kms.cli.connection import Server, server_options
+from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_facts, print_json, print_table, short, write_file
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
-from kms.cli.invocation import Server, json_option, server_options
+from kms.cli.invocation import json_option
 from kms.cli.output import print_facts, print_json, read_file, write_file
 from kms.cli.receipt import read_vkeys
 

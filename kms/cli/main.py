@@ -83,15 +83,14 @@ def run(arguments: Sequence[str]) -> int:
     """One invocation; gives the exit code. Never raises for a mistake of the user."""
     invocation = Invocation()
     try:
-        hallmark.main(args=list(arguments), prog_name="hallmark", standalone_mode=False, obj=invocation)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+        # Not standalone, click hands over the code of ctx.exit; commands themselves give nothing.
+        code = hallmark.main(args=list(arguments), prog_name="hallmark", standalone_mode=False, obj=invocation)
     except click.Abort:
         click.echo("\nstopped", err=True)
         return 130
     except Exception as error:  # the outermost edge: whatever it is, the user gets a sentence
         return report(error, invocation)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def main() -> NoReturn:

@@ -4,7 +4,8 @@ from datetime import datetime
 
 import click
 
-from kms.cli.invocation import Server, json_option, server_options
+from kms.cli.connection import Server, server_options
+from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_json, short
 from kms.cli.times import MOMENT
 

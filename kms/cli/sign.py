@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
+from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
-from kms.cli.invocation import Server, json_option, server_options
+from kms.cli.invocation import json_option
 from kms.cli.output import print_json, short, write_file
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """`hallmark watch`: revocations as they happen, verified before they are shown."""
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import click
 
+from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
-from kms.cli.invocation import Server, json_option, server_options
+from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_json_line, read_file, short, write_file
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def watch(
     """
     stop = threading.Event()
     cursor = _read_cursor(cursor_file)
-    with server.connect() as client, _ended_by_signals(stop):
+    with server.connect(patient=True) as client, _ended_by_signals(stop), _telling_interruptions():
         frames = client.revocations.watch(
             cursor=cursor, heartbeat_seconds=heartbeat, trusted_keys=ServiceKeys(client, _pins(pinned)), stop=stop
         )
@@ -142,6 +144,25 @@ def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
+@contextlib.contextmanager
+def _telling_interruptions() -> Iterator[None]:
+    """The watch goes on by itself when the server is lost; whoever looks on should know why it is quiet."""
+    logger, handler = logging.getLogger("hallmark_client.watch"), _ToStderr(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _tell(frame: "Frame") -> None:

@@ -5,6 +5,8 @@ longer (`purge`).
 """
 
 import hashlib
+import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -29,6 +31,11 @@ _record = sa.Table(
     sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
     sa.Column("answer", sa.LargeBinary, nullable=False),
     sa.Column("create_time", UtcTime, nullable=False, index=True),
+)
+
+_STORE = _record.insert()
+_FIND = sa.select(_record.c.caller, _record.c.request_id, _record.c.fingerprint, _record.c.answer).where(
+    _record.c.request_id.in_(sa.bindparam("request_ids", expanding=True))
 )
 
 T = TypeVar("T")
@@ -57,32 +64,48 @@ class Replays(Generic[T]):
 
     def find(self, tx: Connection, key: RequestKey) -> T | None:
         """The earlier answer, or None. Raises AlreadyExists/REQUEST_ID_REUSED when the body differs."""
-        row = tx.execute(
-            sa.select(_record.c.fingerprint, _record.c.answer).where(
-                _record.c.caller == key.caller, _record.c.request_id == key.request_id
-            )
-        ).first()
-        if row is None:
-            return None
-        if row.fingerprint != key.fingerprint:
-            raise AlreadyExists(
-                Reason.REQUEST_ID_REUSED,
-                "this request_id was used for a different call; make a new UUID for each call",
-                field="request_id",
-            )
-        return self._adapter.validate_python(cbor2.loads(row.answer))
+        found = self.find_many(tx, [key]).get(key)
+        if isinstance(found, AlreadyExists):
+            raise found
+        return found
+
+    def find_many(self, tx: Connection, keys: Sequence[RequestKey]) -> dict[RequestKey, T | AlreadyExists]:
+        """Earlier answers, and a refusal where the body differs; nothing for a key that is new."""
+        rows = tx.execute(_FIND, {"request_ids": [key.request_id for key in keys]}).all()
+        stored = {(row.caller, row.request_id): row for row in rows}
+        found: dict[RequestKey, T | AlreadyExists] = {}
+        for key in keys:
+            row = stored.get((key.caller, key.request_id))
+            if row is not None:
+                same = hmac.compare_digest(row.fingerprint, key.fingerprint)
+                found[key] = self._adapter.validate_python(cbor2.loads(row.answer)) if same else _reused()
+        return found
 
     def store(self, tx: Connection, key: RequestKey, answer: T, now: datetime) -> None:
         """Call after `find` answered None in the same write transaction."""
-        tx.execute(
-            _record.insert().values(
-                caller=key.caller,
-                request_id=key.request_id,
-                fingerprint=key.fingerprint,
-                answer=cbor2.dumps(self._adapter.dump_python(answer)),
-                create_time=now,
-            )
-        )
+        self.store_many(tx, [(key, answer)], now)
+
+    def store_many(self, tx: Connection, answers: Sequence[tuple[RequestKey, T]], now: datetime) -> None:
+        """Like `store`, for several callers at once."""
+        rows = [
+            {
+                "caller": key.caller,
+                "request_id": key.request_id,
+                "fingerprint": key.fingerprint,
+                "answer": cbor2.dumps(self._adapter.dump_python(answer)),
+                "create_time": now,
+            }
+            for key, answer in answers
+        ]
+        tx.execute(_STORE, rows)
+
+
+def _reused() -> AlreadyExists:
+    return AlreadyExists(
+        Reason.REQUEST_ID_REUSED,
+        "this request_id was used for a different call; make a new UUID for each call",
+        field="request_id",
+    )
 
 
 def purge(tx: Connection, now: datetime) -> int:

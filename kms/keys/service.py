@@ -209,7 +209,8 @@ def revoke_in(
         stopped = version.deactivate_time or now
         store.set_version_state(tx, version.name, state, deactivate_time=stopped, revoke_time=effective_time)
     revoked_primary = key.primary in {version.name.version for version in wanted if version is not None}
-    store.set_primary(tx, key, primary=None if revoked_primary else key.primary, now=now)
+    if not store.set_primary(tx, key, primary=None if revoked_primary else key.primary, now=now):
+        raise _changed_meanwhile(key.name)
     if isinstance(name, KeyName):
         store.set_revoked(tx, name, effective_time=effective_time)
 

@@ -1,7 +1,9 @@
 """Use cases of signatures: sign, verify, and the service's own statements.
 
-Sign, hop by hop: (1) a read transaction: seen before? which version, may it sign now? (2) no transaction: the HSM signs
-and verifies both halves; (3) one write transaction: answer for replays and log entry; only then the signature leaves.
+Sign, hop by hop: (1) which version signs? from memory, or a read transaction; (2) no transaction: the HSM signs and
+verifies both halves; (3) one write transaction, shared with other callers: seen this request_id before? may the
+version sign still? answer for replays and log entry. Only then the signature leaves. What (1) remembers may be old:
+(3) decides.
 """
 
 import hashlib
@@ -15,19 +17,19 @@ from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms.core.canonical import Json
 from kms.core.database import Database
-from kms.core.errors import FailedPrecondition, InvalidArgument, Reason, not_found
+from kms.core.errors import InvalidArgument, Reason, ServiceError, not_found
 from kms.core.idempotency import Replays, RequestKey
 from kms.core.ids import new_id
 from kms.core.names import KeyName, KeyVersionName
 from kms.core.randomness import Randomness
 from kms.keys import store
+from kms.keys.commit import Signed, VersionMemory, VersionStopped, commit_signatures
 from kms.keys.hsm_errors import to_service_error
 from kms.keys.model import (
     SYSTEM_TENANT,
     Key,
     KeyPurpose,
     KeyVersion,
-    KeyVersionState,
     ServiceSignature,
     SignAnswer,
     key_binding,
@@ -68,37 +70,44 @@ class SigningService:
     log: TransparencyLog
     randomness: Randomness
     _replays: Replays[SignAnswer] = field(default_factory=lambda: Replays(SignAnswer))
+    _versions: VersionMemory = field(default_factory=VersionMemory)
 
     async def sign(
         self, name: KeyName | KeyVersionName, given: SignInput, *, request: RequestKey, now: datetime, published: bool
     ) -> tuple[SignAnswer, LogPromise, bool]:
         """The answer, its promise as of now, and whether this is a replay."""
-
-        def prepare(tx: Connection) -> SignAnswer | KeyVersion:
-            return self._replays.find(tx, request) or _version_to_sign(tx, name)
-
-        prepared = await self.database.read(prepare)
-        if isinstance(prepared, SignAnswer):
-            return prepared, await self.log.confirm(prepared.promise, published=published), True
-        version, digest = prepared, given.digest_for(prepared)
-        signature = await self._sign(version, KeyPurpose.SIGN, digest, given.context)
-
-        def commit(tx: Connection) -> tuple[SignAnswer, bool]:
-            if (answer := self._replays.find(tx, request)) is not None:
-                return answer, True
-            _still_active(tx, version)
-            answer = SignAnswer(
-                key_version=str(version.name),
-                algorithm=version.material.algorithm.name,
-                protection=version.material.protection,
-                signature=signature,
-                promise=self.log.record(tx, self._entry(version, digest, given.context, signature, now)),
-            )
-            self._replays.store(tx, request, answer, now)
-            return answer, False
-
-        answer, replayed = await self.database.write(commit)
+        answer, replayed = await self._sign_once(name, given, request, now)
         return answer, await self.log.confirm(answer.promise, published=published), replayed
+
+    async def _sign_once(
+        self, name: KeyName | KeyVersionName, given: SignInput, request: RequestKey, now: datetime
+    ) -> tuple[SignAnswer, bool]:
+        remembered = self._versions.get(name)
+        version = remembered
+        if version is None:
+            found = await self.database.read(lambda tx: self._replays.find(tx, request) or _version_to_sign(tx, name))
+            if isinstance(found, SignAnswer):
+                return found, True
+            version = self._versions.put(name, found)
+        digest = given.digest_for(version)
+        try:
+            signature = await self._sign(version, KeyPurpose.SIGN, digest, given.context)
+        except ServiceError:
+            earlier = await self.database.read(lambda tx: self._replays.find(tx, request))
+            if earlier is None:
+                raise
+            return earlier, True  # a retry is answered even while the HSM is away
+        entry = self._entry(version, digest, given.context, signature, now)
+        try:
+            return await self.database.write_grouped(self._commit, Signed(version, signature, entry, request, now))
+        except VersionStopped:
+            self._versions.forget(name)
+            if remembered is None:
+                raise
+            return await self._sign_once(name, given, request, now)  # memory was old: read, once
+
+    def _commit(self, tx: Connection, items: list[Signed]) -> list[tuple[SignAnswer, bool] | Exception]:
+        return commit_signatures(tx, self.log, self._replays, items)
 
     async def verify(self, name: KeyName | KeyVersionName, given: SignInput, signature: bytes) -> KeyVersion:
         """The version whose key verifies the signature. Raises InvalidArgument/SIGNATURE_INVALID when none does."""
@@ -157,16 +166,6 @@ def _version_to_sign(tx: Connection, name: KeyName | KeyVersionName) -> KeyVersi
     if key is None or key.purpose is not KeyPurpose.SIGN or (number is not None and key.version(number) is None):
         raise not_found(str(name))
     return signing_version(key, number)
-
-
-def _still_active(tx: Connection, version: KeyVersion) -> None:
-    """A revocation that committed while the HSM was signing wins: the signature is discarded."""
-    if store.version_state(tx, version.name) is not KeyVersionState.ACTIVE:
-        raise FailedPrecondition(
-            Reason.KEY_VERSION_NOT_ACTIVE,
-            f"{version.name} was taken out of use while it was signing; the signature was discarded",
-            resource=str(version.name),
-        )
 
 
 def _candidates(key: Key, name: KeyName | KeyVersionName) -> list[KeyVersion]:

@@ -41,6 +41,14 @@ version_table = sa.Table(
 )
 
 
+# On the path of every signature, so built once: putting a statement together costs more than running it.
+_VERSION_STATE = sa.select(version_table.c.state).where(
+    version_table.c.tenant == sa.bindparam("tenant"),
+    version_table.c.key_id == sa.bindparam("key"),
+    version_table.c.number == sa.bindparam("number"),
+)
+
+
 def _key(name: KeyName) -> sa.ColumnElement[bool]:
     return sa.and_(key_table.c.tenant == name.tenant, key_table.c.key_id == name.key)
 
@@ -98,9 +106,7 @@ def list_keys(tx: Connection, tenant: str, *, after: str, limit: int) -> list[Ke
 
 
 def version_state(tx: Connection, name: KeyVersionName) -> KeyVersionState | None:
-    state = tx.execute(
-        sa.select(version_table.c.state).where(_versions(name.key_name), version_table.c.number == name.version)
-    ).scalar()
+    state = tx.execute(_VERSION_STATE, {"tenant": name.tenant, "key": name.key, "number": name.version}).scalar()
     return None if state is None else KeyVersionState(state)
 
 

@@ -1,6 +1,6 @@
 """From rows to public files: tiles first, the checkpoint that needs them last."""
 
-from functools import partial
+from collections.abc import Iterator
 from itertools import islice
 
 from sqlalchemy.engine import Connection
@@ -52,15 +52,21 @@ class Publisher:
     async def _publish_tiles(self, before: int, size: int) -> None:
         if before == size:
             return
-        sizes = await self._database.read(lambda tx: store.checkpoint_sizes(tx, before, size))
-        due = tiles.due_tiles(before, sizes)
-        while chunk := list(islice(due, _TILES_AT_ONCE)):
-            await self._files.add(await self._database.read(partial(_read_files, wanted=chunk)))
+        due, files = await self._database.read(lambda tx: _first_files(tx, before, size))
+        while files:
+            await self._files.add(files)
+            files = await self._database.read(lambda tx: _next_files(tx, due)) if len(files) == _TILES_AT_ONCE else []
 
 
-def _read_files(tx: Connection, wanted: list[Tile]) -> list[PublicFile]:
+def _first_files(tx: Connection, before: int, size: int) -> tuple[Iterator[Tile], list[PublicFile]]:
+    """What is due, and the first files of it: all of them, except when much has to be caught up."""
+    due = tiles.due_tiles(before, store.checkpoint_sizes(tx, before, size))
+    return due, _next_files(tx, due)
+
+
+def _next_files(tx: Connection, due: Iterator[Tile]) -> list[PublicFile]:
     fetch = tiles.fetch_rows(tx)
     try:
-        return [PublicFile(tile.path, fetch(tile.path)) for tile in wanted]
+        return [PublicFile(tile.path, fetch(tile.path)) for tile in islice(due, _TILES_AT_ONCE)]
     except TlogError as error:
         raise LogDamaged(f"a tile that must be published cannot be read: {error}") from error

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.engine import Connection
 
@@ -74,14 +74,17 @@ class TransparencyLog:
 
         Raises ResourceExhausted/QUEUE_FULL, LogFrozen; for mistakes of the caller EventRecordedTwice, EntryTooLarge.
         """
+        return self.record_many(tx, [entry])[0]
+
+    def record_many(self, tx: Connection, entries: Sequence[LogEntry]) -> list[LogPromise]:
+        """Like `record`, for several acts of one transaction; all or none."""
         if self._frozen is not None:
             raise self._frozen
-        data = entry.encode()
-        if len(data) > MAX_ENTRY_BYTES:
-            raise EntryTooLarge(len(data))
-        if store.enqueue(tx, entry.event_key, data) > self._settings.queue_max:
+        promises = [_promise(entry) for entry in entries]
+        waiting = store.enqueue_many(tx, [(promise.event_key, promise.entry) for promise in promises])
+        if waiting > self._settings.queue_max:
             raise ResourceExhausted(Reason.QUEUE_FULL, "the transparency log is behind; retry", retry_after_seconds=1)
-        return LogPromise(event_key=entry.event_key, leaf_hash=leaf_hash(data), entry=data)
+        return promises
 
     async def confirm(self, promise: LogPromise, *, published: bool, timeout_seconds: float = 8.0) -> LogPromise:
         """Starts the sequencing of what was recorded and committed. Safe to repeat, also for an old promise.
@@ -140,7 +143,7 @@ class TransparencyLog:
         await self.prepare()
         assert self._checkpoints is not None
         await self._checkpoints.attempt()
-        for name, loop in (("sequencer", self._sequencer.run()), ("checkpoints", self._checkpoints.run())):
+        for name, loop in (("sequencer", self._sequencer.run), ("checkpoints", self._checkpoints.run)):
             self._tasks.append(asyncio.create_task(self._run(loop), name=f"log-{name}"))
 
     async def close(self) -> None:
@@ -191,9 +194,9 @@ class TransparencyLog:
 
     # Inside
 
-    async def _run(self, loop: Coroutine[None, None, None]) -> None:
+    async def _run(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
-            await loop
+            await loop()
         except LogFrozen as error:
             _logger.critical("%s", error)
             self._frozen = error
@@ -214,6 +217,13 @@ class TransparencyLog:
         if not isinstance(failure, HsmError):
             return None
         return _hsm_unavailable("the log entry is committed, but no checkpoint can be signed", failure)
+
+
+def _promise(entry: LogEntry) -> LogPromise:
+    data = entry.encode()
+    if len(data) > MAX_ENTRY_BYTES:
+        raise EntryTooLarge(len(data))
+    return LogPromise(event_key=entry.event_key, leaf_hash=leaf_hash(data), entry=data)
 
 
 def _hsm_unavailable(what: str, error: HsmError) -> Unavailable:

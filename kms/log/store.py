@@ -82,6 +82,15 @@ class QueuedEntry:
 
 # Built once: putting a statement together costs more than SQLite needs to run it.
 _ENQUEUE = _queue.insert().returning(_queue.c.id)
+_ENQUEUE_MANY = _queue.insert()
+_LOOK_AFTER_ENQUEUE_MANY = sa.select(
+    sa.select(_entry.c.event_key)
+    .where(_entry.c.event_key.in_(sa.bindparam("wanted", expanding=True)))
+    .limit(1)
+    .scalar_subquery(),
+    sa.select(sa.func.max(_queue.c.id)).scalar_subquery(),
+    sa.select(sa.func.min(_queue.c.id)).scalar_subquery(),
+)
 _LOOK_AFTER_ENQUEUE = sa.select(
     sa.select(_entry.c.idx).where(_entry.c.event_key == sa.bindparam("wanted")).exists(),
     sa.select(sa.func.min(_queue.c.id)).scalar_subquery(),
@@ -102,6 +111,19 @@ def enqueue(tx: Connection, event_key: str, data: bytes) -> int:
     if is_sequenced:
         raise EventRecordedTwice(event_key)
     return int(number) - int(oldest) + 1
+
+
+def enqueue_many(tx: Connection, entries: Sequence[tuple[str, bytes]]) -> int:
+    """Like `enqueue` for (event_key, data) of several acts in one transaction; EventRecordedTwice names one of them."""
+    try:
+        tx.execute(_ENQUEUE_MANY, [{"event_key": event_key, "data": data} for event_key, data in entries])
+    except sa.exc.IntegrityError:
+        raise EventRecordedTwice(entries[0][0]) from None
+    wanted = [event_key for event_key, _ in entries]
+    sequenced, newest, oldest = tx.execute(_LOOK_AFTER_ENQUEUE_MANY, {"wanted": wanted}).one()
+    if sequenced is not None:
+        raise EventRecordedTwice(sequenced)
+    return int(newest) - int(oldest) + 1
 
 
 def queued(tx: Connection, limit: int) -> list[QueuedEntry]:

@@ -81,7 +81,7 @@ class FolderPublicFiles:
             await asyncio.to_thread(self._add, files)
 
     async def replace(self, file: PublicFile) -> None:
-        await asyncio.to_thread(self._store, [file])
+        await asyncio.to_thread(self._replace, file)
 
     def _read(self, path: str) -> bytes | None:
         with _refusing(path):
@@ -99,8 +99,12 @@ class FolderPublicFiles:
             elif existing != file.content:
                 raise PublicFileChanged(file.path)
         self._store(missing)
-        # A file found in place may have been renamed by a process that died before its folder was durable.
+        # All of them: one found in place may have been renamed by a process that died before its folder was durable.
         self._sync_folders(files)
+
+    def _replace(self, file: PublicFile) -> None:
+        self._store([file])
+        self._sync_folders([file])
 
     def _store(self, files: Sequence[PublicFile]) -> None:
         written = [(self._write_temporary(file), file) for file in files]
@@ -108,7 +112,6 @@ class FolderPublicFiles:
             with _refusing(file.path):
                 self._make_folders((self._folder / file.path).parent)
                 temporary.rename(self._folder / file.path)
-        self._sync_folders(files)
 
     def _write_temporary(self, file: PublicFile) -> Path:
         check_path(file.path)

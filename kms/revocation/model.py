@@ -175,7 +175,7 @@ def effective_from(asked: datetime | None, now: datetime) -> datetime:
     if asked > now + CLOCK_SKEW:
         raise InvalidArgument(
             Reason.FIELD_INVALID,
-            f"effective_time is in the future (the server's time is {format_time(now)}); leave it out to revoke at once",
+            f"effective_time is in the future (it is {format_time(now)} here); leave it out to revoke at once",
             field="effective_time",
         )
     if asked < EARLIEST:

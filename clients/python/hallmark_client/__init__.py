@@ -2,7 +2,7 @@
 
     from hallmark_client import Client, Profile
 
-    with Client(Profile.load("~/.hallmark/clients/backend")) as client:
+    with Client(Profile.load("hallmark-data/clients/backend")) as client:
         signature = client.signing.sign_file("manifest", "model.safetensors", context=b"models/v1")
 
     # anywhere else, offline, with the public key alone

@@ -23,7 +23,7 @@ from hallmark_client.wire.capabilities import capabilities_of
 class Client:
     """A Hallmark server, over gRPC with mutual TLS. Thread-safe; use it as a context manager or call `close`.
 
-        with Client(Profile.load("~/.hallmark/clients/backend")) as client:
+        with Client(Profile.load("hallmark-data/clients/backend")) as client:
             signature = client.signing.sign_file("manifest", "model.safetensors", context=b"models/v1")
 
     Every call has a deadline, every answer is checked, every failure is a HallmarkError. Calls that find the server

@@ -15,7 +15,7 @@ HallmarkError
 ├── DeadlineExceeded         no answer in time
 ├── Unavailable              not reachable, shutting down, or its HSM is; retried already, within the deadline
 ├── TransportRefused         TLS failed: wrong certificate or wrong authority on either side. Never retried
-├── Internal                 a fault of the server; metadata["error_id"] finds it in the server's log
+├── Internal                 a fault of the server; metadata["call_id"] finds it in the server's log
 ├── ProfileInvalid           local: the profile folder is missing something or is readable by others
 ├── VerificationFailed       local: a proof, event or heartbeat is not what a trusted signer vouched for
 └── ManifestInvalid          local: the folder or the manifest can not be used as it is
@@ -114,7 +114,7 @@ class TransportRefused(HallmarkError):
 
 
 class Internal(HallmarkError):
-    """A fault of the server, or an answer that makes no sense. metadata["error_id"] is in the server's log."""
+    """A fault of the server, or an answer that makes no sense. metadata["call_id"] is in the server's log."""
 
 
 class ProfileInvalid(HallmarkError):

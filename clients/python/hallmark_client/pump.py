@@ -31,17 +31,17 @@ class Pump(Generic[Response]):
         self._thread = threading.Thread(target=self._run, name="hallmark-watch", daemon=True)
         self._thread.start()
 
-    def get(self, timeout_seconds: float, give_up: Callable[[], bool]) -> Response | None:
-        """The next message; None once `give_up` says so.
+    def get(self, timeout_seconds: float, give_up: Callable[[], bool] | None) -> Response | None:
+        """The next message; None once `give_up` says so. Without one, nothing wakes up before there is a message.
 
         Raises StreamEnded, Unavailable (SILENT) when nothing came for so long, and whatever broke the stream.
         """
-        slices = max(1, round(timeout_seconds / _SLICE_SECONDS))
+        slices = 1 if give_up is None else max(1, round(timeout_seconds / _SLICE_SECONDS))
         for _ in range(slices):
-            if give_up():
+            if give_up is not None and give_up():
                 return None
             with contextlib.suppress(queue.Empty):
-                item = self._queue.get(timeout=_SLICE_SECONDS)
+                item = self._queue.get(timeout=timeout_seconds / slices)
                 if isinstance(item, Exception):
                     raise item
                 return item

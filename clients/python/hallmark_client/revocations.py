@@ -15,7 +15,7 @@ from hallmark_client.model.enums import LogWait, RevocationReason
 from hallmark_client.model.revocations import Frame, RevocationEvent, Snapshot
 from hallmark_client.model.signed import TrustedKeys
 from hallmark_client.transport import Stream
-from hallmark_client.watch import Watch
+from hallmark_client.watch import OpenStream, Watch
 from hallmark_client.wire.revocations import event_of, revoked_of
 from hallmark_client.wire.scalars import enum_argument, log_wait_argument, number_of, timestamp_argument
 
@@ -85,27 +85,29 @@ class Revocations:
         """
         if not 1 <= heartbeat_seconds <= 300:
             raise InvalidArgument("FIELD_INVALID", "heartbeat_seconds is 1 to 300")
-        interval = Duration()
-        interval.FromTimedelta(timedelta(seconds=heartbeat_seconds))
-        calls = self._calls
-
-        def open_stream(position: str, fresh: bytes) -> Stream[revocation_pb2.WatchRevocationsResponse]:
-            request = revocation_pb2.WatchRevocationsRequest(
-                parent=calls.names.parent, cursor=position, nonce=fresh, heartbeat_interval=interval
-            )
-            return calls.transport.stream(rpc.WATCH_REVOCATIONS, request, _STREAM_SECONDS)
-
         return Watch(
-            open_stream=open_stream,
-            parent=calls.names.parent,
+            open_stream=self._stream_opener(heartbeat_seconds),
+            parent=self._calls.names.parent,
             cursor=cursor,
             nonce=nonce,
             heartbeat_seconds=heartbeat_seconds,
             trusted_keys=trusted_keys,
             stop=stop,
-            is_closed=lambda: calls.transport.closed,
-            system=calls.system,
+            is_closed=lambda: self._calls.transport.closed,
+            system=self._calls.system,
         ).frames()
+
+    def _stream_opener(self, heartbeat_seconds: float) -> OpenStream:
+        interval = Duration()
+        interval.FromTimedelta(timedelta(seconds=heartbeat_seconds))
+
+        def open_stream(cursor: str, nonce: bytes) -> Stream[revocation_pb2.WatchRevocationsResponse]:
+            request = revocation_pb2.WatchRevocationsRequest(
+                parent=self._calls.names.parent, cursor=cursor, nonce=nonce, heartbeat_interval=interval
+            )
+            return self._calls.transport.stream(rpc.WATCH_REVOCATIONS, request, _STREAM_SECONDS)
+
+        return open_stream
 
     def _pages(self, subject: str | None, page_size: int) -> Iterator[Snapshot]:
         token = ""

@@ -83,7 +83,9 @@ class Watch:
         if self.trusted_keys is not None:
             check = FrameCheck(parent=self.parent, nonce=nonce, trusted_keys=self.trusted_keys)
         with closing(Pump(self.open_stream(self.cursor, nonce))) as pump:
-            while (wire := pump.get(_SILENT_HEARTBEATS * self.heartbeat_seconds, self._over)) is not None:
+            # Closing the client cancels the stream, which wakes the pump; only `stop` has to be looked at.
+            give_up = None if self.stop is None else self.stop.is_set
+            while (wire := pump.get(_SILENT_HEARTBEATS * self.heartbeat_seconds, give_up)) is not None:
                 frame = frame_of(wire)
                 if frame is None:
                     continue

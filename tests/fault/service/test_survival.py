@@ -45,7 +45,7 @@ def test_kill_9_under_load_loses_nothing_that_was_answered(tmp_path: Path) -> No
         stop = threading.Event()
 
         def sign_for_ever(number: int) -> None:
-            with service.client("backend") as client:
+            with service.client("backend", timeout_seconds=2) as client:
                 count = 0
                 while not stop.is_set():
                     message = f"{number}-{count}".encode()

@@ -1,10 +1,13 @@
 """The door: good phones are accepted, every way to cheat is refused with its own reason first, nothing ever raises."""
 
+import ast
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+import attestation
 from attestation import (
     FORMATS,
     ArgumentError,
@@ -157,6 +160,27 @@ def test_a_time_without_zone_is_the_callers_mistake(vendor, phone, now):
             policy=case.policy,
             at=datetime(2026, 1, 1),
         )
+
+
+def test_the_package_reads_no_clock_no_network_and_no_chance():
+    """Only the evidence factory may: `verify` has everything from its arguments."""
+    folder = Path(attestation.__file__).parent
+    sources = [path for path in folder.rglob("*.py") if "testing" not in path.relative_to(folder).parts]
+    assert len(sources) > 20
+    for path in sources:
+        tree = ast.parse(path.read_text())
+        imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not {name.partition(".")[0] for name in imported} & {
+            "os",
+            "pathlib",
+            "random",
+            "secrets",
+            "socket",
+            "time",
+        }
+        called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not called & {"now", "utcnow", "today"}, path
 
 
 def test_every_format_has_its_judge():

@@ -17,6 +17,7 @@ class _Wrapped:
     """A real engine with a name of its own; subclasses break one thing."""
 
     can_sign = True
+    may_check_releases = True
     version = "1"
 
     def __init__(self, name: str = "wrapped") -> None:
@@ -75,6 +76,10 @@ class OnlyVerifies(_Wrapped):
         raise AssertionError("asked to sign")
 
 
+class Inexact(_Wrapped):
+    may_check_releases = False
+
+
 class Slow(_Wrapped):
     def load(self, parameter_set, seed):
         if parameter_set is MlDsaParameterSet.ML_DSA_65:
@@ -119,6 +124,15 @@ def test_an_engine_alone_verifies_itself() -> None:
 def test_a_verify_only_engine_verifies() -> None:
     selection = select_engines([OpenSslEngine(), OnlyVerifies("second")], clock=time.perf_counter)
     assert (selection.signer.name, selection.verifier.name) == ("cryptography", "second")
+
+
+def test_an_inexact_verifier_never_checks_releases() -> None:
+    selection = select_engines([OpenSslEngine(), Inexact("inexact")], clock=time.perf_counter, preferred="cryptography")
+    assert selection.verifier.name == "cryptography"
+    selection = select_engines([OpenSslEngine(), Inexact("inexact")], clock=time.perf_counter, preferred="inexact")
+    assert (selection.signer.name, selection.verifier.name) == ("inexact", "cryptography")
+    with pytest.raises(SetupError, match="check signatures"):
+        select_engines([Inexact("inexact")], clock=time.perf_counter)
 
 
 def test_no_engine_at_all_is_a_setup_error() -> None:

@@ -7,11 +7,13 @@ absence. A challenge is taken from the row's claims, or from the row it was deri
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
+from hallmark_test_options import vectors_folder
 
 from attestation import (
     GOOGLE,
@@ -94,8 +96,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for every row that holds evidence; a skipped one where there are no vectors."""
     if "row" not in metafunc.fixturenames:
         return
-    folder = metafunc.config.getoption("--vectors")
-    folder = folder and Path(folder).resolve() / "attestation" / "android"
+    folder = vectors_folder(metafunc.config)
+    folder = folder and folder / "attestation" / "android"
     if not folder or not (folder / "expected.json").exists():
         reason = "give --vectors DIR with a folder attestation/android"
         metafunc.parametrize("row", [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none")])
@@ -151,11 +153,11 @@ def test_it_is_deterministic_and_fast(row):
     assert row.judge(at=row.at) == first
     json.dumps(verdict_to_dict(first))
     times = []
-    for _ in range(3):
-        start = datetime.now(UTC)
+    for _ in range(5):
+        start = perf_counter()
         row.judge(at=row.at)
-        times.append(datetime.now(UTC) - start)
-    assert min(times) < timedelta(milliseconds=20)
+        times.append(perf_counter() - start)
+    assert min(times) < 0.020  # seconds; the best of five, because the machine has other work too
 
 
 def test_flipped_bits_never_stay_authentic(row):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hallmark_test_options import vectors_folder
 
 from hallmark_tlog.audit import audit
 from hallmark_tlog.bundles import format_bundle
@@ -54,8 +55,8 @@ def fetcher_at(log: Path, checkpoint: Path, size: int) -> Fetch:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that asks for `log` runs once for each log folder among the vectors."""
     if "log" in metafunc.fixturenames:
-        folder = Path(metafunc.config.getoption("--vectors") or "")
-        logs = sorted(path.parent for path in folder.glob("tlog/tiles/*/log.vkey"))
+        folder = vectors_folder(metafunc.config)
+        logs = sorted(path.parent for path in folder.glob("tlog/tiles/*/log.vkey")) if folder else []
         none = pytest.param(None, marks=pytest.mark.skip(reason="give --vectors DIR with tlog/tiles"))
         metafunc.parametrize("log", logs or [none], ids=lambda log: log and log.name)
 

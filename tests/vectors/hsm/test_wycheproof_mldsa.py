@@ -46,6 +46,8 @@ def accepts(engine: PostQuantumEngine, parameter_set, public_key: bytes, test: d
 
 
 def test_verification_agrees(engine, parameter_set, vectors: Path) -> None:
+    if not engine.may_check_releases:
+        pytest.skip(f"the verifier of {engine.name} is known to be inexact and never decides about a release")
     tests = [
         (
             test["tcId"],

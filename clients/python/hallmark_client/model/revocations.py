@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from enum import StrEnum
+from typing import TypeAlias, TypeVar
 
 from hallmark_client.errors import VerificationFailed
 from hallmark_client.model.claims import EVENT_CONTEXT, read_event
@@ -10,6 +11,8 @@ from hallmark_client.model.enums import InitiatingEntity, RevocationReason
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +57,11 @@ class RevocationEvent(Result):
         signed = (f"tenants/{tenant}/revocations/{claims.id}", claims.subject, claims.event_time, claims.effective_time)
         if signed != (self.name, self.subject, self.event_time, self.effective_time):
             raise VerificationFailed("EVENT_INVALID", "the event's fields say something else than its signed payload")
-        # A reason that this release does not know reads as UNKNOWN on the wire and counts as UNKNOWN here too.
-        known = claims.reason in RevocationReason.__members__
-        reason = RevocationReason[claims.reason] if known else RevocationReason.UNKNOWN
-        if reason is not self.reason:
-            raise VerificationFailed("EVENT_INVALID", "the event's reason is not the one in its signed payload")
+        # Words that this release does not know are UNKNOWN on the wire, and so they are here.
+        reason = _known(RevocationReason, claims.reason)
+        entity = _known(InitiatingEntity, claims.initiating_entity.upper())
+        if (reason, entity) != (self.reason, self.initiating_entity):
+            raise VerificationFailed("EVENT_INVALID", "the event's reason or initiator is not the signed one")
         return VerifiedEvent(
             key_version=self.signature.key_version,
             name=self.name,
@@ -67,6 +70,10 @@ class RevocationEvent(Result):
             event_time=claims.event_time,
             effective_time=claims.effective_time,
         )
+
+
+def _known(kind: type[Word], name: str) -> Word:
+    return kind[name] if name in kind.__members__ else kind["UNKNOWN"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ class FakeFeed:
         now = self._state.now()
         effective = request.effective_time.ToDatetime(tzinfo=UTC) if request.HasField("effective_time") else now
         if effective > now + _SKEW:
-            raise invalid("effective_time", "is in the future; leave it out for now")
+            raise invalid("effective_time", "is in the future; leave it out to mean now")
         earlier = [event for event in self._events if event.subject == request.subject]
         if earlier:
             return revocation_pb2.RevokeResponse(event=earlier[0], replayed=True)

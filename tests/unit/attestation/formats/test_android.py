@@ -74,6 +74,26 @@ def test_chains_of_no_known_provisioning_are_held_to_their_dates(vendor, phone, 
     assert verify_case(replace(case, at=now + timedelta(days=3))).reasons[0] is Reason.EXPIRED
 
 
+def test_a_leaked_key_cannot_name_itself_out_of_its_dates(vendor, phone, now):
+    """One more CA, named like a factory key, below a chain that expires: the chain still expires."""
+    root = Issuer(vendor.subject, vendor.key, (vendor.certificate,))
+    dates = {"begin": now - timedelta(days=1), "end": now + timedelta(days=1), "extensions": ca_extensions()}
+    somebody = root.issue_ca(name(common="somebody"), new_key(KeyKind.EC_P256), **dates)
+    for honest in (somebody, phone.attester):
+        forged = honest.issue_ca(name(serial="00", title="TEE"), new_key(KeyKind.EC_P256), **dates)
+        chain = tuple(map(parse_certificate, (forged.chain[0], *forged.chain)))
+        assert provisioning(chain) is not Provisioning.FACTORY
+
+
+def test_a_leaked_tee_key_cannot_make_itself_a_strongbox(vendor, now):
+    factory = VirtualPhone.create(vendor, now=now, provisioning=Provisioning.FACTORY)
+    forged = factory.attester.issue_ca(
+        name(serial="00", title="StrongBox"), new_key(KeyKind.EC_P256), begin=now, end=now, extensions=ca_extensions()
+    )
+    claims_strongbox = replace(factory.changed(level=SecurityLevel.STRONGBOX), attester=forged)
+    assert verify_case(good_case(vendor, claims_strongbox, now=now)).reasons == (Reason.LEVEL_NOT_CERTIFIED,)
+
+
 def test_the_root_is_matched_by_key_not_by_certificate(vendor, phone, now):
     """A re-issued root certificate around the same key is the same anchor."""
     again = type(vendor).with_key(vendor.key, now=now - timedelta(days=99))

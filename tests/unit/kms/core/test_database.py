@@ -91,3 +91,38 @@ async def test_times_come_back_to_the_microsecond(database: Database) -> None:
     moment = datetime(2026, 11, 21, 12, 0, 0, 123457, tzinfo=UTC)
     await database.write(lambda tx: tx.execute(note.insert().values(text="t", at=moment)))
     assert await database.read(lambda tx: tx.scalar(sa.select(note.c.at))) == moment
+
+
+async def test_grouped_items_are_handed_over_together_and_answered_apart(database: Database) -> None:
+    groups: list[list[str]] = []
+
+    def insert_all(tx: sa.Connection, items: list[str]) -> list[str | Exception]:
+        groups.append(items)
+        tx.execute(note.insert(), [{"text": item} for item in items])
+        return [ValueError(item) if item.startswith("bad") else item.upper() for item in items]
+
+    blocker = asyncio.create_task(database.write(lambda _: __import__("time").sleep(0.1)))
+    await asyncio.sleep(0.02)
+    results = await asyncio.gather(
+        *(database.write_grouped(insert_all, item) for item in ("a", "bad", "c")), return_exceptions=True
+    )
+    await blocker
+    assert groups == [["a", "bad", "c"]]
+    assert (results[0], results[2]) == ("A", "C")
+    assert isinstance(results[1], ValueError)
+
+
+async def test_a_group_that_fails_is_run_again_item_by_item(database: Database) -> None:
+    def insert_all(tx: sa.Connection, items: list[str]) -> list[str | Exception]:
+        tx.execute(note.insert(), [{"text": item} for item in items])
+        return list(items)
+
+    blocker = asyncio.create_task(database.write(lambda _: __import__("time").sleep(0.1)))
+    await asyncio.sleep(0.02)
+    results = await asyncio.gather(
+        *(database.write_grouped(insert_all, item) for item in ("a", "a", "c")), return_exceptions=True
+    )
+    await blocker
+    assert (results[0], results[2]) == ("a", "c")
+    assert isinstance(results[1], sa.exc.IntegrityError)
+    assert await database.read(_texts) == {"a", "c"}

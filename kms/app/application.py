@@ -7,7 +7,6 @@ Stop   goodbye to streams > running calls > devices > log (last checkpoint) > pu
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from importlib.metadata import version
@@ -19,21 +18,18 @@ from grpc_health.v1 import health_pb2_grpc
 from attestation import FORMATS
 from hallmark.v1 import devices_pb2_grpc, keys_pb2_grpc, log_pb2_grpc, revocation_pb2_grpc
 from hsm.errors import HsmError
-from hsm.pkcs11.provider import Pkcs11KeyProvider
-from hsm.pkcs11.settings import Pkcs11Settings
 from hsm.provider import KeyProvider
 from kms import migrations
-from kms.config import Config, ConfigError
+from kms.app.devices import devices_settings, status_feed
+from kms.app.hsm import keep_trying, make_provider, start_or_say_why
+from kms.config import Config
 from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
 from kms.core.idempotency import purge
 from kms.core.randomness import Randomness, SystemRandomness
-from kms.devices.anchors import android_anchor
 from kms.devices.revocable import RevocableDevices
 from kms.devices.rpc import DeviceServicer
 from kms.devices.service import DeviceService
-from kms.devices.settings import DevicesSettings
-from kms.devices.status import StatusFeed
 from kms.devices.verification import NoStatus, StatusSource, Verifier
 from kms.keys.capabilities import CapabilityReader, ServerFacts
 from kms.keys.rpc import KeyServicer, SigningServicer
@@ -57,9 +53,7 @@ from kms.server.home import Home
 from kms.server.limits import RateLimit
 from kms.server.local_ca import LocalAuthority
 
-_logger = logging.getLogger(__name__)
 _PURGE_SECONDS = 600
-_RETRY_HSM_SECONDS = 5.0
 _SIGNING_KEY_IDS = (SIGNING_KEY_ID,)
 
 
@@ -115,42 +109,15 @@ class Application:
         await self._closing.aclose()
 
     async def _start_hsm(self) -> KeyProvider:
-        hsm = self._config.hsm
-        provider = Pkcs11KeyProvider(
-            Pkcs11Settings(
-                data_folder=self._config.path("hsm"),
-                module=Path(hsm.module) if hsm.module else None,
-                pin_file=self._config.path(hsm.pin_file) if hsm.pin_file else None,
-                pin_env=hsm.pin_variable,
-                token_label=hsm.token_label,
-                token_serial=hsm.token_serial,
-                workers=hsm.signers or None,
-            )
-        )
+        """On the first run it must work; later the service also starts without, and says so to who needs it."""
+        provider = make_provider(self._config)
         self._closing.push_async_callback(provider.close)
-        try:
-            await provider.start()
-        except HsmError as error:
-            if not self._home.served_before:
-                raise
-            _logger.error("the HSM is not usable; serving without it: %s", error)  # noqa: TRY400 - its text says all
-            if error.retryable:
-                self._spawn(self._retry_hsm(provider))
+        error = await start_or_say_why(provider)
+        if error is not None and not self._home.served_before:
+            raise error
+        if error is not None and error.retryable:
+            self._spawn(keep_trying(provider))
         return provider
-
-    async def _retry_hsm(self, provider: KeyProvider) -> None:
-        """Until the token is back. A refused PIN never comes here: it is not tried twice."""
-        while True:
-            await asyncio.sleep(_RETRY_HSM_SECONDS)
-            try:
-                await provider.start()
-            except HsmError as error:
-                if not error.retryable:
-                    _logger.error("the HSM is not usable: %s", error)  # noqa: TRY400
-                    return
-            else:
-                _logger.info("the HSM is usable again")
-                return
 
     async def _start_log(self, database: Database, provider: KeyProvider, public_folder: Path) -> TransparencyLog:
         settings = LogSettings(
@@ -208,7 +175,12 @@ class Application:
 
     async def _device_servicer(self, database: Database, log: TransparencyLog) -> Registration:
         settings = devices_settings(self._config)
-        status = await self._android_status(settings)
+        status: StatusSource = NoStatus()
+        if settings.android_status_source is not None:
+            feed = status_feed(settings.android_status_source, self._config, settings, self._clock)
+            await feed.start()
+            self._closing.push_async_callback(feed.close)
+            status = feed
         verifier = Verifier(anchors=settings.anchors, policy=settings.policy, status=status)
         self._closing.callback(verifier.close)
         devices = DeviceService(
@@ -219,16 +191,6 @@ class Application:
             challenge_lifetime=timedelta(seconds=settings.challenge_lifetime_seconds),
         )
         return _registration(devices_pb2_grpc.add_DeviceServiceServicer_to_server, DeviceServicer(devices))
-
-    async def _android_status(self, settings: DevicesSettings) -> StatusSource:
-        source = settings.android_status_source
-        if source is None:
-            return NoStatus()
-        folder = self._config.path("android-status")
-        status = StatusFeed(source, folder=folder, refresh=settings.status_refresh, clock=self._clock)
-        await status.start()
-        self._closing.push_async_callback(status.close)
-        return status
 
     def _health(self, provider: KeyProvider) -> HealthServicer:
         async def serving() -> bool:
@@ -274,24 +236,6 @@ class Application:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def devices_settings(config: Config) -> DevicesSettings:
-    """Raises ConfigError when an extra root can not be read."""
-    devices = config.devices
-    try:
-        anchors = [android_anchor(Path(root).read_bytes(), root) for root in devices.extra_android_roots]
-    except OSError as error:
-        raise ConfigError(f"devices.extra_android_roots: can not read {error.filename}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"devices.extra_android_roots: {error}") from error
-    return DevicesSettings(
-        challenge_lifetime_seconds=devices.challenge_lifetime_seconds,
-        android_status_source=devices.android_status,
-        status_max_age=timedelta(seconds=devices.android_status_max_age_seconds),
-        status_refresh=timedelta(seconds=devices.android_status_refresh_seconds),
-        trust_anchors=tuple(anchors),
-    )
 
 
 def _registration(add: Callable[[Any, Any], None], servicer: object) -> Registration:

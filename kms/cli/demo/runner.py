@@ -1,0 +1,125 @@
+"""Runs the steps in order, shows them, and tidies up: one story, told by what happened."""
+
+import glob
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from kms.cli.child import ServerProcess, as_toml
+from kms.cli.demo import auditing, devices, restart, revoking, signing
+from kms.cli.demo.findings import Findings
+from kms.cli.demo.next_steps import next_steps
+from kms.cli.demo.show import Show, show_for
+from kms.cli.demo.stage import DemoFailed, Genuine, Stage, Subject
+from kms.cli.failure import explain
+from kms.cli.output import write_file
+
+SOURCES: Final = ("attestation", "clients", "hsm", "kms", "protos")
+"""What is signed when no folder is given: this project's own sources."""
+_NOT_SOURCES: Final = (".*", "__pycache__", "*.pyc", "node_modules")
+_NOT_CONTENT: Final = (".git", "__pycache__")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A title, and the function that does it: it gives the lines to show, or raises."""
+
+    title: str
+    act: Callable[[Stage], Sequence[str]]
+
+
+STEPS: Final = (
+    Step("Start the service", signing.start_service),
+    Step("Create a hybrid key in the HSM", signing.create_key),
+    Step("Sign the manifest of a folder", signing.sign_folder),
+    Step("Verify it offline, with public material only", signing.verify_offline),
+    Step("Rotate the key", signing.rotate_key),
+    Step("Attest a device", devices.attest_device),
+    Step("Refuse tampered copies of its evidence", devices.refuse_tampered),
+    Step("Judge the evidence of a genuine phone", devices.judge_genuine),
+    Step("Let a device watch for revocations", revoking.open_watch),
+    Step("Revoke the old key version", revoking.revoke_old_version),
+    Step("Kill the server with SIGKILL and start it again", restart.kill_and_restart),
+    Step("Let an auditor verify the log from its public files", auditing.audit_log),
+)
+
+
+def run_demo(folder: Path | None, genuine: Genuine | None, *, keep: bool, as_json: bool) -> Findings:
+    """Raises DemoFailed for the first step that does not hold; then the server's log is kept and named."""
+    show = show_for(as_json=as_json)
+    show.heading("Hallmark, end to end: a real service on this machine; only the phone is virtual")
+    steps = [step for step in STEPS if genuine is not None or step.act is not devices.judge_genuine]
+    with _stage(subject_of(folder), genuine, show, keep=keep) as stage:
+        for step in steps:
+            _take(step, stage, show)
+        if missing := stage.findings.missing():
+            raise DemoFailed(f"these did not hold: {', '.join(missing)}")
+    show.say()
+    show.heading("All of it held. Try next:")
+    for next_step in next_steps():
+        show.say(f"  {next_step.command}")
+        show.say(f"      {next_step.purpose}")
+    return stage.findings
+
+
+def subject_of(folder: Path | None) -> Subject:
+    """The folder given, or this project's sources; of an installed package, the package."""
+    if folder is not None:
+        return Subject(folder, _NOT_CONTENT)
+    package = Path(__file__).parents[2]
+    root = package.parent
+    if not all((root / name).is_dir() for name in SOURCES):
+        return Subject(package, _NOT_SOURCES)
+    others = [glob.escape(entry.name) for entry in root.iterdir() if entry.name not in SOURCES]
+    return Subject(root, (*_NOT_SOURCES, *others))
+
+
+def _take(step: Step, stage: Stage, show: Show) -> None:
+    try:
+        with show.step(step.title) as lines:
+            lines.extend(step.act(stage))
+    except Exception as error:  # whatever it was, the step is named, and where to look
+        failed = DemoFailed(f"the step {step.title!r} did not hold: {explain(error).message}")
+        failed.advice = f"The server's log is {stage.server.log_file}"
+        raise failed from error
+
+
+@contextmanager
+def _stage(subject: Subject, genuine: Genuine | None, show: Show, *, keep: bool) -> Iterator[Stage]:
+    """Folders and a server that is not started yet; both are gone afterwards, unless something failed."""
+    folder = Path(tempfile.mkdtemp(prefix="hallmark-demo-"))
+    stage = _prepare(folder, subject, genuine)
+    try:
+        yield stage
+    except DemoFailed:
+        keep = True
+        raise
+    finally:
+        stage.close()
+        stage.server.stop()
+        if keep:
+            show.say(f"Kept: {stage.home} (server), {stage.outside} (public material), {stage.server.log_file} (log)")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(folder: Path, subject: Subject, genuine: Genuine | None) -> Stage:
+    """The server is told of the virtual maker's root and its (empty) status list, as an operator would tell it."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import load_der_x509_certificate
+
+    home, outside = folder / "home", folder / "outside"
+    outside.mkdir()
+    vendor, phone = devices.make_phone(datetime.now(UTC))
+    root, status, settings = folder / "virtual-root.pem", folder / "status.json", folder / "settings.toml"
+    write_file(root, load_der_x509_certificate(vendor.certificate).public_bytes(Encoding.PEM))
+    write_file(status, b'{"entries": {}}')
+    lines = ("[devices]", f"extra_android_roots = {as_toml([str(root)])}", f"android_status = {as_toml(str(status))}")
+    write_file(settings, "\n".join((*lines, "")).encode())
+    server = ServerProcess(home=home, log_file=folder / "server.log", settings_file=settings)
+    return Stage(home=home, outside=outside, subject=subject, server=server, phone=phone, genuine=genuine)

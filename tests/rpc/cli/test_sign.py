@@ -1,0 +1,95 @@
+import base64
+import shutil
+
+import pytest
+
+from rpc.cli.conftest import program
+from rpc.wire import fresh_name
+
+
+@pytest.fixture
+def key(hallmark) -> str:
+    """A new key, with its public half in key.pem and the log's keys in log.vkey."""
+    name = fresh_name()
+    assert hallmark("keys", "create", name).code == 0
+    assert hallmark("keys", "public", name, "--output", "key.pem").code == 0
+    assert hallmark("log", "keys", "--output", "log.vkey").code == 0
+    return name
+
+
+def test_a_signed_file_verifies_offline_and_a_changed_one_does_not(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    assert hallmark("sign", "file", "--key", key).code == 0
+    assert hallmark("verify", "file", "--key", "key.pem").code == 0
+    (tmp_path / "file").write_bytes(b"other content")
+    assert hallmark("verify", "file", "--key", "key.pem").code == 1
+
+
+def test_the_proof_ties_the_signature_to_the_log(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    signed = hallmark("sign", "file", "--key", key, "--proof", "--json").document
+    assert signed["proof_file"] == "file.tlog-proof"
+    given = ("verify", "file", "--key", "key.pem", "--proof", "file.tlog-proof", "--vkey", "log.vkey", "--json")
+    proved = hallmark(*given).document["log"]
+    assert proved["leaf_index"] == signed["log"]["leaf_index"]
+    assert proved["key_version"] == signed["key_version"]
+    (tmp_path / "file.sig").write_bytes(b"")
+    hallmark("sign", "file", "--key", key)
+    another = hallmark(*given)
+    assert (another.code, another.document["error"]["reason"]) == (1, "PROOF_OF_ANOTHER_ACT")
+
+
+def test_a_folder_is_signed_by_its_manifest(hallmark, key, tmp_path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a").write_text("a")
+    (folder / "sub" / "b").write_text("b")
+    (folder / "skip.tmp").write_text("c")
+    signed = hallmark("sign", "--folder", folder, "--exclude", "*.tmp", "--key", key, "--json").document
+    assert signed["file"] == str(tmp_path / "folder.manifest.json")
+    given = ("verify", signed["file"], "--key", "key.pem", "--manifest", folder)
+    assert hallmark(*given, "--json").document["manifest"]["files"] == 2
+    (folder / "extra").write_text("x")
+    changed = hallmark(*given)
+    assert (changed.code, "extra" in changed.err) == (1, True)
+
+
+def test_standard_input_is_signed_as_a_file_would_be(service, hallmark, key, tmp_path) -> None:
+    content = b"piped" * 1000
+    (tmp_path / "file").write_bytes(content)
+    signed = program("sign", "-", "--key", key, "--json", home=service.home, folder=tmp_path, stdin=content).document
+    (tmp_path / "file.sig").write_bytes(base64.b64decode(signed["signature"]))
+    assert hallmark("verify", "file", "--key", "key.pem").code == 0
+
+
+def test_a_context_separates_uses(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    hallmark("sign", "file", "--key", key, "--context", "models/v1")
+    assert hallmark("verify", "file", "--key", "key.pem").code == 1
+    assert hallmark("verify", "file", "--key", "key.pem", "--context", "models/v1").code == 0
+
+
+def test_rotation_keeps_old_signatures_good(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    hallmark("sign", "file", "--key", key)
+    shutil.copy("file.sig", "old.sig")
+    hallmark("keys", "rotate", key)
+    hallmark("sign", "file", "--key", key)
+    hallmark("keys", "public", key, "--output", "new.pem")
+    assert hallmark("verify", "file", "--key", "new.pem").code == 0
+    assert hallmark("verify", "file", "--key", "key.pem", "--signature", "old.sig").code == 0
+    assert hallmark("verify", "file", "--key", "new.pem", "--signature", "old.sig").code == 1
+
+
+def test_a_revoked_key_signs_no_more(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    hallmark("revoke", key, "--reason", "key-compromise")
+    outcome = hallmark("sign", "file", "--key", key, "--json")
+    assert (outcome.code, outcome.document["error"]["reason"]) == (3, "KEY_REVOKED")
+    assert not (tmp_path / "file.sig").exists()
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["file", "--folder", "."], []])
+def test_there_must_be_one_thing_to_sign(hallmark, key, arguments: list[str], tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    assert hallmark("sign", *arguments, "--key", key).code == 2

@@ -1,0 +1,82 @@
+"""Keys and signatures below gRPC: real services, a real log and database, keys in memory."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hallmark_composite import DEFAULT_ALGORITHM
+from kms.core.idempotency import RequestKey
+from kms.core.identity import Caller, Role
+from kms.core.names import KeyName, KeyVersionName
+from kms.keys.model import Key, SignAnswer
+from kms.keys.service import KeyService, revoke_in
+from kms.keys.signing import SigningService, SignInput
+from support.log_world import LogWorld
+from support.randomness import SeededRandomness
+
+ADMIN = Caller("spiffe://hallmark.test/tenants/default/admin/a", "default", Role.ADMIN, "a")
+
+
+@dataclass
+class KeysWorld:
+    world: LogWorld
+    keys: KeyService
+    signing: SigningService
+
+    def request(self, body: bytes = b"", request_id: str | None = None) -> RequestKey:
+        return RequestKey.of(ADMIN, request_id or str(uuid.uuid4()), "method", body)
+
+    async def create(self, key_id: str = "manifest", *, request: RequestKey | None = None) -> Key:
+        key, _, _ = await self.keys.create(
+            KeyName("default", key_id),
+            algorithm=DEFAULT_ALGORITHM,
+            labels={},
+            request=request or self.request(),
+            now=self.world.clock.now(),
+            published=False,
+        )
+        return key
+
+    async def rotate(self, key_id: str = "manifest", *, etag: str = "", request: RequestKey | None = None) -> Key:
+        key, _, _ = await self.keys.rotate(
+            KeyName("default", key_id),
+            etag=etag,
+            request=request or self.request(),
+            now=self.world.clock.now(),
+            published=False,
+        )
+        return key
+
+    async def sign(
+        self, message: bytes, name: KeyName | KeyVersionName | None = None, *, request: RequestKey | None = None
+    ) -> SignAnswer:
+        answer, _, _ = await self.signing.sign(
+            name or KeyName("default", "manifest"),
+            SignInput(data=message, digest=None, context=b""),
+            request=request or self.request(),
+            now=self.world.clock.now(),
+            published=False,
+        )
+        return answer
+
+    async def revoke(self, name: KeyName | KeyVersionName, *, compromised: bool = True) -> None:
+        now = self.world.clock.now()
+        await self.world.database.write(
+            lambda tx: revoke_in(tx, name, compromised=compromised, effective_time=now, now=now)
+        )
+
+
+@asynccontextmanager
+async def keys_world(folder: Path) -> AsyncIterator[KeysWorld]:
+    world = LogWorld(folder)
+    log = await world.open()
+    await log.prepare()
+    randomness = SeededRandomness()
+    keys = KeyService(world.database, world.provider, log, randomness)
+    signing = SigningService(world.database, world.provider, log, randomness)
+    try:
+        yield KeysWorld(world, keys, signing)
+    finally:
+        await world.close()

@@ -1,0 +1,27 @@
+from importlib import import_module
+
+import pytest
+
+from hallmark_client.rpc import RPCS
+
+FILES = ("keys", "devices", "revocation", "log")
+
+
+def _methods():
+    for name in FILES:
+        module = import_module(f"hallmark.v1.{name}_pb2")
+        for service in module.DESCRIPTOR.services_by_name.values():
+            yield from service.methods
+
+
+def test_every_rpc_of_the_api_stands_in_the_table_once() -> None:
+    paths = [rpc.path for rpc in RPCS]
+    assert sorted(paths) == sorted(f"/{method.containing_service.full_name}/{method.name}" for method in _methods())
+
+
+@pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
+def test_the_table_has_the_types_of_the_api(rpc) -> None:
+    (method,) = [each for each in _methods() if each.name == rpc.name]
+    assert rpc.request.DESCRIPTOR is method.input_type
+    assert rpc.response.DESCRIPTOR is method.output_type
+    assert rpc.streaming is method.server_streaming

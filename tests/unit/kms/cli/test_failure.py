@@ -1,0 +1,108 @@
+import json
+
+import click
+import grpc
+import pytest
+
+from attestation.errors import ArgumentError, CollateralError, EvidenceError
+from hallmark_client import errors as client
+from hallmark_composite import InvalidSignature
+from hallmark_tlog import errors as tlog
+from hsm.errors import ModuleNotFound
+from kms.cli.failure import CommandError, ExitCode, explain, not_so, report
+from kms.cli.invocation import Invocation
+from kms.config import ConfigError
+from kms.server.home import HomeInUse
+
+CASES = [
+    (client.SignatureInvalid("SIGNATURE_INVALID", "no"), ExitCode.NOT_SO),
+    (client.VerificationFailed("EVENT_INVALID", "no"), ExitCode.NOT_SO),
+    (client.ManifestMismatch(changed=["a"], missing=[], extra=[]), ExitCode.NOT_SO),
+    (client.ManifestInvalid("MANIFEST_MALFORMED", "no"), ExitCode.NOT_USABLE),
+    (client.ProfileInvalid("PROFILE_MISSING", "no"), ExitCode.NOT_USABLE),
+    (client.NotFound("RESOURCE_NOT_FOUND", "no"), ExitCode.SERVER_SAYS_NO),
+    (client.PermissionDenied("ROLE_NOT_ALLOWED", "no"), ExitCode.SERVER_SAYS_NO),
+    (client.Internal("INTERNAL", "no", metadata={"error_id": "abc"}), ExitCode.SERVER_SAYS_NO),
+    (client.Unavailable("HSM_UNAVAILABLE", "no"), ExitCode.SERVER_SAYS_NO),
+    (client.Unavailable("UNAVAILABLE", "no", grpc_code=grpc.StatusCode.UNAVAILABLE), ExitCode.NOT_REACHABLE),
+    (client.TransportRefused("TLS_REFUSED", "no"), ExitCode.NOT_REACHABLE),
+    (client.DeadlineExceeded("DEADLINE_EXCEEDED", "no"), ExitCode.NOT_REACHABLE),
+    (tlog.TamperedError("tile/0/000", "altered"), ExitCode.NOT_SO),
+    (tlog.RollbackError("smaller"), ExitCode.NOT_SO),
+    (tlog.MissingResource("tile/0/000"), ExitCode.NOT_SO),
+    (tlog.FetchError("checkpoint", "refused"), ExitCode.NOT_REACHABLE),
+    (InvalidSignature("no"), ExitCode.NOT_SO),
+    (EvidenceError("not a chain"), ExitCode.NOT_SO),
+    (CollateralError("not a list"), ExitCode.NOT_USABLE),
+    (ArgumentError("no zone"), ExitCode.NOT_USABLE),
+    (ConfigError("server.port: wrong"), ExitCode.NOT_USABLE),
+    (HomeInUse("another server runs"), ExitCode.NOT_USABLE),
+    (ModuleNotFound("install SoftHSM"), ExitCode.NOT_USABLE),
+    (FileNotFoundError(2, "No such file or directory", "x.txt"), ExitCode.NOT_USABLE),
+    (not_so("X", "it is not so"), ExitCode.NOT_SO),
+    (ZeroDivisionError("division by zero"), ExitCode.DEFECT),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), CASES, ids=[f"{type(error).__name__}-{index}" for index, (error, _) in enumerate(CASES)]
+)
+def test_every_kind_of_error_has_its_exit_code(error: Exception, code: ExitCode) -> None:
+    failure = explain(error)
+    assert failure.exit_code is code
+    assert failure.reason == failure.reason.upper().replace(" ", "_")
+    assert failure.message
+
+
+def test_what_is_not_reachable_names_the_command_that_starts_it() -> None:
+    assert "hallmark serve" in explain(client.Unavailable("UNAVAILABLE", "no connection")).advice
+
+
+def test_a_fault_of_the_server_names_its_id() -> None:
+    assert "abc" in explain(client.Internal("INTERNAL", "no", metadata={"error_id": "abc"})).advice
+
+
+def test_a_limit_says_when_to_come_back() -> None:
+    error = client.ResourceExhausted("RATE_LIMITED", "slow down", retry_after_seconds=1.5)
+    assert "1.5 seconds" in explain(error).advice
+
+
+def test_a_file_error_names_the_file() -> None:
+    assert explain(FileNotFoundError(2, "No such file or directory", "x.txt")).message.startswith("x.txt:")
+
+
+def test_report_tells_people_what_happened_and_what_to_do(capsys) -> None:
+    error = CommandError("X", "it broke", exit_code=ExitCode.NOT_SO, advice="mend it")
+    assert report(error, Invocation()) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "hallmark: it broke.\n          mend it.\n"
+    assert captured.out == ""
+
+
+def test_report_gives_programs_one_document(capsys) -> None:
+    error = CommandError("X", "it broke", exit_code=ExitCode.NOT_SO, advice="mend it")
+    report(error, Invocation(json=True))
+    assert json.loads(capsys.readouterr().out) == {"error": {"reason": "X", "message": "it broke", "advice": "mend it"}}
+
+
+def test_usage_errors_are_shown_by_click_and_end_2(capsys) -> None:
+    assert report(click.UsageError("give a FILE"), Invocation()) == 2
+    assert "give a FILE" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(capsys) -> None:
+    try:
+        raise ConfigError("wrong")
+    except ConfigError as error:
+        report(error, Invocation(debug=True))
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_debug_works_behind_a_command_too(hallmark, tmp_path) -> None:
+    outcome = hallmark("keys", "list", "--home", tmp_path / "nothing", "--debug")
+    assert (outcome.code, "Traceback" in outcome.err) == (2, True)
+
+
+def test_json_goes_with_failures_too(hallmark, tmp_path) -> None:
+    outcome = hallmark("keys", "list", "--home", tmp_path / "nothing", "--json")
+    assert outcome.document["error"]["reason"] == "PROFILE_MISSING"
