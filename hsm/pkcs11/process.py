@@ -95,14 +95,20 @@ class SignerProcess(asyncio.Protocol):
         return hangs
 
     async def kill(self, reason: HsmError) -> None:
-        """Ends the process at once; returns when it is reaped, also if cancelled meanwhile."""
+        """Ends the process at once; returns when it is reaped, also if cancelled meanwhile.
+
+        A process stuck in its device's driver does not even end when killed; it is left behind after 2 s.
+        """
         self._reason = self._reason or reason
         if self._popen is not None and self._popen.poll() is None:
             self._popen.kill()
         if self._transport is not None:
             self._transport.abort()
         try:
-            await self._reap()
+            async with asyncio.timeout(_CLOSE_GRACE_SECONDS):
+                await self._reap()
+        except TimeoutError:
+            return
         except asyncio.CancelledError:
             self._wait_for_the_killed()
             raise

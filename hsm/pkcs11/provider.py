@@ -46,6 +46,7 @@ class Pkcs11KeyProvider:
         self._stopped: HsmError = TokenUnavailable("the key provider has not been started")
 
     async def start(self) -> None:
+        assert self._pool is None, "started twice"
         try:
             await self._start()
         except HsmError as error:

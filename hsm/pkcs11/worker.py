@@ -1,7 +1,8 @@
 """A signer process: `python -P -m hsm.pkcs11.worker --fd N`, started and watched by process.py.
 
 Steps: harden the process; read the START frame; PIN; log in; choose engines; self-test; answer; then serve frames from
-the socket until it closes. One thread. Up to 8 waiting requests are carried out before their answers leave together.
+the socket until it closes. One thread. Requests that wait already are taken together, and the answers of up to 8
+signatures leave together.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from .signer import Signer
 from .token import TokenSession
 
 MAX_DRAIN: Final = 8
-"""Coalescing more gains nothing measurable and makes the first caller wait."""
+"""Requests taken together, and signatures answered together; more gains nothing and makes the first caller wait."""
 EXIT_TOKEN_LOST: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
 _READ_SIZE: Final = 1 << 18
@@ -142,21 +143,34 @@ def describe(library: Any, token: Any, selection: EngineSelection) -> dict[str, 
 def serve(channel: Channel, signer: Signer) -> int:
     """Exit status. Ends when the service closes the socket, or when the token is lost."""
     while requests := channel.receive(MAX_DRAIN):
-        answers = bytearray()
+        answers, signatures = bytearray(), 0
         for number, operation, arguments in requests:
             try:
-                answers += encode_frame([number, None, signer.perform(operation, arguments)])
+                answers += perform(signer, number, operation, arguments)
             except TokenLost as error:
                 channel.send(bytes(answers) + encode_error(number, error))
                 return EXIT_TOKEN_LOST
-            except HsmError as error:
-                answers += encode_error(number, error)
-            except Exception as error:  # one bad request must not take down a process that others depend on
-                sys.stderr.writelines(traceback.format_tb(error.__traceback__))  # no message: it may quote arguments
-                answers += encode_error(number, HsmError(f"a signer process met an unexpected {type(error).__name__}"))
-        channel.send(bytes(answers))
+            signatures += len(arguments[0]) if operation == Operation.SIGN else 1
+            if signatures >= MAX_DRAIN:
+                channel.send(bytes(answers))
+                answers, signatures = bytearray(), 0
+        if answers:
+            channel.send(bytes(answers))
         signer.forget()
     return 0
+
+
+def perform(signer: Signer, number: int, operation: str, arguments: list[Any]) -> bytes:
+    """The answer frame. Raises TokenLost only."""
+    try:
+        return encode_frame([number, None, signer.perform(operation, arguments)])
+    except TokenLost:
+        raise
+    except HsmError as error:
+        return encode_error(number, error)
+    except Exception as error:  # one bad request must not take down a process that others depend on
+        sys.stderr.writelines(traceback.format_tb(error.__traceback__))  # no message: it may quote arguments
+        return encode_error(number, HsmError(f"a signer process met an unexpected {type(error).__name__}"))
 
 
 def main() -> int:

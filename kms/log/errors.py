@@ -9,6 +9,8 @@ EventRecordedTwice       a caller's mistake: every act has an event key of its o
 EntryTooLarge            a caller's mistake: entries have at most 65,535 bytes (C2SP tlog-tiles)
 """
 
+from collections.abc import Sequence
+
 from kms.core.errors import InternalError, Reason
 
 
@@ -41,8 +43,8 @@ class OriginChanged(LogFrozen):
 
 
 class EventRecordedTwice(InternalError):
-    def __init__(self, event_key: str) -> None:
-        super().__init__(Reason.INTERNAL, f"the event {event_key} is in the log already")
+    def __init__(self, event_keys: Sequence[str]) -> None:
+        super().__init__(Reason.INTERNAL, f"an event is in the log already, one of: {', '.join(event_keys)[:1000]}")
 
 
 class EntryTooLarge(InternalError):

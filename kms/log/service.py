@@ -77,11 +77,11 @@ class TransparencyLog:
         return self.record_many(tx, [entry])[0]
 
     def record_many(self, tx: Connection, entries: Sequence[LogEntry]) -> list[LogPromise]:
-        """Like `record`, for several acts of one transaction; all or none."""
+        """Like `record`, for several acts of one transaction (at least one); all or none."""
         if self._frozen is not None:
-            raise self._frozen
+            raise self._frozen.with_traceback(None)
         promises = [_promise(entry) for entry in entries]
-        waiting = store.enqueue_many(tx, [(promise.event_key, promise.entry) for promise in promises])
+        waiting = store.enqueue(tx, [(promise.event_key, promise.entry) for promise in promises])
         if waiting > self._settings.queue_max:
             raise ResourceExhausted(Reason.QUEUE_FULL, "the transparency log is behind; retry", retry_after_seconds=1)
         return promises
@@ -147,13 +147,17 @@ class TransparencyLog:
             self._tasks.append(asyncio.create_task(self._run(loop), name=f"log-{name}"))
 
     async def close(self) -> None:
-        """Stops both loops; who still waits is told to retry. Idempotent. What is queued stays for the next start."""
-        self._waiters.fail(Unavailable(Reason.SHUTTING_DOWN, "the server is closing; retry", retry_after_seconds=1))
-        for task in self._tasks:
+        """Stops both loops and publishes a last checkpoint; who still waits is told to retry. Idempotent.
+
+        What cannot be published now stays in the database for the next start.
+        """
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
-        self._tasks.clear()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+            await self._publish_the_last()
+        self._waiters.fail(Unavailable(Reason.SHUTTING_DOWN, "the server is closing; retry", retry_after_seconds=1))
 
     async def step(self) -> None:
         """Sequences what is queued and publishes it: one round of what the tasks do, for tools and tests."""
@@ -193,6 +197,15 @@ class TransparencyLog:
         return await self._database.read(lambda tx: proofs.consistency_proof(tx, published, old_size, new_size))
 
     # Inside
+
+    async def _publish_the_last(self) -> None:
+        if self._frozen is not None or self._checkpoints is None or self._checkpoints.failure is not None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.step()
+        except Exception as error:  # closing goes on; the next start publishes it
+            _logger.warning("the last checkpoint is left to the next start: %s", error)
 
     async def _run(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:

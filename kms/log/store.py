@@ -81,9 +81,8 @@ class QueuedEntry:
 # The queue
 
 # Built once: putting a statement together costs more than SQLite needs to run it.
-_ENQUEUE = _queue.insert().returning(_queue.c.id)
-_ENQUEUE_MANY = _queue.insert()
-_LOOK_AFTER_ENQUEUE_MANY = sa.select(
+_ENQUEUE = _queue.insert()
+_LOOK_AFTER_ENQUEUE = sa.select(
     sa.select(_entry.c.event_key)
     .where(_entry.c.event_key.in_(sa.bindparam("wanted", expanding=True)))
     .limit(1)
@@ -91,38 +90,22 @@ _LOOK_AFTER_ENQUEUE_MANY = sa.select(
     sa.select(sa.func.max(_queue.c.id)).scalar_subquery(),
     sa.select(sa.func.min(_queue.c.id)).scalar_subquery(),
 )
-_LOOK_AFTER_ENQUEUE = sa.select(
-    sa.select(_entry.c.idx).where(_entry.c.event_key == sa.bindparam("wanted")).exists(),
-    sa.select(sa.func.min(_queue.c.id)).scalar_subquery(),
-)
 
 
-def enqueue(tx: Connection, event_key: str, data: bytes) -> int:
-    """Returns how long the queue is now, at most. Raises EventRecordedTwice.
+def enqueue(tx: Connection, entries: Sequence[tuple[str, bytes]]) -> int:
+    """Puts (event_key, data) of acts into the queue. Returns how long it is now, at most. Raises EventRecordedTwice.
 
     Insert first, then look among the entries: the sequencer may move the same key from queue to entries while we wait
     for its commit, and a look before that would find the key in neither (PostgreSQL, READ COMMITTED).
     """
-    try:
-        number = tx.execute(_ENQUEUE, {"event_key": event_key, "data": data}).scalar_one()
-    except sa.exc.IntegrityError:
-        raise EventRecordedTwice(event_key) from None
-    is_sequenced, oldest = tx.execute(_LOOK_AFTER_ENQUEUE, {"wanted": event_key}).one()
-    if is_sequenced:
-        raise EventRecordedTwice(event_key)
-    return int(number) - int(oldest) + 1
-
-
-def enqueue_many(tx: Connection, entries: Sequence[tuple[str, bytes]]) -> int:
-    """Like `enqueue` for (event_key, data) of several acts in one transaction; EventRecordedTwice names one of them."""
-    try:
-        tx.execute(_ENQUEUE_MANY, [{"event_key": event_key, "data": data} for event_key, data in entries])
-    except sa.exc.IntegrityError:
-        raise EventRecordedTwice(entries[0][0]) from None
     wanted = [event_key for event_key, _ in entries]
-    sequenced, newest, oldest = tx.execute(_LOOK_AFTER_ENQUEUE_MANY, {"wanted": wanted}).one()
+    try:
+        tx.execute(_ENQUEUE, [{"event_key": event_key, "data": data} for event_key, data in entries])
+    except sa.exc.IntegrityError:
+        raise EventRecordedTwice(wanted) from None
+    sequenced, newest, oldest = tx.execute(_LOOK_AFTER_ENQUEUE, {"wanted": wanted}).one()
     if sequenced is not None:
-        raise EventRecordedTwice(sequenced)
+        raise EventRecordedTwice([sequenced])
     return int(newest) - int(oldest) + 1
 
 

@@ -47,11 +47,20 @@ from hallmark_client.model.enums import (
     InitiatingEntity,
     KeyPurpose,
     KeyVersionState,
+    LogWait,
     ProtectionLevel,
     RevocationReason,
 )
 from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
-from hallmark_client.model.log import Checkpoint, ConsistencyProof, Consistent, InclusionProof, Logged, LogPromise
+from hallmark_client.model.log import (
+    Checkpoint,
+    ConsistencyProof,
+    Consistent,
+    InclusionProof,
+    Logged,
+    LogPromise,
+    VerifierKeys,
+)
 from hallmark_client.model.revocations import (
     Bookmark,
     Event,
@@ -62,7 +71,7 @@ from hallmark_client.model.revocations import (
     Snapshot,
     VerifiedEvent,
 )
-from hallmark_client.model.signed import ServiceSignature
+from hallmark_client.model.signed import ServiceSignature, TrustedKeys
 from hallmark_client.profile import Profile
 
 __all__ = [
@@ -99,6 +108,7 @@ __all__ = [
     "KeyVersion",
     "KeyVersionState",
     "LogPromise",
+    "LogWait",
     "Logged",
     "ManifestInvalid",
     "ManifestMismatch",
@@ -117,6 +127,7 @@ __all__ = [
     "SignatureInvalid",
     "Snapshot",
     "TransportRefused",
+    "TrustedKeys",
     "Unauthenticated",
     "Unavailable",
     "Verdict",
@@ -124,6 +135,7 @@ __all__ = [
     "Verified",
     "VerifiedEvent",
     "VerifiedFile",
+    "VerifierKeys",
     "build_manifest",
     "load_public_key",
     "prehash_file",

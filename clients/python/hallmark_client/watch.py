@@ -31,8 +31,8 @@ _FIRST_CEILING_SECONDS: Final = 1.0
 _LAST_CEILING_SECONDS: Final = 60.0
 _STABLE_SECONDS: Final = 5.0
 """A stream that lived shorter counts as one more failure in a row, so that a crashing server is not hammered."""
-_GOODBYE_MAX_SECONDS: Final = 300.0
-"""Longest wait that a goodbye may ask for: nobody but the owner of the watch may silence it for good."""
+_HINT_MAX_SECONDS: Final = 300.0
+"""Longest wait that a server may ask for: nobody but the owner of the watch may silence it for good."""
 _SILENT_HEARTBEATS: Final = 3
 """So many heartbeats missing in a row: the stream is dead, whatever TCP thinks."""
 _NONCE_BYTES: Final = 32
@@ -74,7 +74,7 @@ class Watch:
             else:
                 lived = self.system.monotonic() - began
                 self._failures = 1 if lived >= _STABLE_SECONDS else self._failures + 1
-                self._wait(max(self._after_loss(), hint_seconds))
+                self._wait(max(self._after_loss(), min(hint_seconds, _HINT_MAX_SECONDS)))
 
     def _one_stream(self) -> Generator[Frame, None, Goodbye | None]:
         """Frames of one connection. Returns the goodbye it ended with, or None when the watch is over."""
@@ -129,7 +129,7 @@ class Watch:
     def _after_goodbye(self, goodbye: Goodbye) -> float:
         shortest = goodbye.retry_after_min.total_seconds()
         longest = goodbye.retry_after_max.total_seconds()
-        return min(shortest + (longest - shortest) * self.system.jitter(), _GOODBYE_MAX_SECONDS)
+        return min(shortest + (longest - shortest) * self.system.jitter(), _HINT_MAX_SECONDS)
 
     def _over(self) -> bool:
         return self.is_closed() or (self.stop is not None and self.stop.is_set())

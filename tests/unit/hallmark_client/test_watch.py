@@ -12,6 +12,7 @@ from hallmark_client import (
     Frame,
     Goodbye,
     Heartbeat,
+    Internal,
     PermissionDenied,
     SignatureInvalid,
     VerificationFailed,
@@ -296,6 +297,14 @@ def test_an_honest_heartbeat_is_yielded(fake, client) -> None:
     beat = next(_heartbeat_watch(fake, client, lambda _: None))
     assert isinstance(beat, Heartbeat)
     assert beat.signature is not None
+
+
+def test_a_frame_that_makes_no_sense_is_an_error(fake, client, revoke) -> None:
+    revoke("one")
+    fake.change_answer("WatchRevocations", lambda frame: setattr(frame.event.event_time, "seconds", 2**62))
+    with pytest.raises(Internal) as refused:
+        next(client.revocations.watch())
+    assert refused.value.reason == "ANSWER_INVALID"
 
 
 def test_frames_of_a_newer_server_are_skipped(fake, client, revoke) -> None:

@@ -38,6 +38,7 @@ class Watcher:
     _position: int = 0
     _bookmarked: int = -1
     _heartbeat_at: float = 0.0
+    _sent: set[str] = field(default_factory=set)
 
     def frames(self) -> Iterator[Frame]:
         """Events, bookmark, then heartbeats and live events, until cancelled, drained or stopped."""
@@ -58,6 +59,7 @@ class Watcher:
                 if self.running.generation != generation:
                     raise unreachable()
             assert frame is not None
+            self._assert_new(frame)
             yield frame
             if frame.WhichOneof("frame") == "goodbye":
                 return
@@ -75,6 +77,11 @@ class Watcher:
             self._heartbeat_at = time.monotonic() + interval
             return self.feed.heartbeat_frame(self._position, self.request.nonce, interval)
         return None
+
+    def _assert_new(self, frame: Frame) -> None:
+        if frame.WhichOneof("frame") == "event":
+            assert frame.event.name not in self._sent, f"{frame.event.name} goes out twice in one stream"
+            self._sent.add(frame.event.name)
 
     def _interval_seconds(self) -> float:
         if not self.request.HasField("heartbeat_interval"):

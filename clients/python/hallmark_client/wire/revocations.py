@@ -29,7 +29,14 @@ def revoked_of(wire: revocation_pb2.RevokeResponse) -> RevocationEvent:
 
 
 def frame_of(wire: revocation_pb2.WatchRevocationsResponse) -> Frame | None:
-    """None for a kind of frame this release does not know."""
+    """None for a kind of frame this release does not know. Raises Internal for one that makes no sense."""
+    try:
+        return _frame_of(wire)
+    except (ValueError, OverflowError) as error:  # a time or a duration outside what it can mean
+        raise Internal("ANSWER_INVALID", f"the server sent a frame that makes no sense: {error}") from error
+
+
+def _frame_of(wire: revocation_pb2.WatchRevocationsResponse) -> Frame | None:
     match wire.WhichOneof("frame"):
         case "event":
             return Event(event=event_of(wire.event), cursor=wire.cursor)

@@ -143,7 +143,7 @@ async def test_the_hsm_fails(world: LogWorld, operation: Operation, restart: boo
     await check(world)
 
 
-@pytest.mark.parametrize("steps", range(0, 60, 3))
+@pytest.mark.parametrize("steps", range(0, 60, 6))
 async def test_cancelled_at_any_moment(world: LogWorld, steps: int) -> None:
     """A task that is cancelled between any two of its awaits leaves nothing that the next one cannot finish."""
     await world.open()

@@ -92,7 +92,7 @@ async def test_replicas_under_load(databases: list[Database]) -> None:
 
 async def test_a_key_cannot_slip_in_while_it_moves_from_queue_to_tree(databases: list[Database]) -> None:
     await databases[0].write(lambda tx: store.ensure_state(tx, ORIGIN))
-    await databases[0].write(lambda tx: store.enqueue(tx, "a", b"first"))
+    await databases[0].write(lambda tx: store.enqueue(tx, [("a", b"first")]))
     sequenced, may_commit = threading.Event(), threading.Event()
 
     def sequence_slowly(tx: sa.Connection) -> None:
@@ -102,7 +102,7 @@ async def test_a_key_cannot_slip_in_while_it_moves_from_queue_to_tree(databases:
 
     moving = asyncio.create_task(databases[0].write(sequence_slowly))
     await asyncio.to_thread(sequenced.wait, 5)
-    again = asyncio.create_task(databases[1].write(lambda tx: store.enqueue(tx, "a", b"second")))
+    again = asyncio.create_task(databases[1].write(lambda tx: store.enqueue(tx, [("a", b"second")])))
     await asyncio.sleep(0.2)  # time enough for the second one to look before the first one's commit
     may_commit.set()
     await moving

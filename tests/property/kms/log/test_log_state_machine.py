@@ -83,7 +83,7 @@ class LogMachine(RuleBasedStateMachine):
     def record_twice(self, data: st.DataObject) -> None:
         promise = data.draw(st.sampled_from(self.world.recorded))
         try:
-            self.run(self.world.database.write(lambda tx: store.enqueue(tx, promise.event_key, b"again")))
+            self.run(self.world.database.write(lambda tx: store.enqueue(tx, [(promise.event_key, b"again")])))
         except EventRecordedTwice:
             return
         raise AssertionError("an event key went in twice")

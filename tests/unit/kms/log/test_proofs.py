@@ -1,4 +1,7 @@
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 
 from hallmark_tlog.merkle import root_from_leaves, verify_consistency, verify_inclusion
 from hallmark_tlog.proof import parse_proof, verify_proof
@@ -6,17 +9,23 @@ from kms.core.errors import InvalidArgument, NotFound, OutOfRange, Reason, Servi
 from kms.log import proofs
 from support.log_world import ORIGIN, LogWorld
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def grown(world: LogWorld) -> LogWorld:
-    """Published at sizes 5, 256, 300; two more entries sequenced, two queued."""
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def grown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LogWorld]:
+    """Published at sizes 5, 256, 300; two more entries sequenced, two queued. These tests only read."""
+    world = LogWorld(tmp_path_factory.mktemp("log"))
+    await world.open()
+    await world.log.prepare()
     for count in (5, 251, 44):
         await world.act(count)
         await world.log.step()
     await world.act(2)
     await world.log._sequencer.drain()
     await world.act(2)
-    return world
+    yield world
+    await world.close()
 
 
 def leaves(world: LogWorld) -> list[bytes]:

@@ -132,7 +132,7 @@ async def test_the_loop_wakes_when_called_and_looks_by_itself(world: LogWorld) -
 async def test_a_thousand_entries_are_one_quick_transaction(world: LogWorld) -> None:
     def many(tx: Connection) -> float:
         for _ in range(1000):
-            store.enqueue(tx, str(uuid.uuid4()), b"x" * 300)
+            store.enqueue(tx, [(str(uuid.uuid4()), b"x" * 300)])
         before = time.perf_counter()
         assert sequencer.sequence(tx, 1024)[1] == 1000
         return time.perf_counter() - before

@@ -11,7 +11,7 @@ from hsm.errors import TokenUnavailable
 from hsm.testing import Operation
 from kms.core.clock import SystemClock
 from kms.core.errors import DeadlineExceeded, Reason, ResourceExhausted, Unavailable
-from kms.log.errors import EntryTooLarge, LogDamaged, LogFrozen
+from kms.log.errors import EntryTooLarge, EventRecordedTwice, LogDamaged, LogFrozen
 from kms.log.model import LogEntry
 from support.log_world import ORIGIN, LogWorld
 
@@ -70,6 +70,38 @@ async def test_what_rolled_back_is_not_in_the_log(world: LogWorld) -> None:
     await world.act()
     await world.log.step()
     assert [entry.data for entry in await world.stored()] == [promise.entry for promise in world.recorded]
+
+
+async def test_several_acts_of_one_transaction_are_all_recorded_or_none(world: LogWorld) -> None:
+    entries = [world.entry() for _ in range(3)]
+    promises = await world.database.write(lambda tx: world.log.record_many(tx, entries))
+    assert [promise.entry for promise in promises] == [entry.encode() for entry in entries]
+    with pytest.raises(EventRecordedTwice, match=entries[2].event_key):
+        await world.database.write(lambda tx: world.log.record_many(tx, [world.entry(), entries[2]]))
+    await world.log.step()
+    with pytest.raises(EventRecordedTwice, match=entries[1].event_key):
+        await world.database.write(lambda tx: world.log.record_many(tx, [world.entry(), entries[1], world.entry()]))
+    assert [entry.data for entry in await world.stored()] == [promise.entry for promise in promises]
+
+
+async def test_closing_publishes_a_last_checkpoint(running: LogWorld) -> None:
+    await running.act(4)  # nobody confirmed, nobody woke the loops
+    await running.log.close()
+    assert running.audited.shown[-1].size == 4
+
+
+async def test_closing_without_an_hsm_leaves_the_rest_to_the_next_start(
+    running: LogWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    await running.act(4)
+    running.provider.fail_next(Operation.SIGN, TokenUnavailable("gone"), times=2)
+    with caplog.at_level(logging.WARNING, logger="kms.log.service"):
+        await running.log.close()
+    assert [record.message for record in caplog.records] == ["the last checkpoint is left to the next start: gone"]
+    running.provider._failures[Operation.SIGN].clear()
+    await running.reopen()
+    await running.log.start()
+    assert running.audited.shown[-1].size == 4
 
 
 async def test_the_queue_is_bounded(bare_world: LogWorld) -> None:

@@ -11,7 +11,7 @@ from support.log_world import ORIGIN, LogWorld
 
 
 def enqueue(tx: Connection, *keys: str) -> int:
-    return [store.enqueue(tx, key, key.encode()) for key in keys][-1]
+    return store.enqueue(tx, [(key, key.encode()) for key in keys])
 
 
 async def test_the_queue_says_how_long_it_is(world: LogWorld) -> None:

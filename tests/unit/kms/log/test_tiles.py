@@ -17,13 +17,13 @@ def grow(tx: Connection, count: int, *, batch: int) -> list[bytes]:
     start = store.entry_count(tx)
     entries = [f"entry {number}".encode() for number in range(start, start + count)]
     for number, entry in enumerate(entries, start):
-        store.enqueue(tx, str(number), entry)
+        store.enqueue(tx, [(str(number), entry)])
     while sequencer.sequence(tx, batch)[1]:
         pass
     return entries
 
 
-@pytest.mark.parametrize("batch", [1, 7, 255, 256, 257, 600])
+@pytest.mark.parametrize("batch", [7, 255, 256, 257, 600])
 async def test_rows_hold_the_same_tree_however_it_grew(world: LogWorld, batch: int) -> None:
     entries = await world.database.write(lambda tx: grow(tx, 600, batch=batch))
     leaves = [leaf_hash(entry) for entry in entries]
