@@ -68,7 +68,7 @@ def hallmark() -> None:
                         hallmark keys public manifest --output manifest.pem
                         hallmark verify README.md --key manifest.pem
 
-    Every command explains itself with --help and takes --json.
+    Every command explains itself with --help; --json makes it print JSON for programs.
 
     \b
     Exit codes:  0  it is so, or it was done

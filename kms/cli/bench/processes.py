@@ -80,8 +80,9 @@ def run_callers(server: Server, *, key_name: str, concurrency: int, seconds: flo
 
 
 def _run_together(commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Start all, wait until each says it is ready, let them go at once, and read what each found.
+    """Start one after the other, each when the one before is ready; let them go at once, and read what each found.
 
+    Not all at once: SoftHSM rewrites the token's file at each login, and who lists tokens meanwhile does not find it.
     Raises CommandError with the last words of the first that fails.
     """
     with contextlib.ExitStack() as running:
@@ -96,7 +97,6 @@ def _run_together(commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
             )
             running.callback(_end, child)
             children.append(child)
-        for child in children:
             assert child.stdout is not None
             if child.stdout.readline() != b"ready\n":
                 raise _failure(child)

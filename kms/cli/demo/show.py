@@ -54,10 +54,12 @@ class Show:
         lines: list[str] = []
         if not self._plain:
             click.echo(f"  {title} ...", file=self._stream, nl=False)
-        sign = self._signs.failed
+        sign = self._signs.held
         try:
             yield lines
-            sign = self._signs.held
+        except BaseException:
+            sign = self._signs.failed
+            raise
         finally:
             start = "" if self._plain else "\r\x1b[2K"
             self.say(f"{start}{sign} {title} ({time.monotonic() - began:.1f} s)")

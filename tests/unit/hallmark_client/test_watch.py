@@ -11,7 +11,6 @@ from hallmark_client import (
     Event,
     Frame,
     Goodbye,
-    Heartbeat,
     Internal,
     PermissionDenied,
     SignatureInvalid,
@@ -265,38 +264,6 @@ def test_a_tampered_event_is_not_yielded_and_not_skipped(fake, client, revoke) -
         fake.change_answer("WatchRevocations", change)
         with pytest.raises(VerificationFailed):
             next(client.revocations.watch(trusted_keys=fake.trusted_keys))
-
-
-def _heartbeat_watch(fake, client, change):
-    fake.change_answer("WatchRevocations", lambda _: None)  # the bookmark
-    fake.change_answer("WatchRevocations", change)
-    watch = client.revocations.watch(nonce=bytes(32), heartbeat_seconds=1, trusted_keys=fake.trusted_keys)
-    assert isinstance(next(watch), Bookmark)
-    return watch
-
-
-def _unsigned(frame) -> None:
-    frame.heartbeat.ClearField("signature")
-
-
-def _other_time(frame) -> None:
-    frame.heartbeat.server_time.seconds += 1
-
-
-def _other_payload(frame) -> None:
-    frame.heartbeat.payload += b" "
-
-
-@pytest.mark.parametrize("change", [_unsigned, _other_time, _other_payload])
-def test_a_tampered_heartbeat_is_refused(fake, client, change) -> None:
-    with pytest.raises((VerificationFailed, SignatureInvalid)):
-        next(_heartbeat_watch(fake, client, change))
-
-
-def test_an_honest_heartbeat_is_yielded(fake, client) -> None:
-    beat = next(_heartbeat_watch(fake, client, lambda _: None))
-    assert isinstance(beat, Heartbeat)
-    assert beat.signature is not None
 
 
 def test_a_frame_that_makes_no_sense_is_an_error(fake, client, revoke) -> None:
