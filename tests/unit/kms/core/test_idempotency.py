@@ -81,7 +81,9 @@ async def test_answers_are_forgotten_after_their_lifetime_only(database: Databas
     assert await database.read(lambda tx: REPLAYS.find(tx, key)) is None
 
 
-@pytest.mark.parametrize("bad", ["", "x", "B51AACEA-2EAD-4DC0-ACF6-25908217ED97", "00000000-0000-0000-0000-000000000000", "é" * 36])
+@pytest.mark.parametrize(
+    "bad", ["", "x", "B51AACEA-2EAD-4DC0-ACF6-25908217ED97", "00000000-0000-0000-0000-000000000000", "é" * 36]
+)
 def test_a_request_id_is_a_uuid(bad: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         RequestKey.of(ALICE, bad, "Sign", b"")
