@@ -42,7 +42,7 @@ def test_a_misspelt_method_is_a_mistake(fake) -> None:
 
 
 def test_a_lost_answer_is_not_a_lost_act(fake, client, connect) -> None:
-    hasty = connect(timeout_seconds=0.01)
+    hasty = connect(timeout_seconds=0.5)
     fake.lose_answer("CreateKey", times=1000)
     with pytest.raises(Unavailable):
         hasty.keys.create("manifest")
@@ -52,7 +52,7 @@ def test_a_lost_answer_is_not_a_lost_act(fake, client, connect) -> None:
 def test_a_refused_call_is_not_an_act(fake, client, connect) -> None:
     fake.refuse("CreateKey", times=1000)
     with pytest.raises(Unavailable):
-        connect(timeout_seconds=0.01).keys.create("manifest")
+        connect(timeout_seconds=0.5).keys.create("manifest")
     assert list(client.keys.list()) == []
 
 
@@ -60,7 +60,7 @@ def test_a_stopped_fake_keeps_everything(fake, client, connect) -> None:
     client.keys.create("manifest")
     fake.stop()
     with pytest.raises(Unavailable):
-        connect(timeout_seconds=0.01).keys.get("manifest")
+        connect(timeout_seconds=0.5).keys.get("manifest")
     fake.start()
     assert client.keys.get("manifest").primary_version
 
