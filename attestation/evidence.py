@@ -11,6 +11,7 @@ from attestation.errors import EvidenceError
 
 MAX_FILE_BYTES: Final = 128 * 1024  # PEM is a third larger than the 64 KiB of evidence, and may carry comments
 
+_SEQUENCE: Final = 0x30
 _BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
 
 
@@ -43,6 +44,8 @@ def _from_der(data: bytes) -> tuple[bytes, ...]:
     while offset < len(data):
         if len(certificates) == MAX_CERTIFICATES:
             raise EvidenceError(f"file holds more than {MAX_CERTIFICATES} certificates")
+        if data[offset] != _SEQUENCE:
+            raise EvidenceError("file is neither PEM nor DER certificates")
         end = first_element_end(data, offset)
         certificates.append(data[offset:end])
         offset = end

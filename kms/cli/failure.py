@@ -98,7 +98,9 @@ _REPORT_IT: Final = "Run the command again with --debug and report what it shows
 
 
 def _file_failure(error: OSError) -> Failure:
-    where = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or "a file")
+    if not error.filename:  # not about a file: a port that is taken, a socket
+        return Failure(ExitCode.NOT_USABLE, "SYSTEM", error.strerror or str(error))
+    where = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename)
     advice = {
         errno.ENOENT: "Check the path; it is seen from the folder you are in",
         errno.EACCES: "Check who may read or write there",
@@ -109,13 +111,13 @@ def _file_failure(error: OSError) -> Failure:
 
 _NOT_SO: Final = frozenset({"SignatureInvalid", "VerificationFailed", "ManifestMismatch"})
 _NOT_USABLE: Final = frozenset({"ProfileInvalid", "ManifestInvalid"})
-_NOT_REACHABLE: Final = frozenset({"TransportRefused", "DeadlineExceeded"})
+_UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID"})
+_NOT_REACHABLE: Final = frozenset({"DeadlineExceeded"})
 
 _ADVICE: Final = {
     "RESOURCE_NOT_FOUND": "`hallmark keys list` shows the keys that there are",
     "KEY_EXISTS": "Take another name, or make a new version with `hallmark keys rotate`",
     "KEY_REVOKED": "A revoked key never signs again: create another with `hallmark keys create`",
-    "KEY_VERSION_NOT_ACTIVE": "Sign with the key's name alone: then its primary version signs",
     "ROLE_NOT_ALLOWED": "Use another identity with --as; `hallmark COMMAND --help` names the usual one",
     "CERTIFICATE_UNKNOWN": "Use a profile folder that this server wrote (HOME/clients/)",
     "ETAG_MISMATCH": "Look at the key again with `hallmark keys show`, then decide again",
@@ -124,6 +126,7 @@ _ADVICE: Final = {
     "PQ_TLS_REQUIRED": "This server takes post-quantum TLS only; use a client with X25519MLKEM768",
     "HSM_UNAVAILABLE": "Look into the server's log; it says what its token answered",
     "QUEUE_FULL": "The server is busy: try again in a moment",
+    "SIGNATURE_INVALID": "Is it the right key, and the --context it was signed with?",
     "PROOF_MISSING": "Ask for it when signing: `hallmark sign FILE --key NAME --proof`",
 }
 
@@ -133,16 +136,18 @@ def _client_failure(error: Exception) -> Failure:
     found: Any = error
     advice = _ADVICE.get(found.reason, "")
     match type(error).__name__:
+        case name if name in _NOT_USABLE or found.reason in _UNUSABLE_REASONS:
+            return Failure(ExitCode.NOT_USABLE, found.reason, found.message, advice)
         case name if name in _NOT_SO:
             return Failure(ExitCode.NOT_SO, found.reason, found.message, advice)
-        case name if name in _NOT_USABLE:
-            return Failure(ExitCode.NOT_USABLE, found.reason, found.message, advice)
+        case "TransportRefused":
+            return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _USE_ITS_PROFILE)
         case name if name in _NOT_REACHABLE:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _START_IT)
         case "Unavailable" if found.reason not in {"HSM_UNAVAILABLE", "SHUTTING_DOWN"}:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, _START_IT)
-        case "Internal" if "error_id" in found.metadata:
-            advice = f"The server's log has the error {found.metadata['error_id']}"
+        case "Internal" if "call_id" in found.metadata:
+            advice = f"The server's log tells more under {found.metadata['call_id']}"
         case "ResourceExhausted" if found.retry_after_seconds is not None:
             advice = f"Try again in {found.retry_after_seconds:.1f} seconds"
         case _:
@@ -150,6 +155,7 @@ def _client_failure(error: Exception) -> Failure:
     return Failure(ExitCode.SERVER_SAYS_NO, found.reason, found.message, advice)
 
 
+_USE_ITS_PROFILE: Final = "Use a profile folder that this server wrote (HOME/clients/); its authority and ours differ"
 _START_IT: Final = "Is it running? `hallmark serve` starts it; --home or --profile says where it is"
 
 
@@ -163,7 +169,7 @@ def _log_failure(error: Exception) -> Failure:
 
 
 def _composite_failure(error: Exception) -> Failure:
-    return Failure(ExitCode.NOT_SO, "SIGNATURE_INVALID", str(error))
+    return Failure(ExitCode.NOT_SO, "SIGNATURE_INVALID", str(error), _ADVICE["SIGNATURE_INVALID"])
 
 
 def _evidence_failure(error: Exception) -> Failure:

@@ -1,14 +1,21 @@
 """`hallmark serve`: runs the service until it is told to stop."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from kms.cli.invocation import json_option
+from kms.cli.output import print_json_line
 from kms.config import Config, load_config
 from kms.core.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from kms.app import Application
 
 
 @click.command()
@@ -22,7 +29,14 @@ from kms.core.telemetry import configure_logging
 @click.option("--port", type=int, help="gRPC port; 0 takes a free one. Default: 7443")
 @click.option("--public-port", type=int, help="HTTP port of the public files; 0 takes a free one. Default: 7480")
 @click.option("--require-pq-tls", is_flag=True, default=None, help="Refuse clients without post-quantum TLS.")
-@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="What is written to standard error, one JSON object a line.",
+)
+@json_option
 def serve(
     home: Path | None,
     file: Path | None,
@@ -30,6 +44,7 @@ def serve(
     public_port: int | None,
     require_pq_tls: bool | None,
     log_level: str,
+    as_json: bool,
 ) -> None:
     """Run the service: gRPC with mutual TLS, and the public files of the log over HTTP.
 
@@ -40,6 +55,7 @@ def serve(
     Example:  hallmark serve --home ./hallmark-data
     Then, in another terminal:  hallmark keys create manifest
 
+    Standard output gets one line when the server is ready (a JSON object with --json), standard error the log.
     Settings come from defaults, the --config file, HALLMARK__SECTION__KEY variables and these options, in this order.
     Stop it with Ctrl-C or SIGTERM: running calls are finished first.
     """
@@ -50,17 +66,17 @@ def serve(
         "server.require_pq_tls": require_pq_tls,
     }
     config = load_config(file, overrides=overrides)
-    configure_logging(log_level.upper())
-    _run(config)
+    configure_logging(log_level.upper(), for_people=sys.stderr.isatty())
+    _run(config, as_json=as_json)
 
 
-def _run(config: Config) -> None:
+def _run(config: Config, *, as_json: bool) -> None:
     import uvloop
 
-    uvloop.run(_serve(config))
+    uvloop.run(_serve(config, as_json=as_json))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, *, as_json: bool) -> None:
     from kms.app import Application
 
     stop = asyncio.Event()
@@ -70,10 +86,21 @@ async def _serve(config: Config) -> None:
     application = Application(config)
     try:
         await application.start()
-        sys.stderr.write(
-            f"Hallmark serves gRPC on {application.address} and the public log on {application.public_url}. "
-            f"Client identities are in {config.home / 'clients'}. Ctrl-C stops it.\n"
-        )
+        _tell_ready(application, config, as_json=as_json)
         await stop.wait()
+        if not as_json:
+            click.echo("Stopping: finishing what is running.")
     finally:
         await application.stop()
+
+
+def _tell_ready(application: "Application", config: Config, *, as_json: bool) -> None:
+    clients = str((config.home / "clients").resolve())
+    if as_json:
+        ready = {"address": application.address, "public_url": application.public_url, "clients": clients}
+        print_json_line({**ready, "pid": os.getpid()})
+        return
+    click.echo(
+        f"Hallmark serves gRPC on {application.address} and the public log on {application.public_url}. "
+        f"Client identities are in {clients}. Ctrl-C stops it."
+    )

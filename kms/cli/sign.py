@@ -1,5 +1,6 @@
 """`hallmark sign`: sign a file, standard input, or the manifest of a folder."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,12 @@ def sign(
     with server.connect() as client:
         signature = _sign(client, key_name, path, context.encode(), published=proof)
     proof_file = _write(target, signature) if target is not None else None
-    _tell(signature, path=path, target=target, proof_file=proof_file, as_json=as_json)
+    if as_json:
+        _print(signature, path=path, target=target, proof_file=proof_file)
+    elif target is None:
+        sys.stdout.buffer.write(signature.signature)
+    else:
+        _tell(signature, path=path, target=target, proof_file=proof_file, folder=folder)
 
 
 def _manifest_of(folder: Path, exclude: tuple[str, ...]) -> Path:
@@ -116,16 +122,16 @@ def _write(target: Path, signature: "Signature") -> Path | None:
     return proof_file
 
 
-def _tell(signature: "Signature", *, path: Path, target: Path | None, proof_file: Path | None, as_json: bool) -> None:
-    if as_json:
-        files = {"file": path, "signature_file": target, "proof_file": proof_file}
-        print_json({**{name: file and str(file) for name, file in files.items()}, **signature.to_dict()})
-        return
-    if target is None:
-        sys.stdout.buffer.write(signature.signature)
-        return
+def _print(signature: "Signature", *, path: Path, target: Path | None, proof_file: Path | None) -> None:
+    files = {"file": path, "signature_file": target, "proof_file": proof_file}
+    print_json({**{name: file and str(file) for name, file in files.items()}, **signature.to_dict()})
+
+
+def _tell(signature: "Signature", *, path: Path, target: Path, proof_file: Path | None, folder: Path | None) -> None:
     click.echo(f"Signed {path} with {short(signature.key_version)} ({signature.protection_level}): {target}")
     if proof_file is not None:
         click.echo(f"Logged as entry {signature.log.leaf_index}: {proof_file}")
     key = short(signature.key_version)
-    click.echo(f"Next: hallmark keys public {key} --output key.pem && hallmark verify {path} --key key.pem")
+    folder_check = f" --manifest {shlex.quote(str(folder))}" if folder is not None else ""
+    verify = f"hallmark verify {shlex.quote(str(path))} --key key.pem{folder_check}"
+    click.echo(f"Next: hallmark keys public {key} --output key.pem && {verify}")

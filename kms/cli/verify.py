@@ -104,7 +104,7 @@ def _tell(verified: "VerifiedFile", report: "ManifestReport | None", receipt: "R
     click.echo(f"Verified: {verified.path}, {verified.algorithm}, both halves.")
     click.echo(f"Signed by the key with SHA-256 {verified.public_key_sha256}.")
     if report is not None:
-        click.echo(f"The folder is what the manifest says: {report.files} files, {report.total_bytes} bytes.")
+        click.echo(f"The folder is what the manifest says ({report.files} in all, {report.total_bytes} bytes).")
     if receipt is not None:
         where = f"entry {receipt.leaf_index} of {receipt.origin} (size {receipt.tree_size})"
         click.echo(f"Logged as {where}: signed by {short(receipt.key_version)} at {receipt.time}.")

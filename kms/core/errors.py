@@ -113,7 +113,7 @@ class Unavailable(ServiceError):
 
 
 class InternalError(ServiceError):
-    """A fault of ours. The metadata carries an error_id that the log lines carry too."""
+    """A fault of ours. The metadata carries the call_id that the log lines carry too."""
 
 
 def not_found(resource: str) -> NotFound:

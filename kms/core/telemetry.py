@@ -27,10 +27,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure_logging(level: str) -> None:
+class PlainFormatter(logging.Formatter):
+    """The same lines for a person at a terminal: time, level, message, facts in short."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in getattr(record, "facts", {}).items() if value != "")
+        line = f"{SystemClock().now():%H:%M:%S} {record.levelname.lower():8} {record.getMessage()} {facts}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logging(level: str, *, for_people: bool = False) -> None:
     """For a process of the service: replaces the root handlers. `level` is a name such as INFO."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(PlainFormatter() if for_people else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("uvicorn", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -223,11 +223,6 @@ def latest_checkpoint(tx: Connection) -> CheckpointRecord | None:
     return _checkpoint_record(tx.execute(sa.select(_checkpoint).order_by(_checkpoint.c.size.desc()).limit(1)).first())
 
 
-def latest_signed(tx: Connection) -> CheckpointRecord | None:
-    query = sa.select(_checkpoint).where(_checkpoint.c.note.is_not(None)).order_by(_checkpoint.c.size.desc()).limit(1)
-    return _checkpoint_record(tx.execute(query).first())
-
-
 def checkpoint_sizes(tx: Connection, after: int, through: int) -> list[int]:
     """Sizes in (after, through] that a checkpoint was intended for, rising."""
     query = sa.select(_checkpoint.c.size).where(_checkpoint.c.size > after, _checkpoint.c.size <= through)

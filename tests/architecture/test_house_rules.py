@@ -41,5 +41,11 @@ def test_pins_name_no_download_address() -> None:
         assert "--hash=sha256:" in block, f"not pinned by hash: {block.splitlines()[0]}"
 
 
+def test_the_documents_hold_no_marks_to_be_filled_in() -> None:
+    for name in ("README.md", "CHANGELOG.md", *(f"decisions/{path.name}" for path in (ROOT / "decisions").iterdir())):
+        text = (ROOT / name).read_text()
+        assert not re.findall(r"\b[A-Z]+_TABLE\b|\bTBD\b|" + UNFINISHED.pattern, text), name
+
+
 def test_generated_code_is_not_in_the_sources() -> None:
     assert not [path for path in SOURCES if "_pb2" in path.name]

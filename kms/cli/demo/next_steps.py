@@ -1,5 +1,6 @@
 """What to try after the demonstration. tests/rpc/cli runs every one of these commands."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ def next_steps(program: str | None = None) -> Sequence[NextStep]:
 def _some_file() -> str:
     """One that is here to be signed."""
     files = sorted(path.name for path in Path.cwd().iterdir() if path.is_file() and not path.name.startswith("."))
-    return "README.md" if "README.md" in files else next(iter(files), "FILE")
+    return "README.md" if "README.md" in files else shlex.quote(next(iter(files), "FILE"))
 
 
 def program_name() -> str:
@@ -46,5 +47,5 @@ def program_name() -> str:
     if on_path is not None and Path(on_path).samefile(beside if beside.exists() else on_path):
         return "hallmark"
     if not beside.exists():
-        return f"{sys.executable} -m kms.cli.main"
-    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+        return f"{shlex.quote(sys.executable)} -m kms.cli.main"
+    return shlex.quote(str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside))

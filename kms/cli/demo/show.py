@@ -17,10 +17,11 @@ class Signs:
 
     held: str
     failed: str
+    stopped: str
     heading: str
 
 
-PLAIN = Signs(held="[ok]", failed="[FAILED]", heading="--")
+PLAIN = Signs(held="[ok]", failed="[FAILED]", stopped="[stopped]", heading="--")
 
 
 class Show:
@@ -31,7 +32,10 @@ class Show:
         self._signs = PLAIN
         if not plain:
             self._signs = Signs(
-                held=click.style("✓", fg="green", bold=True), failed=click.style("✗", fg="red", bold=True), heading="●"
+                held=click.style("✓", fg="green", bold=True),
+                failed=click.style("✗", fg="red", bold=True),
+                stopped="■",
+                heading="●",
             )
         self._plain = plain
 
@@ -57,6 +61,9 @@ class Show:
         sign = self._signs.held
         try:
             yield lines
+        except KeyboardInterrupt:
+            sign = self._signs.stopped
+            raise
         except BaseException:
             sign = self._signs.failed
             raise

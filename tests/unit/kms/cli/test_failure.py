@@ -22,7 +22,7 @@ CASES = [
     (client.ProfileInvalid("PROFILE_MISSING", "no"), ExitCode.NOT_USABLE),
     (client.NotFound("RESOURCE_NOT_FOUND", "no"), ExitCode.SERVER_SAYS_NO),
     (client.PermissionDenied("ROLE_NOT_ALLOWED", "no"), ExitCode.SERVER_SAYS_NO),
-    (client.Internal("INTERNAL", "no", metadata={"error_id": "abc"}), ExitCode.SERVER_SAYS_NO),
+    (client.Internal("INTERNAL", "no", metadata={"call_id": "abc"}), ExitCode.SERVER_SAYS_NO),
     (client.Unavailable("HSM_UNAVAILABLE", "no"), ExitCode.SERVER_SAYS_NO),
     (client.Unavailable("UNAVAILABLE", "no", grpc_code=grpc.StatusCode.UNAVAILABLE), ExitCode.NOT_REACHABLE),
     (client.TransportRefused("TLS_REFUSED", "no"), ExitCode.NOT_REACHABLE),
@@ -59,7 +59,7 @@ def test_what_is_not_reachable_names_the_command_that_starts_it() -> None:
 
 
 def test_a_fault_of_the_server_names_its_id() -> None:
-    assert "abc" in explain(client.Internal("INTERNAL", "no", metadata={"error_id": "abc"})).advice
+    assert "abc" in explain(client.Internal("INTERNAL", "no", metadata={"call_id": "abc"})).advice
 
 
 def test_a_limit_says_when_to_come_back() -> None:

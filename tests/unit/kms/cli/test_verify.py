@@ -55,7 +55,7 @@ def test_a_signature_may_be_elsewhere(hallmark, folder) -> None:
 def test_what_is_no_key_is_refused_in_a_sentence(hallmark, folder, content: bytes) -> None:
     (folder / "key.pem").write_bytes(content)
     outcome = hallmark("verify", folder / "file", "--key", folder / "key.pem")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "Traceback" not in outcome.err
 
 
