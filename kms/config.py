@@ -34,6 +34,9 @@ class ServerConfig(_Section):
     trust_domain: str = Field("hallmark.local", description="SPIFFE trust domain of client certificates.")
     require_pq_tls: bool = Field(False, description="Refuse connections without a post-quantum TLS group.")
     rate_per_second: float = Field(2000, gt=0, description="Calls a second allowed to one caller, sustained.")
+    device_rate_per_second: float = Field(50, gt=0, description="The same for a device.")
+    streams_per_caller: int = Field(16, ge=1, description="Streams one caller may hold open.")
+    streams_total: int = Field(10_000, ge=1, description="Streams this process holds open.")
     drain_seconds: float = Field(5, ge=0, description="How long running calls may go on after a stop is asked for.")
 
 

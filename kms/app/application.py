@@ -7,6 +7,7 @@ Stop   goodbye to streams > running calls > devices > log (last checkpoint) > pu
 import asyncio
 import contextlib
 import functools
+import logging
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from kms.app.hsm import keep_trying, make_provider, start_or_say_why
 from kms.config import Config
 from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
+from kms.core.errors import ServiceError
 from kms.core.idempotency import purge
 from kms.core.randomness import Randomness, SystemRandomness
 from kms.devices.revocable import RevocableDevices
@@ -32,6 +34,7 @@ from kms.devices.rpc import DeviceServicer
 from kms.devices.service import DeviceService
 from kms.devices.verification import NoStatus, StatusSource, Verifier
 from kms.keys.capabilities import CapabilityReader, ServerFacts
+from kms.keys.hsm_health import HsmHealthCheck
 from kms.keys.rpc import KeyServicer, SigningServicer
 from kms.keys.service import KeyService
 from kms.keys.signing import SigningService
@@ -50,10 +53,12 @@ from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
 from kms.server.guard import Guard
 from kms.server.health import HealthServicer
 from kms.server.home import Home
-from kms.server.limits import RateLimit
+from kms.server.limits import RateLimit, StreamLimit
 from kms.server.local_ca import LocalAuthority
 
 _PURGE_SECONDS = 600
+_CLOCK_JUMP = timedelta(minutes=5)
+_logger = logging.getLogger(__name__)
 _SIGNING_KEY_IDS = (SIGNING_KEY_ID,)
 
 
@@ -87,12 +92,13 @@ class Application:
         keys = KeyService(database, provider, log, self._randomness)
         for key_id in _SIGNING_KEY_IDS:
             await keys.ensure_service_key(key_id, now)
+        health = HsmHealthCheck(provider, self._clock)
         registrations = [
-            *self._key_servicers(keys, signing, provider, log),
+            *self._key_servicers(keys, signing, provider, health, log),
             await self._revocation_servicer(database, signing, log),
             await self._device_servicer(database, log),
             _registration(log_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(log, origin=log.origin)),
-            _registration(health_pb2_grpc.add_HealthServicer_to_server, self._health(provider)),
+            _registration(health_pb2_grpc.add_HealthServicer_to_server, self._health(health)),
         ]
         await self._serve_public(public_folder)
         await self._serve_grpc(registrations, authority)
@@ -134,7 +140,12 @@ class Application:
         return log
 
     def _key_servicers(
-        self, keys: KeyService, signing: SigningService, provider: KeyProvider, log: TransparencyLog
+        self,
+        keys: KeyService,
+        signing: SigningService,
+        provider: KeyProvider,
+        health: HsmHealthCheck,
+        log: TransparencyLog,
     ) -> list[Registration]:
         async def facts() -> ServerFacts:
             return ServerFacts(
@@ -147,7 +158,7 @@ class Application:
                 require_pq_tls=self._config.server.require_pq_tls,
             )
 
-        reader = CapabilityReader(provider, facts)
+        reader = CapabilityReader(provider, health, facts)
         return [
             _registration(keys_pb2_grpc.add_KeyServiceServicer_to_server, KeyServicer(keys, reader)),
             _registration(keys_pb2_grpc.add_SigningServiceServicer_to_server, SigningServicer(signing)),
@@ -192,18 +203,18 @@ class Application:
         )
         return _registration(devices_pb2_grpc.add_DeviceServiceServicer_to_server, DeviceServicer(devices))
 
-    def _health(self, provider: KeyProvider) -> HealthServicer:
+    def _health(self, health: HsmHealthCheck) -> HealthServicer:
         async def serving() -> bool:
             return not self._draining.is_set()
 
         async def hsm_usable() -> bool:
             try:
-                await provider.health()
+                await health.check()
             except HsmError:
                 return False
             return not self._draining.is_set()
 
-        return HealthServicer({"": serving, "hsm": hsm_usable})
+        return HealthServicer({"": serving, "hsm": hsm_usable}, self._draining)
 
     async def _serve_public(self, folder: Path) -> None:
         server = PublicServer(
@@ -217,7 +228,10 @@ class Application:
         guard = Guard(
             trust_domain=settings.trust_domain,
             require_pq_tls=settings.require_pq_tls,
-            rate=RateLimit(settings.rate_per_second, self._clock),
+            rate=RateLimit(
+                settings.rate_per_second, self._clock, device_rate_per_second=settings.device_rate_per_second
+            ),
+            streams=StreamLimit(per_caller=settings.streams_per_caller, total=settings.streams_total),
             clock=self._clock,
             randomness=self._randomness,
         )
@@ -229,8 +243,16 @@ class Application:
 
     async def _purge(self, database: Database) -> None:
         while True:
+            before, began = self._clock.now(), self._clock.monotonic()
             await asyncio.sleep(_PURGE_SECONDS)
-            await database.write(functools.partial(purge, now=self._clock.now()))
+            now = self._clock.now()
+            if now - before > timedelta(seconds=self._clock.monotonic() - began) + _CLOCK_JUMP:
+                _logger.warning("the clock jumped ahead: answers kept for retries are not purged now")
+                continue
+            try:
+                await database.write(functools.partial(purge, now=now))
+            except ServiceError as error:
+                _logger.warning("answers kept for retries could not be purged, later again: %s", error)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -66,8 +67,16 @@ def serve(
         "server.require_pq_tls": require_pq_tls,
     }
     config = load_config(file, overrides=overrides)
+    _raise_file_limit()
     configure_logging(log_level.upper(), for_people=sys.stderr.isatty())
     _run(config, as_json=as_json)
+
+
+def _raise_file_limit() -> None:
+    """Each stream is a descriptor: take what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _run(config: Config, *, as_json: bool) -> None:

@@ -6,6 +6,9 @@ returns, the work is durable; when it raises, nothing of that work was stored.
 """
 
 import asyncio
+import functools
+import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -21,6 +24,7 @@ from sqlalchemy.engine import Connection, Engine
 from kms.core.errors import Reason, ResourceExhausted, Unavailable
 
 metadata = sa.MetaData()
+_logger = logging.getLogger(__name__)
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - the item of a group
 Work = Callable[[Connection], T]
@@ -29,6 +33,7 @@ GroupWork = Callable[[Connection, list[I]], list[T | Exception]]
 
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
+_LOST = "the database could not store this (is its disk full?); retry"
 _NO_ITEM = object()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,6 +49,13 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class TransactionLost(Unavailable):
+    """The database dropped the transaction of a whole batch: none of its work was stored."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(Reason.DATABASE_UNAVAILABLE, message, retry_after_seconds=retry_after_seconds)
 
 
 @dataclass(slots=True)
@@ -117,8 +129,11 @@ class Database:
             self.engine.dispose()
 
     def _read(self, work: Work[T]) -> T:
-        with self.engine.begin() as connection:
-            return work(connection)
+        try:
+            with self.engine.begin() as connection:
+                return work(connection)
+        except sa.exc.OperationalError as error:
+            raise _translated(error) from error
 
     def _write_loop(self) -> None:
         closing = False
@@ -140,9 +155,11 @@ class Database:
                         _run_each(connection, group)
                     else:
                         _run_together(connection, work, group)
-        except Exception as error:  # the commit itself failed: nobody's work was stored
+                _check_transaction(connection)
+        except Exception as error:  # the transaction as a whole failed: nobody's work was stored
+            failure = _translated(error)
             for job in jobs:
-                job.error = error
+                job.error = failure
         by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
         for job in jobs:
             by_loop.setdefault(job.loop, []).append(job)
@@ -161,19 +178,21 @@ def _groups(jobs: list[_Job]) -> dict[Callable[..., Any], list[_Job]]:
 def _run_each(connection: Connection, jobs: list[_Job]) -> None:
     for job in jobs:
         try:
-            with connection.begin_nested():
-                job.result = job.work(connection)
+            job.result = _in_savepoint(connection, functools.partial(job.work, connection))
+        except TransactionLost:
+            raise
         except Exception as error:
-            job.error = error
+            job.error = _translated(error)
 
 
 def _run_together(connection: Connection, work: Callable[..., Any], jobs: list[_Job]) -> None:
     try:
-        with connection.begin_nested():
-            results = work(connection, [job.item for job in jobs])
+        results = _in_savepoint(connection, functools.partial(work, connection, [job.item for job in jobs]))
+    except TransactionLost:
+        raise
     except Exception as error:
         if len(jobs) == 1:
-            jobs[0].error = error
+            jobs[0].error = _translated(error)
             return
         for job in jobs:
             _run_together(connection, work, [job])
@@ -185,14 +204,56 @@ def _run_together(connection: Connection, work: Callable[..., Any], jobs: list[_
             job.result = result
 
 
+def _in_savepoint(connection: Connection, work: Callable[[], Any]) -> Any:
+    """Runs work whose failure undoes itself only. Once more when another replica wrote the same row at that moment:
+    then it finds that row. Raises TransactionLost when the whole transaction is gone.
+    """
+    for attempt in (1, 2):
+        try:
+            with connection.begin_nested():
+                return work()
+        except sa.exc.IntegrityError:
+            _check_transaction(connection)
+            if attempt == 2:
+                raise
+        except Exception:
+            _check_transaction(connection)
+            raise
+    raise AssertionError("the loop returns or raises")
+
+
+def _check_transaction(connection: Connection) -> None:
+    """SQLite gives up the whole transaction on a full disk or an I/O error, and what follows would commit by itself."""
+    raw = connection.connection.dbapi_connection
+    if isinstance(raw, sqlite3.Connection) and not raw.in_transaction:
+        raise TransactionLost(_LOST, retry_after_seconds=5)
+
+
+def _translated(error: Exception) -> Exception:
+    """A database that is locked, full or away is worth a retry; the rest is the work's own."""
+    if isinstance(error, sa.exc.OperationalError):
+        _logger.error("the database refused: %s", error.orig)
+        return Unavailable(
+            Reason.DATABASE_UNAVAILABLE, "the database is not usable right now; retry", retry_after_seconds=5
+        )
+    return error
+
+
 def _settle(jobs: list[_Job]) -> None:
     for job in jobs:
         job.settle()
 
 
+def _make_private(file: str | None) -> None:
+    """A new SQLite file is its owner's only; SQLite gives -wal and -shm the same mode."""
+    if file and file != ":memory:":
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+
+
 def _create_engine(url: str, readers: int) -> Engine:
     if not url.startswith("sqlite"):
         return sa.create_engine(url, pool_size=readers + 1, pool_pre_ping=True)
+    _make_private(sa.engine.make_url(url).database)
     engine = sa.create_engine(url, pool_size=readers + 1, connect_args={"check_same_thread": False, "timeout": 10})
 
     @sa.event.listens_for(engine, "connect")

@@ -10,6 +10,7 @@ from hsm.provider import HsmCapabilities, KeyProvider
 from kms.core.call import Call
 from kms.core.idempotency import LIFETIME
 from kms.keys import wire
+from kms.keys.hsm_health import HsmHealthCheck
 from kms.keys.model import CONTEXT_BYTES_MAX, MESSAGE_BYTES_MAX
 
 EVIDENCE_BYTES_MAX = 64 * 1024
@@ -33,6 +34,7 @@ class CapabilityReader:
     """Asks the HSM and the composition root at each call: the answer is what is live now."""
 
     provider: KeyProvider
+    health: HsmHealthCheck
     facts: Callable[[], Awaitable[ServerFacts]]
 
     async def read(self, call: Call) -> keys_pb2.Capabilities:
@@ -57,7 +59,7 @@ class CapabilityReader:
         message.limits.request_id_lifetime.FromTimedelta(LIFETIME)
         try:
             capabilities = await self.provider.capabilities()
-            await self.provider.health()
+            await self.health.check()
         except HsmError as error:
             message.hsm.problem = str(error)
             return message

@@ -196,6 +196,7 @@ def revoke_in(
     """Takes a key, or one version, out of use inside the caller's transaction. Raises the uniform not-found.
 
     A version becomes COMPROMISED when its secret may be known, otherwise DEACTIVATED; `revoke_time` is set either way.
+    A later revocation never makes it better: COMPROMISED stays, and the earlier time counts.
     """
     key_name = name.key_name if isinstance(name, KeyVersionName) else name
     key = store.find_key(tx, key_name)
@@ -207,12 +208,15 @@ def revoke_in(
         if version is None:
             raise not_found(str(name))
         stopped = version.deactivate_time or now
-        store.set_version_state(tx, version.name, state, deactivate_time=stopped, revoke_time=effective_time)
+        worst = KeyVersionState.COMPROMISED if version.state is KeyVersionState.COMPROMISED else state
+        since = effective_time if version.revoke_time is None else min(version.revoke_time, effective_time)
+        store.set_version_state(tx, version.name, worst, deactivate_time=stopped, revoke_time=since)
     revoked_primary = key.primary in {version.name.version for version in wanted if version is not None}
     if not store.set_primary(tx, key, primary=None if revoked_primary else key.primary, now=now):
         raise _changed_meanwhile(key.name)
     if isinstance(name, KeyName):
-        store.set_revoked(tx, name, effective_time=effective_time)
+        since = effective_time if key.revoke_time is None else min(key.revoke_time, effective_time)
+        store.set_revoked(tx, name, effective_time=since)
 
 
 def _new_key(name: KeyName, purpose: KeyPurpose, version: KeyVersion, labels: Mapping[str, str], now: datetime) -> Key:

@@ -42,10 +42,15 @@ version_table = sa.Table(
 
 
 # On the path of every signature, so built once: putting a statement together costs more than running it.
-_VERSION_STATE = sa.select(version_table.c.state).where(
-    version_table.c.tenant == sa.bindparam("tenant"),
-    version_table.c.key_id == sa.bindparam("key"),
-    version_table.c.number == sa.bindparam("number"),
+# FOR SHARE (PostgreSQL): a revocation waits for the signatures that looked before it, and the next ones see it.
+_VERSION_STATE = (
+    sa.select(version_table.c.state)
+    .where(
+        version_table.c.tenant == sa.bindparam("tenant"),
+        version_table.c.key_id == sa.bindparam("key"),
+        version_table.c.number == sa.bindparam("number"),
+    )
+    .with_for_update(read=True)
 )
 
 

@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from kms.public.errors import PublicPathInvalid
 from kms.public.files import check_path
@@ -34,6 +35,9 @@ _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?![.0-9]))")
 _TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8", ".pem": "application/x-pem-file"}
 _TEXT = "text/plain; charset=utf-8"
 _OPEN_TO_ALL = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
+CONNECTIONS_MAX = 1000
+REQUEST_SECONDS = 10.0
+"""How long a request line and its headers may take to arrive."""
 _START_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _GRACE_SECONDS = 2
@@ -118,6 +122,7 @@ class PublicServer:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            http=BoundedConnection,
         )
         self._server = _QuietServer(config)
         self._task: asyncio.Task[None] | None = None
@@ -141,6 +146,40 @@ class PublicServer:
         if self._task is not None:
             await self._task
             self._task = None
+
+
+class BoundedConnection(H11Protocol):
+    """One HTTP connection. Closed when a request takes too long to arrive, or when there are too many connections:
+    nobody who has not even authenticated may use up the process's file descriptors.
+    """
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.close()
+        self._wait_for_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        running: RequestResponseCycle | None = self.cycle  # uvicorn leaves it None before the first request
+        if running is not None and not running.response_complete:
+            self._stop_waiting()  # the request is here
+        elif self._patience is None:
+            self._wait_for_request()  # the beginning of the next one
+
+    def _wait_for_request(self) -> None:
+        self._patience = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _QuietServer(uvicorn.Server):

@@ -1,6 +1,7 @@
 """Cursors and page tokens: a position in the feed, opaque to callers and unforgeable.
 
-76 characters of base64url: version (1 byte) || epoch (16) || sequence (8, big-endian) || HMAC-SHA-256 (32). The MAC
+88 characters of base64url: version (1 byte) || epoch (16) || sequence (8, big-endian) || anchor (9) ||
+HMAC-SHA-256 (32). The MAC
 also covers the kind of token, the tenant and the filter, so a token works only where it was given out, and it tells
 nobody which tenant it belongs to.
 """
@@ -13,11 +14,11 @@ from enum import StrEnum
 
 from hsm.secret import Secret
 from kms.core.errors import InvalidArgument, Reason
-from kms.revocation.model import Position
+from kms.revocation.model import ANCHOR_SIZE, Position
 
-_VERSION = b"\x01"
-_BODY_SIZE = 1 + 16 + 8
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{76}")
+_VERSION = b"\x02"
+_BODY_SIZE = 1 + 16 + 8 + ANCHOR_SIZE
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{88}")
 
 
 class TokenKind(StrEnum):
@@ -41,7 +42,7 @@ class CursorCodec:
     key: Secret
 
     def encode(self, kind: TokenKind, position: Position, subject: str = "") -> str:
-        body = _VERSION + position.epoch + position.sequence.to_bytes(8, "big")
+        body = _VERSION + position.epoch + position.sequence.to_bytes(8, "big") + position.anchor
         return base64.urlsafe_b64encode(body + self._mac(kind, position.tenant, subject, body)).decode()
 
     def decode(self, kind: TokenKind, token: str, *, tenant: str, subject: str = "") -> Position:
@@ -52,7 +53,7 @@ class CursorCodec:
         body, mac = data[:_BODY_SIZE], data[_BODY_SIZE:]
         if not hmac.compare_digest(mac, self._mac(kind, tenant, subject, body)):
             raise _refusal(kind)
-        return Position(tenant, body[1:17], int.from_bytes(body[17:], "big"))
+        return Position(tenant, body[1:17], int.from_bytes(body[17:25], "big"), body[25:])
 
     def _mac(self, kind: TokenKind, tenant: str, subject: str, body: bytes) -> bytes:
         # Neither kind, tenant nor subject can hold a NUL, so the framing is unambiguous; the body has a fixed size.

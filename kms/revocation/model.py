@@ -18,6 +18,7 @@ EVENT_CONTEXT = "hallmark/revocation-event/v1"
 HEARTBEAT_CONTEXT = "hallmark/heartbeat/v1"
 CLOCK_SKEW = timedelta(seconds=60)
 """How far a caller's clock may be ahead of ours."""
+ANCHOR_SIZE = 9
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing that can be revoked is older."""
 
@@ -121,9 +122,18 @@ class Position:
     tenant: str
     epoch: bytes
     sequence: int
+    anchor: bytes = bytes(ANCHOR_SIZE)
+    """Of the event at `sequence`: its leaf hash, cut short. A backup brings the epoch back too, not the events."""
 
-    def at(self, sequence: int) -> "Position":
-        return Position(self.tenant, self.epoch, sequence)
+    def beginning(self) -> "Position":
+        return Position(self.tenant, self.epoch, 0)
+
+    def after(self, event: RevocationEvent) -> "Position":
+        return Position(self.tenant, self.epoch, event.sequence, anchor_of(event.promise.leaf_hash))
+
+
+def anchor_of(leaf_hash: bytes) -> bytes:
+    return leaf_hash[:ANCHOR_SIZE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ for replays; then the watchers are woken.
 """
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -45,7 +46,7 @@ PAGE_EVENTS_MAX = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeAnswer:
-    """What Revoke remembers for a replay: there is one event for a subject, for ever."""
+    """What Revoke remembers for a replay."""
 
     event: str
 
@@ -91,7 +92,8 @@ class RevocationService:
         now: datetime,
         published: bool,
     ) -> tuple[RevocationEvent, bool]:
-        """The event, and whether it is an earlier one. Revoking twice answers with the first event.
+        """The event, and whether it is an earlier one. Revoking twice answers with the first event, unless only the
+        second says that the secret may be known: that is news, and an event of its own.
 
         Raises the uniform not-found, and InvalidArgument for an effective_time in the future.
         """
@@ -103,7 +105,7 @@ class RevocationService:
             effective_time=effective_from(effective_time, now),
             initiating_entity=initiating_entity,
         )
-        first = await self.database.read(lambda tx: self._find_first(tx, subject, request))
+        first = await self.database.read(lambda tx: self._find_first(tx, subject, reason, request))
         if first is not None:
             earlier = first
             await self.database.write(lambda tx: self._remember(tx, request, earlier, now))
@@ -119,14 +121,23 @@ class RevocationService:
         Raises OutOfRange/CURSOR_EPOCH when `start` belongs to a history that was replaced.
         """
         limit = min(limit, PAGE_EVENTS_MAX)
-        newest = await self.newest(tenant)
-        begin = newest.at(0) if start is None else check_epoch(start, newest)
+        begin = await self.beginning(tenant, start)
         found = await self.database.read(
             lambda tx: store.events_after(tx, tenant, begin.sequence, limit=limit + 1, subject=subject)
         )
         events = found[:limit]
-        end = begin.at(events[-1].sequence) if events else begin
+        end = begin.after(events[-1]) if events else begin
         return Page(events, end, more=len(found) > limit)
+
+    async def beginning(self, tenant: str, start: Position | None) -> Position:
+        """Where to read from: `start` if it lies in today's history, else the beginning. Raises OutOfRange."""
+        newest = await self.newest(tenant)
+        if start is None or start.sequence == 0:
+            return newest.beginning() if start is None else check_epoch(start, newest)
+        anchor = await self.database.read(lambda tx: store.anchor_at(tx, tenant, start.sequence))
+        if anchor is not None and not hmac.compare_digest(anchor, start.anchor):
+            raise _history_replaced()
+        return check_epoch(start, newest)
 
     async def newest(self, tenant: str) -> Position:
         """Where the tenant's feed ends now; begins it at the first use."""
@@ -136,23 +147,20 @@ class RevocationService:
             position = await self.database.write(lambda tx: store.lock_feed(tx, tenant, epoch))
         return position
 
-    async def replace_epoch(self, tenant: str) -> None:
-        """To be called after the history was replaced by a backup: cursors of the old one are refused from now on."""
-        epoch = self.randomness.bytes(16)
-        await self.database.write(lambda tx: store.replace_epoch(tx, tenant, epoch))
-
     def _target(self, subject: Subject) -> RevocableSubject:
         target = self.subjects.get(collection_of(subject))
         if target is None:
             raise not_found(str(subject))
         return target
 
-    def _find_first(self, tx: Connection, subject: Subject, request: RequestKey) -> RevocationEvent | None:
+    def _find_first(
+        self, tx: Connection, subject: Subject, reason: RevocationReason, request: RequestKey
+    ) -> RevocationEvent | None:
         self._replays.find(tx, request)  # refuses a request_id that was used for another body
         event = store.find_by_subject(tx, subject)
         if event is None:
             self._target(subject).check_exists(tx, subject)
-        return event
+        return event if event is None or _covers(event, reason) else None
 
     async def _sign(self, revocation: Revocation, transaction_id: str) -> _Signed:
         credential_type = self._target(revocation.subject).credential_type
@@ -167,6 +175,8 @@ class RevocationService:
         revocation = signed.revocation
         end = store.lock_feed(tx, revocation.subject.tenant, self.randomness.bytes(16))
         first = store.find_by_subject(tx, revocation.subject)
+        if first is not None and not _covers(first, revocation.reason):
+            first = None
         event = first or self._append(tx, signed, end)
         self._remember(tx, request, event, revocation.event_time)
         return event, first is not None
@@ -198,6 +208,11 @@ class RevocationService:
         return replace(event, promise=await self.log.confirm(event.promise, published=published))
 
 
+def _covers(event: RevocationEvent, reason: RevocationReason) -> bool:
+    """Says the event already what a revocation for this reason would say?"""
+    return event.revocation.reason.secret_may_be_known or not reason.secret_may_be_known
+
+
 async def open_cursor_codec(database: Database, randomness: Randomness) -> CursorCodec:
     """Cursors with this installation's own key, made at the first start."""
     fresh = randomness.bytes(32)
@@ -210,12 +225,16 @@ def check_epoch(position: Position, newest: Position) -> Position:
     A position beyond the end is not of this history either: the server lost events it had sent.
     """
     if position.epoch != newest.epoch or position.sequence > newest.sequence:
-        raise OutOfRange(
-            Reason.CURSOR_EPOCH,
-            "the server's history was replaced since this cursor was given out; start again from ListRevocations",
-            field="cursor",
-        )
+        raise _history_replaced()
     return position
+
+
+def _history_replaced() -> OutOfRange:
+    return OutOfRange(
+        Reason.CURSOR_EPOCH,
+        "the server's history was replaced since this cursor was given out; start again from ListRevocations",
+        field="cursor",
+    )
 
 
 def _log_entry(signed: _Signed) -> LogEntry:

@@ -22,6 +22,7 @@ from kms.revocation.model import (
     RevocationEvent,
     RevocationReason,
     Subject,
+    anchor_of,
     parse_subject,
 )
 
@@ -51,7 +52,8 @@ _event = sa.Table(
     sa.Column("context", sa.String(255), nullable=False),
     sa.Column("leaf_hash", sa.LargeBinary(32), nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
-    sa.UniqueConstraint("tenant", "subject", name="revocation_event_subject"),
+    sa.Column("grave", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("tenant", "subject", "grave", name="revocation_event_subject"),
 )
 
 _cursor_key = sa.Table(
@@ -85,9 +87,11 @@ def lock_feed(tx: Connection, tenant: str, fresh_epoch: bytes) -> Position:
     return Position(row.tenant, row.epoch, row.sequence)
 
 
-def replace_epoch(tx: Connection, tenant: str, epoch: bytes) -> None:
-    """Declares that the history is another one now: cursors given out before are refused."""
-    tx.execute(_feed.update().where(_feed.c.tenant == tenant).values(epoch=epoch))
+def anchor_at(tx: Connection, tenant: str, sequence: int) -> bytes | None:
+    """What tells the event at `sequence` from another that once had its number; None when there is none."""
+    query = sa.select(_event.c.leaf_hash).where(_event.c.tenant == tenant, _event.c.sequence == sequence)
+    leaf_hash = tx.execute(query).scalar()
+    return None if leaf_hash is None else anchor_of(leaf_hash)
 
 
 def newest_sequences(tx: Connection) -> dict[str, int]:
@@ -105,6 +109,7 @@ def append(tx: Connection, event: RevocationEvent) -> None:
             id=revocation.id,
             subject=str(revocation.subject),
             reason=revocation.reason,
+            grave=revocation.reason.secret_may_be_known,
             event_time=revocation.event_time,
             effective_time=revocation.effective_time,
             initiating_entity=revocation.initiating_entity,
@@ -121,8 +126,9 @@ def append(tx: Connection, event: RevocationEvent) -> None:
 
 
 def find_by_subject(tx: Connection, subject: Subject) -> RevocationEvent | None:
+    """The gravest event of the subject: there are at most two, the second saying that the secret may be known."""
     chosen = sa.and_(_event.c.tenant == subject.tenant, _event.c.subject == str(subject))
-    row = tx.execute(sa.select(_event).where(chosen)).first()
+    row = tx.execute(sa.select(_event).where(chosen).order_by(_event.c.grave.desc())).first()
     return None if row is None else _read(row)
 
 

@@ -25,7 +25,8 @@ from kms.revocation.model import (
 from kms.revocation.payload import heartbeat_payload
 from kms.revocation.service import RevocationService, check_epoch
 
-BATCH_EVENTS = 256
+BATCH_EVENTS = 32
+"""Read ahead for each watcher: about 5 KiB an event, held while a slow reader is waited for."""
 RETRY_AFTER_MIN_SECONDS = 0.5
 RETRY_AFTER_MAX_SECONDS = 5.0
 
@@ -49,8 +50,7 @@ class WatchService:
         when there are no more; (4) goodbye when draining; (5) heartbeat when due; (6) wait.
         Raises OutOfRange/CURSOR_EPOCH, at the start or when the history is replaced underneath.
         """
-        newest = await self.revocations.newest(tenant)
-        position = newest.at(0) if start is None else check_epoch(start, newest)
+        position = await self.revocations.beginning(tenant, start)
         async with self.signal.following():
             heartbeat_at = self.clock.monotonic() + heartbeat_seconds
             bookmarked: Position | None = None
@@ -58,7 +58,7 @@ class WatchService:
                 ticket = self.signal.ticket(tenant)
                 events = await self._next_batch(position)
                 for event in events:
-                    position = position.at(event.sequence)
+                    position = position.after(event)
                     yield EventFrame(event, position)
                 caught_up = len(events) < BATCH_EVENTS
                 if caught_up and position != bookmarked:

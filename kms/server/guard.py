@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from kms.core.call import Call, Channel
 from kms.core.clock import Clock
@@ -20,21 +21,24 @@ from kms.core.errors import (
     DeadlineExceeded,
     FailedPrecondition,
     InternalError,
+    InvalidArgument,
     PermissionDenied,
     Reason,
     ServiceError,
 )
+from kms.core.identity import Role
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
 from kms.server.errors import code_of, to_status
 from kms.server.identity import identify, read_channel
-from kms.server.limits import RateLimit
+from kms.server.limits import RateLimit, StreamLimit
 from kms.server.policy import POLICY, Row
 
 audit = logging.getLogger("hallmark.audit")
 faults = logging.getLogger("hallmark.fault")
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_Decode: TypeAlias = Callable[[bytes], Any]
 _Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 
@@ -53,11 +57,19 @@ class Guard(grpc.aio.ServerInterceptor):
     """See the module. `trust_domain` is that of the client certificates."""
 
     def __init__(
-        self, *, trust_domain: str, require_pq_tls: bool, rate: RateLimit, clock: Clock, randomness: Randomness
+        self,
+        *,
+        trust_domain: str,
+        require_pq_tls: bool,
+        rate: RateLimit,
+        streams: StreamLimit,
+        clock: Clock,
+        randomness: Randomness,
     ) -> None:
         self._trust_domain = trust_domain
         self._require_pq_tls = require_pq_tls
         self._rate = rate
+        self._streams = streams
         self._clock = clock
         self._randomness = randomness
         self._wrapped: dict[str, Any] = {}
@@ -74,23 +86,22 @@ class Guard(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Any) -> Any:
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        decode, encode = handler.request_deserializer, handler.response_serializer  # requests are decoded in here
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+            unary = self._unary(method, handler.unary_unary, decode)
+            return grpc.unary_unary_rpc_method_handler(unary, response_serializer=encode)
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codec)
+            stream = self._stream(method, handler.unary_stream, decode)
+            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=encode)
         raise TypeError(f"{method}: the guard knows unary and server-streaming calls only")
 
-    def _unary(self, method: str, behaviour: Callable[[Any, Call], Awaitable[Any]]) -> Any:
-        async def guarded(request: Any, context: _Context) -> Any:
+    def _unary(self, method: str, behaviour: Callable[[Any, Call], Awaitable[Any]], decode: _Decode) -> Any:
+        async def guarded(body: bytes, context: _Context) -> Any:
             entry = self._begin(method, context)
             try:
                 call, row = self._admit(entry, context)
                 async with asyncio.timeout(_time_allowed(row, context)):
-                    response = await behaviour(request, call)
+                    response = await behaviour(_decoded(body, decode), call)
             except Exception as error:
                 await self._refuse(entry, context, error)
                 raise  # abort has raised already; this line is for the type checker
@@ -102,14 +113,15 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return guarded
 
-    def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncGenerator[Any, None]]) -> Any:
-        async def guarded(request: Any, context: _Context) -> AsyncIterator[Any]:
+    def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncGenerator[Any, None]], decode: _Decode) -> Any:
+        async def guarded(body: bytes, context: _Context) -> AsyncIterator[Any]:
             entry = self._begin(method, context)
             try:
                 call, _ = self._admit(entry, context)
-                async with contextlib.aclosing(behaviour(request, call)) as responses:
-                    async for response in responses:
-                        yield response
+                with self._streams.held(call.caller.spiffe_id):
+                    async with contextlib.aclosing(behaviour(_decoded(body, decode), call)) as responses:
+                        async for response in responses:
+                            yield response
             except Exception as error:
                 await self._refuse(entry, context, error)
             except (asyncio.CancelledError, GeneratorExit):
@@ -142,7 +154,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 f"role {caller.role} may not call {entry.method.rpartition('/')[2]}; "
                 f"it is for {', '.join(sorted(row.roles))}",
             )
-        self._rate.take(caller.spiffe_id, row.cost)
+        self._rate.take(caller.spiffe_id, row.cost, device=caller.role is Role.DEVICE)
         return entry.call, row
 
     async def _refuse(self, entry: _Entry, context: _Context, error: Exception) -> None:
@@ -173,6 +185,13 @@ class Guard(grpc.aio.ServerInterceptor):
                 }
             },
         )
+
+
+def _decoded(body: bytes, decode: _Decode) -> Any:
+    try:
+        return decode(body)
+    except DecodeError:
+        raise InvalidArgument(Reason.FIELD_INVALID, "the request is not the protobuf message of this RPC") from None
 
 
 def _time_allowed(row: Row, context: _Context) -> float | None:

@@ -4,6 +4,7 @@ Services: "" (the process takes calls) and "hsm" (a real signature was made with
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ Probe = Callable[[], Awaitable[bool]]
 @dataclass(frozen=True, slots=True)
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # grpc_health has no types
     probes: dict[str, Probe]
+    draining: asyncio.Event
 
     async def Check(self, request: health_pb2.HealthCheckRequest, call: Call) -> health_pb2.HealthCheckResponse:  # noqa: ARG002, N802
         return health_pb2.HealthCheckResponse(status=await self._status(request.service))
@@ -33,8 +35,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
             status = await self._status(request.service)
             if status != last:
                 yield health_pb2.HealthCheckResponse(status=status)
+            if self.draining.is_set():
+                return
             last = status
-            await asyncio.sleep(_CHECK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.draining.wait(), _CHECK_SECONDS)
 
     async def _status(self, service: str) -> health_pb2.HealthCheckResponse.ServingStatus:
         probe = self.probes.get(service)

@@ -7,6 +7,7 @@ from kms.core.call import Channel
 from kms.core.errors import Reason, Unauthenticated
 from kms.core.identity import Caller, Role
 from kms.core.names import ID_PATTERN
+from kms.keys.model import SYSTEM_TENANT
 
 _SPIFFE = re.compile(
     rf"spiffe://(?P<domain>[a-z0-9.-]{{1,255}})/tenants/(?P<tenant>{ID_PATTERN})/(?P<role>[a-z]+)/(?P<name>{ID_PATTERN})"
@@ -20,11 +21,15 @@ def spiffe_id(trust_domain: str, tenant: str, role: Role, name: str) -> str:
 
 
 def identify(auth: AuthContext, trust_domain: str) -> Caller:
-    """Raises Unauthenticated. The chain was verified by TLS; here only the name is read."""
+    """Raises Unauthenticated. The chain was verified by TLS; here only the name is read.
+
+    Nobody comes in as the service's own tenant: its keys would be theirs to rotate.
+    """
     names = [value.decode("utf-8", "replace") for value in auth.get("x509_subject_alternative_name", ())]
     uris = [name for name in names if name.startswith("spiffe://")]
     found = _SPIFFE.fullmatch(uris[0]) if len(uris) == 1 else None
-    if found is None or found["domain"] != trust_domain or found["role"] not in set(Role):
+    known = found is not None and found["role"] in set(Role) and found["tenant"] != SYSTEM_TENANT
+    if found is None or not known or found["domain"] != trust_domain:
         raise Unauthenticated(
             Reason.CERTIFICATE_UNKNOWN,
             "the client certificate must carry exactly one URI name spiffe://"

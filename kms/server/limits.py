@@ -1,6 +1,11 @@
-"""A token bucket for each caller. Memory is bounded: the callers seen longest ago are forgotten first."""
+"""A token bucket for each caller, and a bound on the streams it holds open.
 
-from collections import OrderedDict
+Memory is bounded: the callers seen longest ago are forgotten first.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kms.core.clock import Clock
@@ -16,28 +21,56 @@ class _Bucket:
 
 
 class RateLimit:
-    """`rate` tokens a second flow in, at most `rate` (one second's worth) are kept."""
+    """`rate` tokens a second flow in, one second's worth is kept at most. Devices have a rate of their own."""
 
-    def __init__(self, rate_per_second: float, clock: Clock) -> None:
+    def __init__(self, rate_per_second: float, clock: Clock, *, device_rate_per_second: float | None = None) -> None:
         self._rate = rate_per_second
+        self._device_rate = device_rate_per_second or rate_per_second
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, caller: str, cost: float) -> None:
+    def take(self, caller: str, cost: float, *, device: bool = False) -> None:
         """Raises ResourceExhausted/RATE_LIMITED with the time after which the call would be let through."""
-        now = self._clock.monotonic()
-        bucket = self._buckets.pop(caller, None) or _Bucket(self._rate, now)
+        rate, now = self._device_rate if device else self._rate, self._clock.monotonic()
+        bucket = self._buckets.pop(caller, None) or _Bucket(rate, now)
         self._buckets[caller] = bucket
         while len(self._buckets) > _CALLERS_MAX:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(self._rate, bucket.tokens + (now - bucket.updated) * self._rate)
+        bucket.tokens = min(rate, bucket.tokens + (now - bucket.updated) * rate)
         bucket.updated = now
-        cost = min(cost, self._rate)
+        cost = min(cost, rate)
         if bucket.tokens < cost:
-            wait = (cost - bucket.tokens) / self._rate
+            wait = (cost - bucket.tokens) / rate
             raise ResourceExhausted(
                 Reason.RATE_LIMITED,
-                f"more than {self._rate:g} calls a second; slow down and retry in {wait:.2f} s",
+                f"more than {rate:g} calls a second; slow down and retry in {wait:.2f} s",
                 retry_after_seconds=wait,
             )
         bucket.tokens -= cost
+
+
+class StreamLimit:
+    """How many streams a caller, and all together, may hold: each costs memory, and signed heartbeats the HSM."""
+
+    def __init__(self, *, per_caller: int, total: int) -> None:
+        self._per_caller = per_caller
+        self._total = total
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def held(self, caller: str) -> Iterator[None]:
+        """Raises ResourceExhausted/TOO_MANY_STREAMS."""
+        if self._open[caller] >= self._per_caller or self._open.total() >= self._total:
+            mine = self._open[caller] >= self._per_caller
+            raise ResourceExhausted(
+                Reason.TOO_MANY_STREAMS,
+                f"{'this identity' if mine else 'the server'} has as many streams open as it may; close one, or poll",
+                retry_after_seconds=30,
+            )
+        self._open[caller] += 1
+        try:
+            yield
+        finally:
+            self._open[caller] -= 1
+            if not self._open[caller]:
+                del self._open[caller]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -84,7 +85,7 @@ class LocalAuthority:
     def _ensure_leaf(
         self, key_file: Path, certificate_file: Path, names: list[x509.GeneralName], usage: x509.ObjectIdentifier
     ) -> None:
-        if key_file.exists() and certificate_file.exists() and self._still_good(certificate_file, names):
+        if key_file.exists() and certificate_file.exists() and self._still_good(key_file, certificate_file, names):
             return
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
@@ -99,12 +100,18 @@ class LocalAuthority:
         _write(key_file, _private_pem(key), 0o600)
         _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
-    def _still_good(self, certificate_file: Path, names: list[x509.GeneralName]) -> bool:
-        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    def _still_good(self, key_file: Path, certificate_file: Path, names: list[x509.GeneralName]) -> bool:
+        """Valid now and for a while, by this authority's key, for this private key and these names."""
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+            certificate.verify_directly_issued_by(self.certificate)
+            found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+            return False
         return (
-            certificate.not_valid_after_utc - self._now > _RENEW_BEFORE
-            and certificate.issuer == self.certificate.subject
+            certificate.not_valid_before_utc <= self._now < certificate.not_valid_after_utc - _RENEW_BEFORE
+            and certificate.public_key() == key.public_key()
             and list(found) == names
         )
 

@@ -97,6 +97,30 @@ def test_an_rpc_we_do_not_have_is_unimplemented(service: RunningService) -> None
         assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_bytes_that_are_no_message_get_a_typed_answer_and_an_audit_line(service: RunningService) -> None:
+    with channel(service, "auditor") as opened:
+        call = opened.unary_unary("/hallmark.v1.SigningService/Verify")
+        refusal = refused(call, b"\xff\xff\xff")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert [line for line in service.audit() if line["call_id"] == refusal.details["ErrorInfo"].metadata["call_id"]]
+
+
+def test_one_device_can_not_hold_all_streams(service: RunningService) -> None:
+    request = revocation_pb2.WatchRevocationsRequest(parent=PARENT)
+    with channel(service, "device") as opened:
+        stub = revocation_pb2_grpc.RevocationServiceStub(opened)
+        streams = [stub.WatchRevocations(request, timeout=30) for _ in range(17)]
+        outcomes = []
+        for stream in streams:
+            try:
+                outcomes.append(next(stream).WhichOneof("frame"))
+            except grpc.RpcError as error:
+                outcomes.append(read_refusal(error).reason)
+        for stream in streams:
+            stream.cancel()
+    assert outcomes.count("TOO_MANY_STREAMS") == 1
+
+
 def test_limits_and_post_quantum_tls_are_enforced(tmp_path: Path) -> None:
     with running_service(
         tmp_path / "strict", settings="[server]\nrate_per_second = 5", options=("--require-pq-tls",)

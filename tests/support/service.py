@@ -23,6 +23,7 @@ from attestation.testing import VirtualPhone, VirtualVendor
 from hallmark_client import Client, Profile
 
 START_SECONDS = 60
+_MANY_TESTS = {"HALLMARK__SERVER__DEVICE_RATE_PER_SECOND": "2000"}  # one device identity serves all tests of a worker
 STOP_SECONDS = 20
 
 
@@ -50,7 +51,7 @@ class RunningService:
         command += ["--config", str(self.home / "settings.toml"), "--port", "0", "--public-port", "0", *self.options]
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, **self.environment}, cwd=self.home
+                command, stdout=log, stderr=log, env={**os.environ, **_MANY_TESTS, **self.environment}, cwd=self.home
             )
         deadline = time.monotonic() + START_SECONDS
         while not (self.home / "server.json").exists():

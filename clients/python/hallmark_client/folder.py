@@ -54,7 +54,14 @@ def scan(folder: str | os.PathLike[str], exclude: Sequence[str]) -> list[Entry]:
         raise ManifestInvalid("FILE_UNREADABLE", f"{error.filename!r} can not be read: {error.strerror}") from error
 
 
+_DEPTH_MAX: Final = 100
+
+
 def _walk(root: Path, prefix: str, exclude: Sequence[str]) -> Iterator[Entry]:
+    if prefix.count("/") > _DEPTH_MAX:
+        raise ManifestInvalid(
+            "FOLDER_TOO_DEEP", f"folders are nested more than {_DEPTH_MAX} deep at {prefix[:60]!r}..."
+        )
     with os.scandir(root / prefix) as found:
         for item in found:
             path = prefix + item.name

@@ -38,7 +38,8 @@ class Revocations:
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> RevocationEvent:
-        """Revoke a key, a key version or a device. Revoking twice is answered with the first event.
+        """Revoke a key, a key version or a device. Revoking twice is answered with the first event, unless only the
+        second says that the secret may be known.
 
         effective_time: from when the subject is no longer to be trusted; default now, may lie in the past, not in the
         future; needs a time zone. Raises NotFound, InvalidArgument.

@@ -86,9 +86,10 @@ def upgrade() -> None:
         sa.Column("context", sa.String(length=255), nullable=False),
         sa.Column("leaf_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("entry", sa.LargeBinary(), nullable=False),
+        sa.Column("grave", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "sequence"),
         sa.UniqueConstraint("id"),
-        sa.UniqueConstraint("tenant", "subject", name="revocation_event_subject"),
+        sa.UniqueConstraint("tenant", "subject", "grave", name="revocation_event_subject"),
     )
     op.create_table(
         "revocation_feed",

@@ -82,9 +82,19 @@ def test_one_version_can_be_revoked_alone(admin: Client) -> None:
 def test_revoking_twice_is_answered_with_the_first_event(admin: Client) -> None:
     key = new_key(admin)
     first = admin.revocations.revoke(key, "SUPERSEDED")
-    again = admin.revocations.revoke(key, "KEY_COMPROMISE")
+    again = admin.revocations.revoke(key, "CESSATION_OF_OPERATION")
     assert again.replayed
     assert (again.name, again.reason, again.payload) == (first.name, first.reason, first.payload)
+
+
+def test_that_the_secret_may_be_known_is_an_event_of_its_own(admin: Client) -> None:
+    key = new_key(admin)
+    first = admin.revocations.revoke(key, "SUPERSEDED")
+    grave = admin.revocations.revoke(key, "KEY_COMPROMISE")
+    assert (grave.replayed, grave.name != first.name) == (False, True)
+    assert admin.keys.get(key).versions[0].state == "COMPROMISED"
+    assert admin.revocations.revoke(key, "SUPERSEDED").name == grave.name
+    assert [event.name for event in admin.revocations.list(key)] == [first.name, grave.name]
 
 
 def test_what_can_not_be_revoked_is_refused(admin: Client) -> None:
@@ -111,7 +121,8 @@ def test_lists_are_in_order_and_complete(admin: Client) -> None:
         admin.revocations.revoke(key, "SUPERSEDED")
     listed = [event.subject for event in admin.revocations.list(page_size=2)]
     assert [subject for subject in listed if subject in keys] == keys
-    assert len(set(listed)) == len(listed)
+    names = [event.name for event in admin.revocations.list(page_size=2)]
+    assert len(set(names)) == len(names)
     (only,) = admin.revocations.list(keys[1])
     assert only.subject == keys[1]
 

@@ -58,8 +58,8 @@ class FakeFeed:
         if effective > now + _SKEW:
             raise invalid("effective_time", "is in the future; leave it out to mean now")
         earlier = [event for event in self._events if event.subject == request.subject]
-        if earlier:
-            return revocation_pb2.RevokeResponse(event=earlier[0], replayed=True)
+        if earlier and (earlier[-1].reason in _COMPROMISED or request.reason not in _COMPROMISED):
+            return revocation_pb2.RevokeResponse(event=earlier[-1], replayed=True)
         kind = self._take_out_of_use(request, effective)
         event = self._sign(request, kind, min(effective, now), now)
         key = event.name.rpartition("/")[2]

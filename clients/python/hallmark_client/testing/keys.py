@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import grpc
@@ -127,14 +127,15 @@ class FakeKeys:
         versions = list(key.versions) if number is None else [self.version(name, number)]
         state = keys_pb2.KEY_VERSION_STATE_COMPROMISED if compromised else keys_pb2.KEY_VERSION_STATE_DEACTIVATED
         for version in versions:
-            version.state = state
+            if version.state != keys_pb2.KEY_VERSION_STATE_COMPROMISED:
+                version.state = state
             if not version.HasField("deactivate_time"):
                 version.deactivate_time.CopyFrom(self._now())
-            version.revoke_time.FromDatetime(effective_time)
+            _set_earlier(version.revoke_time, effective_time, known=version.HasField("revoke_time"))
         if key.primary_version in {version.name for version in versions}:
             key.primary_version = ""
         if number is None:
-            key.revoke_time.FromDatetime(effective_time)
+            _set_earlier(key.revoke_time, effective_time, known=key.HasField("revoke_time"))
         self._touch(key)
 
     def _insert(self, name: str, algorithm: Any, purpose: Any, labels: dict[str, str]) -> keys_pb2.Key:
@@ -184,3 +185,9 @@ class FakeKeys:
 def _assert_one_active(versions: Iterable[keys_pb2.KeyVersion]) -> None:
     active = [version.name for version in versions if version.state == keys_pb2.KEY_VERSION_STATE_ACTIVE]
     assert len(active) <= 1, f"two versions are active: {active}"
+
+
+def _set_earlier(stamp: Timestamp, moment: datetime, *, known: bool) -> None:
+    """A later revocation never moves the time back into the future."""
+    if not known or moment < stamp.ToDatetime(tzinfo=UTC):
+        stamp.FromDatetime(moment)

@@ -126,3 +126,52 @@ async def test_a_group_that_fails_is_run_again_item_by_item(database: Database) 
     assert (results[0], results[2]) == ("a", "c")
     assert isinstance(results[1], sa.exc.IntegrityError)
     assert await database.read(_texts) == {"a", "c"}
+
+
+async def test_a_transaction_the_database_gave_up_is_nobodys_success(database: Database) -> None:
+    """What SQLite does on a full disk in the middle of a batch: roll everything back, then commit what follows."""
+
+    def give_up(tx: sa.Connection) -> None:
+        tx.exec_driver_sql("ROLLBACK")
+        raise sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    blocker = asyncio.create_task(database.write(lambda _: __import__("time").sleep(0.1)))
+    await asyncio.sleep(0.02)
+    results = await asyncio.gather(
+        database.write(_insert("before")),
+        database.write(give_up),
+        database.write(_insert("after")),
+        return_exceptions=True,
+    )
+    await blocker
+    assert [type(result).__name__ for result in results] == ["TransactionLost"] * 3
+    assert await database.read(_texts) == set()
+    await database.write(_insert("later"))
+    assert await database.read(_texts) == {"later"}
+
+
+async def test_a_full_disk_never_tells_a_caller_that_lost_work_is_stored(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'full.db'}")
+    _metadata.create_all(database.engine)
+
+    def bound(tx: sa.Connection) -> None:
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
+        tx.exec_driver_sql(f"PRAGMA max_page_count = {pages + 40}")
+        tx.exec_driver_sql("PRAGMA cache_size = 5")
+
+    await database.write(bound)
+    sizes = [10, 3000] * 60
+    outcomes = await asyncio.gather(
+        *(database.write(_insert(f"{number}-" + "x" * size)) for number, size in enumerate(sizes)),
+        return_exceptions=True,
+    )
+    stored = {text.partition("-")[0] for text in await database.read(_texts)}
+    told = {str(number) for number, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)}
+    assert told == stored
+    assert len(told) < len(sizes)
+    database.close()
+
+
+def test_a_new_database_is_its_owners_only(database: Database, tmp_path: Path) -> None:
+    asyncio.run(database.write(_insert("a")))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("core.db*")} == {0o600}

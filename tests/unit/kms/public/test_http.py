@@ -1,6 +1,7 @@
 """The read plane over real HTTP."""
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import http.client
@@ -171,3 +172,38 @@ async def test_ipv6_has_brackets_in_its_url(tmp_path: Path) -> None:
     assert url.startswith("http://[::1]:")
     assert (await request(url, "/x")).status == 404
     await server.close()
+
+
+@contextlib.asynccontextmanager
+async def _half_a_request(url: str) -> AsyncIterator[asyncio.StreamReader]:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        writer.write(b"GET /log/checkpoint HTTP/1.1\r\nHost: x\r\n")
+        await writer.drain()
+        yield reader
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_a_request_that_never_ends_is_cut_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kms.public.http.REQUEST_SECONDS", 0.2)
+    async with _half_a_request(url) as reader:
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
+async def test_connections_beyond_the_bound_are_closed_and_the_others_kept(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kms.public.http.CONNECTIONS_MAX", 3)
+    async with contextlib.AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(_half_a_request(url)) for _ in range(6)]
+        reading = [asyncio.create_task(reader.read()) for reader in readers]
+        done, waiting = await asyncio.wait(reading, timeout=0.5)
+        assert done, "some were closed at once"
+        assert waiting, "those within the bound were not"
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from hallmark.v1 import revocation_pb2
 from hallmark_composite import DEFAULT_ALGORITHM, CompositePublicKey
 from hsm.testing import FakeKeyProvider
 from kms.core.call import Call, Channel
-from kms.core.database import Database
+from kms.core.database import Database, metadata
 from kms.core.idempotency import RequestKey
 from kms.core.identity import Caller, Role
 from kms.core.names import KeyName
@@ -62,6 +64,22 @@ class Bench:
     def call(self, method: str, **who: Any) -> Call:
         channel = Channel("ipv4:127.0.0.1:1", "TLSv1.3", "X25519MLKEM768")
         return Call(f"call-{uuid.uuid4()}", method, caller(**who), channel, self.clock.now())
+
+    async def replace_epoch(self) -> None:
+        """The feed begins another history, as after an operator's intervention."""
+        feed = metadata.tables["revocation_feed"]
+        await self.database.write(lambda tx: tx.execute(feed.update().values(epoch=b"another history!")))
+
+    async def forget_newest_event(self) -> None:
+        """What restoring a backup from before it does."""
+        events, feed = metadata.tables["revocation_event"], metadata.tables["revocation_feed"]
+        newest = (await self.revocations.newest(TENANT)).sequence
+
+        def restore(tx: Connection) -> None:
+            tx.execute(events.delete().where(events.c.sequence == newest))
+            tx.execute(feed.update().values(sequence=newest - 1))
+
+        await self.database.write(restore)
 
     async def create_key(self, key_id: str = "manifest", *, tenant: str = TENANT) -> Key:
         request = RequestKey.of(caller(tenant=tenant), str(uuid.uuid4()), "CreateKey", key_id.encode())

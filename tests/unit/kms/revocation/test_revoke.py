@@ -222,3 +222,15 @@ def test_every_reason_of_the_wire_is_known() -> None:
     assert {f"REVOCATION_REASON_{reason_from_wire(number)}" for number in numbers} == {
         revocation_pb2.RevocationReason.Name(number) for number in numbers
     }
+
+
+async def test_that_the_secret_may_be_known_is_news_also_of_what_was_revoked(bench: Bench) -> None:
+    key = await bench.create_key()
+    first = await bench.revoke(str(key.name))
+    grave = await bench.revoke(str(key.name), revocation_pb2.REVOCATION_REASON_KEY_COMPROMISE)
+    assert (grave.replayed, grave.event.name == first.event.name) == (False, False)
+    again = await bench.revoke(str(key.name), revocation_pb2.REVOCATION_REASON_SUPERSEDED)
+    assert (again.replayed, again.event.name) == (True, grave.event.name)
+    stored = await bench.keys.get(key.name)
+    assert stored.versions[0].state is KeyVersionState.COMPROMISED
+    assert len((await bench.list()).events) == 2

@@ -25,6 +25,7 @@ def test_the_caller_is_what_the_certificate_says() -> None:
         (GOOD, "spiffe://hallmark.local/tenants/default/admin/x"),
         ("spiffe://evil.example/tenants/default/admin/x",),
         ("spiffe://hallmark.local/tenants/default/root/x",),
+        ("spiffe://hallmark.local/tenants/system/admin/x",),
         ("spiffe://hallmark.local/tenants/default/admin/x/extra",),
         ("spiffe://hallmark.local/tenants//admin/x",),
         ("spiffe://hallmark.local.evil/tenants/default/admin/x",),

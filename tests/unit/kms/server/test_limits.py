@@ -1,7 +1,7 @@
 import pytest
 
 from kms.core.errors import Reason, ResourceExhausted
-from kms.server.limits import RateLimit
+from kms.server.limits import RateLimit, StreamLimit
 from support.clock import FakeClock
 
 
@@ -32,3 +32,22 @@ def test_a_call_dearer_than_a_second_waits_for_a_full_bucket_but_passes() -> Non
         limit.take("a", 20)
     clock.advance(1)
     limit.take("a", 20)
+
+
+def test_devices_have_a_rate_of_their_own() -> None:
+    limit = RateLimit(100, FakeClock(), device_rate_per_second=2)
+    limit.take("phone", 2, device=True)
+    with pytest.raises(ResourceExhausted, match="more than 2 calls"):
+        limit.take("phone", 1, device=True)
+    limit.take("backend", 100)
+
+
+def test_streams_are_bounded_for_each_caller_and_together() -> None:
+    limit = StreamLimit(per_caller=2, total=3)
+    with limit.held("a"), limit.held("a"):
+        with pytest.raises(ResourceExhausted, match="this identity"), limit.held("a"):
+            pass
+        with limit.held("b"), pytest.raises(ResourceExhausted, match="the server"), limit.held("b"):
+            pass
+    with limit.held("a"):
+        pass
