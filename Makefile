@@ -8,10 +8,10 @@ VECTORS ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format proto bench migration constraints clean
+.PHONY: help demo run test test-fault lint format proto bench migration constraints clean liboqs tokens
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup  ## run the whole main job against the real service (about two minutes the first time)
 	@$(BIN)/hallmark demo
@@ -21,6 +21,9 @@ run: setup  ## start the service on localhost; its data are in hallmark-data/
 
 test: setup  ## run every test (VECTORS=DIR adds the public vectors)
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal $(if $(VECTORS),--vectors $(VECTORS))
+
+test-fault: setup  ## the fault table and 200 random kills of server and signers, with a checker (KILLS=60: fewer)
+	HALLMARK_FAULT_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/fault
 
 lint: setup  ## formatting, rules, types, floors
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -32,6 +35,12 @@ proto: $(GENERATED)  ## generate gen/ from protos/ (every target does it when a 
 
 bench: setup  ## measure hybrid signatures a second, unary and batched, against the raw engine
 	@$(BIN)/hallmark bench sign
+
+liboqs: setup  ## build the fastest signing engine into the venv (needs cargo, cmake and a C compiler)
+	@sh scripts/build_liboqs.sh $(VENV)
+
+tokens: setup  ## test against tokens that have ML-DSA: NSS, and as root opencryptoki
+	@sh tests/tokens/run.sh
 
 migration: setup  ## make a database migration from the changed tables: make migration m="what changed"
 	$(BIN)/python scripts/make_migration.py "$(m)"

@@ -27,6 +27,9 @@ class LoadedMlDsaKey(Protocol):
     def sign(self, message: bytes, context: bytes) -> bytes:
         """Pure ML-DSA, hedged (FIPS 204, algorithm 2). `context` at most 255 bytes. Raises EngineFault."""
 
+    def sign_mu(self, mu: bytes) -> bytes:
+        """The same from the 64-byte representative mu (algorithm 7). Only where the engine `supports_mu`."""
+
 
 class PostQuantumEngine(Protocol):
     """ML-DSA-44/65/87 from 32-byte seeds. Durability: none. Retries: none. Threading: one thread, no locking."""
@@ -40,6 +43,10 @@ class PostQuantumEngine(Protocol):
     @property
     def can_sign(self) -> bool:
         """False for an engine that only verifies (liboqs where nothing can expand a seed for it)."""
+
+    @property
+    def supports_mu(self) -> bool:
+        """True when it signs and verifies from an external mu."""
 
     @property
     def may_check_releases(self) -> bool:
@@ -58,3 +65,6 @@ class PostQuantumEngine(Protocol):
         context: bytes,
     ) -> None:
         """Returns when the signature is valid; raises BadMlDsaSignature for anything else, whatever the bytes."""
+
+    def verify_mu(self, parameter_set: MlDsaParameterSet, *, public_key: bytes, signature: bytes, mu: bytes) -> None:
+        """The same from the 64-byte mu. Only where the engine `supports_mu`."""

@@ -35,8 +35,12 @@ RACE_SIGNATURES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class EngineSelection:
+    """`mu_signer` and `mu_verifier` are `signer` and `verifier` where those can work from an external mu."""
+
     signer: PostQuantumEngine
     verifier: PostQuantumEngine
+    mu_signer: PostQuantumEngine
+    mu_verifier: PostQuantumEngine
     facts: tuple[EngineFact, ...]
 
 
@@ -56,13 +60,7 @@ def select_engines(
 
     Raises SetupError when no engine passes, UnsupportedAlgorithm when the preferred one does not.
     """
-    facts: dict[str, EngineFact] = {}
-    passed: list[PostQuantumEngine] = []
-    for engine in engines:
-        refused_because = _examine(engine, passed)
-        facts[engine.name] = _fact(engine, refused_because)
-        if refused_because is None:
-            passed.append(engine)
+    passed, facts = _examine_all(engines)
     signers = [engine for engine in passed if engine.can_sign]
     if not signers:
         reasons = "; ".join(f"{fact.name}: {fact.refused_because}" for fact in facts.values())
@@ -71,13 +69,39 @@ def select_engines(
         raise UnsupportedAlgorithm(f"the engine {preferred!r} is not installed or failed its self-test")
     rates = _rank(signers, preferred or raced, clock)
     facts |= {name: replace(facts[name], signs_per_second=rate) for name, rate in rates.items()}
-    signer = signers[0]
     checkers = [engine for engine in passed if engine.may_check_releases]
     if not checkers:
         raise SetupError("no engine that passes its self-test may check signatures; reinstall the dependencies")
+    signer = signers[0]
     others = [engine for engine in checkers if engine is not signer]
     verifier = max(others, key=lambda engine: _verify_rate(engine, signer, clock), default=signer)
-    return EngineSelection(signer, verifier, (*facts.values(), *unavailable))
+    mu_signer, mu_verifier = _with_mu(signers, checkers, verifier)
+    return EngineSelection(signer, verifier, mu_signer, mu_verifier, (*facts.values(), *unavailable))
+
+
+def _examine_all(
+    engines: Sequence[PostQuantumEngine],
+) -> tuple[list[PostQuantumEngine], dict[str, EngineFact]]:
+    """(those that pass, in order, a fact about each)."""
+    passed: list[PostQuantumEngine] = []
+    facts: dict[str, EngineFact] = {}
+    for engine in engines:
+        refused_because = _examine(engine, passed)
+        facts[engine.name] = _fact(engine, refused_because)
+        if refused_because is None:
+            passed.append(engine)
+    return passed, facts
+
+
+def _with_mu(
+    signers: Sequence[PostQuantumEngine], checkers: Sequence[PostQuantumEngine], verifier: PostQuantumEngine
+) -> tuple[PostQuantumEngine, PostQuantumEngine]:
+    """The best signer that takes a mu, and a verifier that does, another engine if there is one. Raises SetupError."""
+    signer = next((engine for engine in signers if engine.supports_mu), None)
+    able = [engine for engine in (verifier, *checkers) if engine.supports_mu]
+    if signer is None or not able:
+        raise SetupError("no engine that passes its self-test takes an external mu; reinstall the dependencies")
+    return signer, next((engine for engine in able if engine is not signer), able[0])
 
 
 def _rank(signers: list[PostQuantumEngine], chosen: str | None, clock: Clock) -> dict[str, float]:
@@ -105,9 +129,13 @@ def _examine(engine: PostQuantumEngine, accepted: Sequence[PostQuantumEngine]) -
                 _check_known_key(engine, parameter_set)
                 for verifier in (engine, *accepted):
                     _check_verifies(verifier, engine, parameter_set)
+                    if engine.supports_mu and verifier.supports_mu:
+                        _check_verifies_mu(verifier, engine, parameter_set)
             for signer in accepted:
                 if signer.can_sign:
                     _check_verifies(engine, signer, parameter_set)
+                    if engine.supports_mu and signer.supports_mu:
+                        _check_verifies_mu(engine, signer, parameter_set)
     except (EngineFault, BadMlDsaSignature) as error:
         return str(error)
     except Exception as error:  # an engine is foreign code: whatever it raises, it is not used
@@ -142,6 +170,28 @@ def _check_verifies(verifier: PostQuantumEngine, signer: PostQuantumEngine, para
         except BadMlDsaSignature:
             continue
         raise EngineFault(f"accepts a wrong {parameter_set.value} signature")
+
+
+def _check_verifies_mu(
+    verifier: PostQuantumEngine, signer: PostQuantumEngine, parameter_set: MlDsaParameterSet
+) -> None:
+    """A signature from mu is one over the message: checked as such, and from another mu refused."""
+    key = signer.load(parameter_set, KNOWN_SEED)
+    mu = message_mu(key.public_key, _MESSAGE, _CONTEXT)
+    signature = key.sign_mu(mu)
+    verifier.verify(parameter_set, public_key=key.public_key, signature=signature, message=_MESSAGE, context=_CONTEXT)
+    verifier.verify_mu(parameter_set, public_key=key.public_key, signature=signature, mu=mu)
+    try:
+        verifier.verify_mu(parameter_set, public_key=key.public_key, signature=signature, mu=mu[::-1])
+    except BadMlDsaSignature:
+        return
+    raise EngineFault(f"accepts a wrong {parameter_set.value} signature of a mu")
+
+
+def message_mu(public_key: bytes, message: bytes, context: bytes) -> bytes:
+    """FIPS 204, algorithms 2 and 7: H(H(pk, 64) || 0 || |ctx| || ctx || M, 64) with H = SHAKE256; 64 bytes."""
+    key_hash = hashlib.shake_256(public_key).digest(64)
+    return hashlib.shake_256(key_hash + bytes((0, len(context))) + context + message).digest(64)
 
 
 def _race(engines: Sequence[PostQuantumEngine], clock: Clock) -> dict[str, float]:

@@ -5,12 +5,16 @@ Used by the PKCS#11 signer processes and by the provider in memory, so both rele
 
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
 import cryptography.exceptions
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from hallmark_composite import (
     CompositePublicKey,
+    EcCurve,
     InvalidSignature,
     MalformedInput,
     MlDsaParameterSet,
@@ -20,6 +24,11 @@ from hallmark_composite.components import verify_ecdsa_half
 from hallmark_composite.encoding import encode_ecdsa_der, join_signature
 from hsm.engine import BadMlDsaSignature, EngineFault, LoadedMlDsaKey, PostQuantumEngine
 from hsm.errors import InvalidRequest, SignatureFault
+
+_CURVES: Final[dict[EcCurve, ec.EllipticCurve]] = {EcCurve.P256: ec.SECP256R1(), EcCurve.P384: ec.SECP384R1()}
+_HASHES: Final[dict[EcCurve, hashes.HashAlgorithm]] = {EcCurve.P256: hashes.SHA256(), EcCurve.P384: hashes.SHA384()}
+
+NO_MU_IN_TOKENS: Final = "this key lives inside the token, and PKCS#11 v3.2 has no external mu: send the message"
 
 SignDigest = Callable[[bytes], bytes]
 """Signs a hash with the key's ECDSA half; gives r || s."""
@@ -82,6 +91,39 @@ def sign_ml_dsa(
             "if this repeats, the signing engine is faulty: see `hallmark hsm doctor`"
         ) from None
     return signature
+
+
+def sign_ml_dsa_mu(
+    ml_dsa_key: LoadedMlDsaKey,
+    *,
+    verifier: PostQuantumEngine,
+    parameter_set: MlDsaParameterSet,
+    public_key: bytes,
+    mu: bytes,
+) -> bytes:
+    """A verified pure ML-DSA signature from an external mu. Raises SignatureFault."""
+    try:
+        signature = ml_dsa_key.sign_mu(mu)
+        verifier.verify_mu(parameter_set, public_key=public_key, signature=signature, mu=mu)
+    except (EngineFault, BadMlDsaSignature) as error:
+        raise SignatureFault(
+            f"a signature was discarded because it failed its check before release ({error}); "
+            "if this repeats, the signing engine is faulty: see `hallmark hsm doctor`"
+        ) from None
+    return signature
+
+
+def release_ecdsa(curve: EcCurve, public_key: bytes, *, raw: bytes, digest: bytes) -> bytes:
+    """DER of a token's r || s once it verified (FIPS 186-5, with the curve's own hash). Raises SignatureFault."""
+    try:
+        der = encode_ecdsa_der(curve, raw)
+        key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve], public_key)
+        key.verify(der, digest, ec.ECDSA(utils.Prehashed(_HASHES[curve])))
+    except (cryptography.exceptions.InvalidSignature, InvalidSignature, ValueError):
+        raise SignatureFault(
+            "an ECDSA signature was discarded because it does not verify; if this repeats, the token is faulty"
+        ) from None
+    return der
 
 
 def check_ed25519(public_key: bytes, *, signature: bytes, message: bytes) -> None:

@@ -32,6 +32,9 @@ class ServerConfig(_Section):
         ("localhost", "127.0.0.1", "::1"), description="Names and addresses in the server's certificate."
     )
     trust_domain: str = Field("hallmark.local", description="SPIFFE trust domain of client certificates.")
+    admins: tuple[str, ...] = Field(
+        (), description="Names of further admins, beside 'admin': each gets a profile in the folder clients/NAME."
+    )
     require_pq_tls: bool = Field(False, description="Refuse connections without a post-quantum TLS group.")
     rate_per_second: float = Field(2000, gt=0, description="Calls a second allowed to one caller, sustained.")
     device_rate_per_second: float = Field(50, gt=0, description="The same for a device.")
@@ -46,11 +49,41 @@ class HsmConfig(_Section):
     pin_file: str | None = Field(None, description="File with the user PIN, mode 0600; default: made on first run.")
     pin_variable: str | None = Field(None, description="Environment variable with the PIN, instead of the file.")
     token_serial: str | None = Field(None, description="Serial number of the token; finds it before the label does.")
+    engine: str | None = Field(
+        None, description="Post-quantum engine that signs: cryptography, pycryptodome or liboqs. Default: the fastest."
+    )
     signers: int = Field(0, ge=0, le=64, description="Signer processes; 0: one for each core.")
+
+
+class RequiredApprovals(_Section):
+    destroy: int = Field(0, ge=0, le=32, description="For destroying key versions and shredding epochs.")
+    export: int = Field(0, ge=0, le=32, description="For letting a wrapped private key out.")
+    policy_change: int = Field(0, ge=0, le=32, description="For changing policies.")
+    trust_root_change: int = Field(0, ge=0, le=32, description="For changing roots of trust.")
+
+
+class ApprovalsConfig(_Section):
+    required: RequiredApprovals = Field(
+        RequiredApprovals(),
+        description="How many people, beside the one who proposes it, must sign that an act may be done. 0 asks "
+        "nobody: fit for one operator and for tests. In production set 2 or more; server.admins lists the people.",
+    )
+
+
+class EnvelopesConfig(_Section):
+    key_lifetime_seconds: int = Field(
+        86400,
+        ge=600,
+        le=30 * 86400,
+        description="How long a client may seal to a key it was given: within this time all learn of a new epoch.",
+    )
 
 
 class DatabaseConfig(_Section):
     url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the home folder.")
+    commit_interval_seconds: float = Field(
+        0.003, ge=0, le=1, description="Least time between two commits: under load, calls share more of them."
+    )
 
 
 class LogConfig(_Section):
@@ -80,6 +113,8 @@ class Config(_Section):
     home: Path = Field(Path("hallmark-data"), description="Folder of everything the server keeps.")
     server: ServerConfig = ServerConfig()
     hsm: HsmConfig = HsmConfig()
+    approvals: ApprovalsConfig = ApprovalsConfig()
+    envelopes: EnvelopesConfig = EnvelopesConfig()
     database: DatabaseConfig = DatabaseConfig()
     log: LogConfig = LogConfig()
     devices: DevicesConfig = DevicesConfig()

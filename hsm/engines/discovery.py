@@ -13,16 +13,12 @@ def discover(environ: Mapping[str, str]) -> tuple[list[PostQuantumEngine], list[
     """(engines that load, facts about those that do not). `environ` is searched for OQS_INSTALL_PATH."""
     engines: list[PostQuantumEngine] = [OpenSslEngine()]
     unavailable: list[EngineFact] = []
-    expand_seed = None
     try:
-        pycryptodome = import_module(".pycryptodome", __package__)
-        engines.append(pycryptodome.PyCryptodomeEngine())
-        expand_seed = pycryptodome.expand_seed
+        engines.append(import_module(".pycryptodome", __package__).PyCryptodomeEngine())
     except EngineUnavailable as error:
         unavailable.append(_missing("pycryptodome", error))
     try:
-        liboqs = import_module(".liboqs", __package__)
-        engines.append(liboqs.LibOqsEngine(environ, expand_seed))
+        engines.append(import_module(".liboqs", __package__).LibOqsEngine(environ))
     except EngineUnavailable as error:
         unavailable.append(_missing("liboqs", error))
     return engines, unavailable

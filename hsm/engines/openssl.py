@@ -33,10 +33,17 @@ class _OpenSslKey:
     def sign(self, message: bytes, context: bytes) -> bytes:
         return self._key.sign(message, context)
 
+    def sign_mu(self, mu: bytes) -> bytes:
+        try:
+            return self._key.sign_mu(mu)
+        except ValueError:
+            raise EngineFault("cryptography refused a mu") from None
+
 
 class OpenSslEngine:
     name = "cryptography"
     can_sign = True
+    supports_mu = True
     may_check_releases = True
 
     def __init__(self) -> None:
@@ -59,5 +66,11 @@ class OpenSslEngine:
     ) -> None:
         try:
             _PUBLIC[parameter_set](public_key).verify(signature, message, context)
+        except (cryptography.exceptions.InvalidSignature, ValueError):
+            raise BadMlDsaSignature(f"{self.name} finds the {parameter_set.value} signature invalid") from None
+
+    def verify_mu(self, parameter_set: MlDsaParameterSet, *, public_key: bytes, signature: bytes, mu: bytes) -> None:
+        try:
+            _PUBLIC[parameter_set](public_key).verify_mu(signature, mu)
         except (cryptography.exceptions.InvalidSignature, ValueError):
             raise BadMlDsaSignature(f"{self.name} finds the {parameter_set.value} signature invalid") from None

@@ -29,6 +29,17 @@ def expand_seed(parameter_set: MlDsaParameterSet, seed: bytes) -> tuple[bytes, b
     return key.pk, key.sk
 
 
+class _GivenMu(mldsa.MLDSAMuHash):  # type: ignore[misc]  # the package has no types
+    """PyCryptodome signs from a mu that it has hashed itself; this one was made elsewhere."""
+
+    def __init__(self, key: MLDSA.MLDSAKey, mu: bytes) -> None:
+        super().__init__(key)
+        self._mu = mu
+
+    def digest(self) -> bytes:
+        return self._mu
+
+
 class _PyCryptodomeKey:
     def __init__(self, key: MLDSA.MLDSAKey) -> None:
         self._key = key
@@ -38,10 +49,17 @@ class _PyCryptodomeKey:
         signature: bytes = mldsa.new(self._key, context).sign(message)
         return signature
 
+    def sign_mu(self, mu: bytes) -> bytes:
+        if len(mu) != _GivenMu.digest_size:
+            raise EngineFault("pycryptodome refused a mu")
+        signature: bytes = mldsa.new(self._key).sign(_GivenMu(self._key, mu))
+        return signature
+
 
 class PyCryptodomeEngine:
     name = "pycryptodome"
     can_sign = True
+    supports_mu = True
     may_check_releases = True
 
     def __init__(self) -> None:
@@ -66,5 +84,14 @@ class PyCryptodomeEngine:
         try:
             key = MLDSA.construct(param_set=_SETS[parameter_set], pk=public_key)
             mldsa.new(key, context).verify(message, signature)
+        except ValueError:
+            raise BadMlDsaSignature(f"{self.name} finds the {parameter_set.value} signature invalid") from None
+
+    def verify_mu(self, parameter_set: MlDsaParameterSet, *, public_key: bytes, signature: bytes, mu: bytes) -> None:
+        try:
+            if len(mu) != _GivenMu.digest_size:
+                raise ValueError
+            key = MLDSA.construct(param_set=_SETS[parameter_set], pk=public_key)
+            mldsa.new(key).verify(_GivenMu(key, mu), signature)
         except ValueError:
             raise BadMlDsaSignature(f"{self.name} finds the {parameter_set.value} signature invalid") from None

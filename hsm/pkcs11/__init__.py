@@ -5,6 +5,6 @@ process per core (worker.py) and talks to them over socket pairs:
 
     provider > pool > process ~~~ frames ~~~ worker > signer > token      (left of ~~~: the service's process)
 
-The driver is imported by worker, signer, token, library, faults, setup and init_token alone, and those run only in the
-child processes. So a crash, a hang or a lost token never takes the service down, and the PIN never enters it.
+The driver is imported only by modules that run in the child processes (worker and setup, and what they import). So a
+crash, a hang or a lost token never takes the service down, and the PIN never enters it.
 """

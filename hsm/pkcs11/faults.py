@@ -69,6 +69,12 @@ _MESSAGES: Final[dict[type[Exception], Callable[[], HsmError]]] = {
 }
 
 
+_LOST: Final = {
+    driver.SessionCount: "it has no session left: close other programs that use it, or start fewer signer processes",
+}
+"""Why a new process may not help for long."""
+
+
 def remedy(error: driver.PKCS11Error) -> Remedy:
     if isinstance(error, _NEW_HANDLE):
         return Remedy.NEW_HANDLE
@@ -86,4 +92,5 @@ def translate(error: driver.PKCS11Error) -> HsmError:
         return _MESSAGES[type(error)]()
     if isinstance(error, _UNSUPPORTED):
         return UnsupportedAlgorithm(f"the token cannot do this ({name}); see its mechanisms in `hallmark hsm doctor`")
-    return TokenLost(f"the token failed ({name}); its signer process starts over")
+    why = _LOST.get(type(error))
+    return TokenLost(f"the token failed ({name}{f', {why}' if why else ''}); its signer process starts over")

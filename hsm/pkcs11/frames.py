@@ -11,7 +11,8 @@ import cbor2
 
 from hsm.errors import ERRORS_BY_CODE, HsmError, TokenUnavailable
 
-MAX_FRAME_SIZE: Final = 1 << 20
+MAX_FRAME_SIZE: Final = (1 << 20) + (1 << 16)
+"""The longest envelope (1 MiB), with the material and the bindings that go with it."""
 _LENGTH_SIZE: Final = 4
 
 
@@ -20,13 +21,36 @@ class Operation(enum.StrEnum):
 
     START = "start"
     SIGN = "sign"
-    SIGN_ED25519 = "sign-ed25519"
-    SIGN_MLDSA = "sign-mldsa"
     GENERATE_COMPOSITE = "generate-composite"
+    GENERATE_ECDSA = "generate-ecdsa"
     GENERATE_ED25519 = "generate-ed25519"
     GENERATE_MLDSA = "generate-mldsa"
     DESTROY = "destroy"
     PROBE = "probe"
+    GENERATE_HPKE = "generate-hpke"
+    OPEN_ENVELOPE = "open-envelope"
+    LIST_KEKS = "list-keks"
+    CREATE_KEK = "create-kek"
+    ADOPT_KEK = "adopt-kek"
+    DESTROY_KEK = "destroy-kek"
+    REWRAP = "rewrap"
+    GENERATE_EXPORTABLE = "generate-exportable"
+    IMPORT_KEY = "import-key"
+    EXPORT_KEY = "export-key"
+
+
+class SignKind(enum.StrEnum):
+    """The first field of an item of SIGN. The others: the material's bytes, then
+
+    COMPOSITE: digest, context, key binding. ML_DSA: message, context, key binding. ML_DSA_MU: mu, key binding.
+    ECDSA: digest. ED25519: message.
+    """
+
+    COMPOSITE = "composite"
+    ML_DSA = "ml-dsa"
+    ML_DSA_MU = "ml-dsa-mu"
+    ECDSA = "ecdsa"
+    ED25519 = "ed25519"
 
 
 class BadFrame(Exception):

@@ -25,20 +25,19 @@ def open_library(module: Path) -> Any:
 
 
 def find_token(library: Any, *, label: str, serial: str | None) -> Any:
-    """The one token with that serial, or else that label. Raises TokenNotFound."""
+    """The one token with that serial, or else that label; some libraries give all their tokens one serial, and then
+    the label decides. Raises TokenNotFound.
+    """
     wanted = f"serial {serial}" if serial is not None else f"label {label!r}"
     try:
-        tokens = [
-            token
-            for token in library.get_tokens()
-            if (
-                token.serial.decode("utf-8", "replace").strip() == serial
-                if serial is not None
-                else token.label == label
-            )
-        ]
+        tokens = list(library.get_tokens())
+        labelled = [token for token in tokens if token.label == label]
+        if serial is not None:
+            tokens = [token for token in tokens if token.serial.decode("utf-8", "replace").strip() == serial]
     except driver.PKCS11Error as error:
         raise TokenNotFound(f"the library cannot list its tokens ({type(error).__name__})") from None
+    if serial is None or len(tokens) > 1:
+        tokens = [token for token in tokens if token in labelled]
     if len(tokens) != 1:
         count = "no token has" if not tokens else "several tokens have"
         raise TokenNotFound(f"{count} the {wanted}; is it plugged in, and is its folder in place?")

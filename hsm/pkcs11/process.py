@@ -15,6 +15,7 @@ from hsm.errors import HsmError, HsmTimeout, TokenUnavailable
 
 from .frames import BadFrame, FrameBuffer, Operation, decode_error, encode_frame
 
+_BUFFER_BYTES: Final = 1 << 20
 _REAP_POLL_SECONDS: Final = 0.01
 _CLOSE_GRACE_SECONDS: Final = 2.0
 
@@ -184,6 +185,8 @@ def _spawn(environ: dict[str, str]) -> tuple[subprocess.Popen[bytes], socket.soc
     on the thread that lives as long as the service, because the child ends with that thread (PR_SET_PDEATHSIG).
     """
     ours, theirs = socket.socketpair()
+    for end in (ours, theirs):  # a frame of answers must not make the signer wait for the service
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
     with theirs:
         try:
             popen = subprocess.Popen(

@@ -44,8 +44,14 @@ class Pkcs11Settings:
     start_timeout_seconds: float = 30.0
     queue_limit: int = 1024
     """Signatures waiting per signer process before calls are refused with HsmBusy."""
+    circuit_failures: int = 5
+    """Calls in a row that the token leaves unanswered before further ones are refused (hsm/breaker.py)."""
+    circuit_pause_seconds: float = 0.5
+    """Until the first probe of an open circuit; doubles up to ten times that."""
     engine: str | None = None
     """Signs with this post-quantum engine; None: the fastest that passes its self-test."""
+    native: bool = True
+    """New ML-DSA keys live inside the token where it signs with them (PKCS#11 v3.2); False: always sealed."""
     seed_cache_seconds: float = 0.0
     """How long an opened ML-DSA seed may stay in a signer process. 0: only during the call (or batch) that needs it.
 

@@ -6,8 +6,9 @@ Steps, each skipped when its result is there, so that an interrupted run is fini
 3. PIN file (unless the operator gives the PIN) and security officer's PIN file, on disk before the token exists
 4. find the token by serial or label; SoftHSM only: create it, but never in place of one that was there before
 5. set the user PIN
-6. log in, once; find the recorded key-encryption key; before there is a record, the one with our label, or create it
-7. record the token's serial and the key-encryption key's id
+6. log in, once; find the newest key-encryption key, or create the first; the recorded one may be gone only if a
+   newer one took its place
+7. record the token's serial and that key's id and generation
 
 Prints one line of JSON: {"token_serial", "kek_id"} or {"code", "message"}.
 """
@@ -21,9 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11 import exceptions as driver
 
 from hsm.errors import HsmError, SetupError, TokenNotFound
@@ -32,32 +32,18 @@ from hsm.secret import Secret
 
 from .faults import translate
 from .init_token import has_user_pin, init_token, init_user_pin
+from .kek import find_keks, generate_kek
+from .kek_order import Kek, newest_of
 from .library import find_token, open_library
 from .pin import ensure_pin_file, read_pin, sync_folder
 from .settings import Pkcs11Settings, is_softhsm, resolve_module
-
-KEK_LABEL: Final = "hallmark-kek"
-_KEK_BITS: Final = 256
-_KEK_TEMPLATE: Final = {
-    Attribute.TOKEN: True,
-    Attribute.PRIVATE: True,
-    Attribute.SENSITIVE: True,
-    Attribute.EXTRACTABLE: False,
-    Attribute.ENCRYPT: True,
-    Attribute.DECRYPT: True,
-    Attribute.SIGN: False,
-    Attribute.VERIFY: False,
-    Attribute.DERIVE: False,
-    # With WRAP or UNWRAP the key could be used to carry other keys out of the token, or known ones in.
-    Attribute.WRAP: False,
-    Attribute.UNWRAP: False,
-}
+from .token_files import keep_copies, mend
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedToken:
     serial: str
-    kek_id: bytes
+    kek: Kek
 
 
 def prepare(settings: Pkcs11Settings) -> PreparedToken:
@@ -70,15 +56,22 @@ def prepare(settings: Pkcs11Settings) -> PreparedToken:
     with _locked(settings.data_folder):
         if is_softhsm(module):
             _write_softhsm_configuration(settings)
+            mend(settings.data_folder)
             if settings.pin_env is None and settings.pin_file is None:
                 ensure_pin_file(settings.data_folder / "token-pin")
         pin = read_pin(settings.effective_pin_file, settings.pin_env, os.environ)
         library = open_library(module)
         token = _find_or_create_token(library, module, settings, pin)
-        kek_id = _find_or_create_kek(token, pin, _recorded_kek_id(settings), settings)
-        prepared = PreparedToken(token.serial.decode("utf-8", "replace").strip(), kek_id)
-        facts = {"serial": prepared.serial, "label": token.label, "kek_id": kek_id.hex()}
+        kek = _find_or_create_kek(token, pin, _recorded_kek(settings), settings)
+        prepared = PreparedToken(token.serial.decode("utf-8", "replace").strip(), kek)
+        facts = {
+            "serial": prepared.serial,
+            "label": token.label,
+            "kek_id": kek[1].hex(),
+            "kek_generation": kek[0],
+        }
         _record(_record_file(settings), facts)
+        keep_copies(settings.data_folder)
     return prepared
 
 
@@ -127,36 +120,36 @@ def _find_or_create_token(library: Any, module: Path, settings: Pkcs11Settings, 
     return token
 
 
-def _find_or_create_kek(token: Any, pin: Secret, recorded: bytes | None, settings: Pkcs11Settings) -> bytes:
-    """CKA_ID of the key-encryption key. Never a new one in place of one that seeds are sealed under."""
+def _find_or_create_kek(token: Any, pin: Secret, recorded: Kek | None, settings: Pkcs11Settings) -> Kek:
+    """The newest key-encryption key. Never a first one in place of those that seeds are sealed under."""
     try:
         session = token.open(rw=True, user_pin=pin.reveal().decode())
         try:
-            name = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: KEK_LABEL}
-            found: list[bytes] = sorted(key[Attribute.ID] for key in session.get_objects(name))
-            if recorded is not None and recorded not in found:
+            found = find_keks(session)
+            newest = newest_of(found)
+            if recorded is not None and recorded not in found and (newest is None or newest[0] <= recorded[0]):
                 raise SetupError(
-                    f"the token has lost the key-encryption key {recorded.hex()}. {_how_to_restore(settings)}"
+                    f"the token has lost the key-encryption key {recorded[1].hex()}. {_how_to_restore(settings)}"
                 )
-            if found:
-                # Two first starts against one network HSM may both have made one: all take the same.
-                return found[0] if recorded is None else recorded
+            if newest is not None:
+                return newest
             kek_id = os.urandom(CKA_ID_SIZE)
-            session.generate_key(KeyType.AES, _KEK_BITS, id=kek_id, label=KEK_LABEL, store=True, template=_KEK_TEMPLATE)
-            return kek_id
+            generate_kek(session, generation=1, kek_id=kek_id)
+            return 1, kek_id
         finally:
             session.close()
     except driver.PKCS11Error as error:
         raise translate(error) from None
 
 
-def _recorded_kek_id(settings: Pkcs11Settings) -> bytes | None:
+def _recorded_kek(settings: Pkcs11Settings) -> Kek | None:
     path = _record_file(settings)
     if not path.exists():
         return None
     try:
-        return bytes.fromhex(json.loads(path.read_text())["kek_id"])
-    except (ValueError, KeyError, TypeError):
+        record = json.loads(path.read_text())
+        return int(record.get("kek_generation", 1)), bytes.fromhex(record["kek_id"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise SetupError(f"{path} is damaged: restore it, or remove it to begin anew without the old keys") from None
 
 
@@ -171,7 +164,7 @@ def _how_to_restore(settings: Pkcs11Settings) -> str:
     )
 
 
-def _record(path: Path, facts: dict[str, str]) -> None:
+def _record(path: Path, facts: dict[str, str | int]) -> None:
     text = json.dumps(facts) + "\n"
     if path.exists() and path.read_text() == text:
         return
@@ -194,7 +187,7 @@ def main() -> int:
     parser.add_argument("--token-serial")
     try:
         prepared = prepare(Pkcs11Settings(**vars(parser.parse_args())))
-        answer = {"token_serial": prepared.serial, "kek_id": prepared.kek_id.hex()}
+        answer = {"token_serial": prepared.serial, "kek_id": prepared.kek[1].hex()}
     except HsmError as error:
         answer = {"code": error.code, "message": str(error)}
     except OSError as error:

@@ -1,71 +1,78 @@
 """What a signer process does with its token and engines. One method per operation of the wire; no I/O of its own.
 
-An ML-DSA seed exists here from `unseal` until the opened key is dropped: at the end of the drain that needed it, or
-after `seed_cache_seconds`.
+Every signature is checked in software before it leaves (hsm/signing.py), wherever it was made.
 """
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from hallmark_composite import CompositePublicKey, MlDsaParameterSet, algorithm_by_name, prehash
-from hallmark_composite.encoding import join_public_key
+from hallmark_composite import CompositePublicKey, EcCurve, MlDsaParameterSet, algorithm_by_name, prehash
 from hsm import signing
-from hsm.engine import EngineFault, LoadedMlDsaKey
 from hsm.engine_selection import EngineSelection
-from hsm.errors import HsmError, SealBroken
+from hsm.errors import HsmError, InvalidRequest, UnsupportedAlgorithm
 from hsm.material import (
     CKA_ID_SIZE,
     CompositeKeyMaterial,
+    EcdsaKeyMaterial,
     Ed25519KeyMaterial,
+    KeyMaterial,
     MlDsaKeyMaterial,
-    SealedSeed,
     TokenKey,
+    material_from_bytes,
 )
-from hsm.sealing import associated_data
+from hsm.sealing import COMPONENT_LABEL, ECDSA_LABEL
+from hsm.self_test import self_test_request
 
+from .custody import Custody
+from .custody_session import CustodySession
 from .faults import TokenLost
-from .frames import Operation
-from .token import TokenSession
+from .frames import Operation, SignKind
+from .generation import KeyGenerator
+from .items import to_item
+from .opened_keys import OpenedKeys
 
-MAX_OPENED_KEYS: Final = 64
 _SELF_TEST: Final = b"hallmark self-test"
-_SEED_SIZE: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A key ready to sign: opened seed, parsed public key, and when it must be dropped."""
-
-    material: CompositeKeyMaterial | MlDsaKeyMaterial
-    ml_dsa_key: LoadedMlDsaKey
-    expires_at: float
+M = TypeVar("M", bound=KeyMaterial)
 
 
 class Signer:
-    """`clock` is monotonic seconds."""
+    """`clock` is monotonic seconds. `native_sets`: the ML-DSA parameter sets whose new keys live in the token."""
 
     def __init__(
-        self, token: TokenSession, engines: EngineSelection, *, clock: Callable[[], float], cache_seconds: float
+        self,
+        token: CustodySession,
+        engines: EngineSelection,
+        *,
+        native_sets: frozenset[MlDsaParameterSet],
+        clock: Callable[[], float],
+        cache_seconds: float,
     ) -> None:
         self._token = token
         self._engines = engines
-        self._clock = clock
-        self._cache_seconds = cache_seconds
-        self._opened: OrderedDict[tuple[bytes, bytes], _Opened] = OrderedDict()
-        self._probe_material, self._probe_binding = self._make_probe()
+        self._opened = OpenedKeys(token, clock=clock, cache_seconds=cache_seconds)
+        self._generator = KeyGenerator(token, engines.signer, native_sets)
+        self._renew_probe()
+        custody = Custody(
+            token, engines.signer, prove=self._prove, kek_adopted=self._renew_probe, random_bytes=os.urandom
+        )
         self._operations: dict[str, Callable[..., Any]] = {
+            **custody.operations,
             Operation.SIGN: self.sign,
-            Operation.SIGN_ED25519: self.sign_ed25519,
-            Operation.SIGN_MLDSA: self.sign_mldsa,
             Operation.GENERATE_COMPOSITE: self.generate_composite,
+            Operation.GENERATE_ECDSA: self.generate_ecdsa,
             Operation.GENERATE_ED25519: self.generate_ed25519,
             Operation.GENERATE_MLDSA: self.generate_mldsa,
             Operation.DESTROY: self.destroy,
             Operation.PROBE: self.probe,
+        }
+        self._kinds: dict[str, Callable[..., bytes]] = {
+            SignKind.COMPOSITE: self._sign_composite,
+            SignKind.ML_DSA: self._sign_mldsa,
+            SignKind.ML_DSA_MU: self._sign_mldsa_mu,
+            SignKind.ECDSA: self._sign_ecdsa,
+            SignKind.ED25519: self._sign_ed25519,
         }
 
     def perform(self, operation: str, arguments: list[Any]) -> Any:
@@ -74,139 +81,132 @@ class Signer:
 
     def forget(self) -> None:
         """Drops opened keys that may not stay; called after every drain."""
-        now = self._clock()
-        for name in [name for name, opened in self._opened.items() if opened.expires_at <= now]:
-            del self._opened[name]
+        self._opened.forget()
 
-    def sign(self, items: list[list[bytes]]) -> list[Any]:
-        """Each item [material, digest, context, key_binding]; each answer the signature or [error code, message]."""
+    def sign(self, items: list[list[Any]]) -> list[Any]:
+        """Each item [SignKind, material, ...]; each answer the signature or [error code, message]."""
         answers: list[Any] = []
-        for material, digest, context, key_binding in items:
+        for kind, material, *arguments in items:
             try:
-                answers.append(self._sign_composite(material, digest, context, key_binding))
+                answers.append(self._kinds[kind](material, *arguments))
             except TokenLost:
                 raise
             except HsmError as error:
                 answers.append([error.code, str(error)])
         return answers
 
-    def sign_ed25519(self, material: bytes, message: bytes) -> bytes:
-        key = Ed25519KeyMaterial.from_bytes(material)
-        signature = self._token.sign_ed25519(key.classical.cka_id, message)
-        signing.check_ed25519(key.public_key, signature=signature, message=message)
-        return signature
-
-    def sign_mldsa(self, material: bytes, message: bytes, context: bytes, key_binding: bytes) -> bytes:
-        opened = self._open(MlDsaKeyMaterial.from_bytes, material, key_binding)
-        assert isinstance(opened.material, MlDsaKeyMaterial)
-        return signing.sign_ml_dsa(
-            opened.ml_dsa_key,
-            verifier=self._engines.verifier,
-            parameter_set=opened.material.parameter_set,
-            public_key=opened.material.public_key,
-            message=message,
-            context=context,
-        )
-
-    def generate_composite(self, algorithm_name: str, cka_id: bytes, key_binding: bytes) -> bytes:
+    def generate_composite(
+        self, algorithm_name: str, classical_id: bytes, post_quantum_id: bytes, key_binding: bytes
+    ) -> bytes:
         """The new material, after both halves have made a signature that verifies."""
         algorithm = algorithm_by_name(algorithm_name)
-        point = self._token.generate_ec(algorithm.curve, cka_id)
-        seed = os.urandom(_SEED_SIZE)
-        ml_dsa = self._engines.signer.load(algorithm.ml_dsa, seed).public_key
-        public_key = join_public_key(algorithm, ml_dsa=ml_dsa, ec_point=point)
-        material = CompositeKeyMaterial(
-            algorithm=algorithm,
-            public_key=public_key,
-            classical=TokenKey(cka_id),
-            post_quantum=self._seal(seed, algorithm.name, public_key, key_binding),
+        material = self._generator.composite(
+            algorithm, classical_id=classical_id, post_quantum_id=post_quantum_id, key_binding=key_binding
         ).to_bytes()
         self._sign_composite(material, prehash(algorithm, _SELF_TEST), b"", key_binding)
         return material
 
+    def generate_ecdsa(self, curve: str, cka_id: bytes) -> bytes:
+        material = self._generator.ecdsa(EcCurve(curve), cka_id=cka_id).to_bytes()
+        self._sign_ecdsa(material, bytes(EcCurve(curve).coordinate_size))
+        return material
+
     def generate_ed25519(self, cka_id: bytes) -> bytes:
-        public_key = self._token.generate_ed25519(cka_id)
-        material = Ed25519KeyMaterial(public_key=public_key, classical=TokenKey(cka_id)).to_bytes()
-        self.sign_ed25519(material, _SELF_TEST)
+        material = self._generator.ed25519(cka_id=cka_id).to_bytes()
+        self._sign_ed25519(material, _SELF_TEST)
         return material
 
-    def generate_mldsa(self, parameter_set_name: str, key_binding: bytes) -> bytes:
-        parameter_set = MlDsaParameterSet(parameter_set_name)
-        seed = os.urandom(_SEED_SIZE)
-        public_key = self._engines.signer.load(parameter_set, seed).public_key
-        material = MlDsaKeyMaterial(
-            parameter_set=parameter_set,
-            public_key=public_key,
-            post_quantum=self._seal(seed, parameter_set.value, public_key, key_binding),
+    def generate_mldsa(self, parameter_set: str, cka_id: bytes, key_binding: bytes) -> bytes:
+        """`cka_id` is used only for a key inside the token."""
+        material = self._generator.ml_dsa(
+            MlDsaParameterSet(parameter_set), cka_id=cka_id, key_binding=key_binding
         ).to_bytes()
-        self.sign_mldsa(material, _SELF_TEST, b"", key_binding)
+        self._sign_mldsa(material, _SELF_TEST, b"", key_binding)
         return material
 
-    def destroy(self, cka_id: bytes) -> None:
+    def destroy(self, cka_ids: list[bytes]) -> None:
         self._opened.clear()
-        self._token.destroy(cka_id)
+        for cka_id in cka_ids:
+            self._token.destroy(cka_id)
 
     def probe(self) -> None:
-        """Opens a sealed seed and signs with it, after the token has opened its own seal. Raises HsmError."""
+        """Signs with a key of this process's own, after the token has opened its own seal. Raises HsmError."""
         self._token.check_alive()
-        self.sign_mldsa(self._probe_material, _SELF_TEST, b"", self._probe_binding)
+        self._sign_mldsa(self._probe_material, _SELF_TEST, b"", self._probe_binding)
 
-    def _make_probe(self) -> tuple[bytes, bytes]:
+    def _prove(self, material: KeyMaterial, key_binding: bytes) -> None:
+        """A new key signs, and the signature verifies. Raises HsmError."""
+        kind, *arguments = to_item(self_test_request(material, key_binding))
+        self._kinds[str(kind)](*arguments)
+
+    def _renew_probe(self) -> None:
         """A key of this process alone, never stored: made at start, so that start itself is a self-test."""
         binding = os.urandom(CKA_ID_SIZE)
-        return self.generate_mldsa(MlDsaParameterSet.ML_DSA_44.value, binding), binding
+        key = self._generator.ml_dsa(
+            MlDsaParameterSet.ML_DSA_44, cka_id=os.urandom(CKA_ID_SIZE), key_binding=binding, stored=False
+        )
+        material = key.to_bytes()
+        self._sign_mldsa(material, _SELF_TEST, b"", binding)
+        self._probe_material, self._probe_binding = material, binding
 
-    def _sign_composite(self, material: bytes, digest: bytes, context: bytes, key_binding: bytes) -> bytes:
-        opened = self._open(CompositeKeyMaterial.from_bytes, material, key_binding)
-        assert isinstance(opened.material, CompositeKeyMaterial)
-        cka_id = opened.material.classical.cka_id
+    def _sign_composite(self, encoded: bytes, digest: bytes, context: bytes, key_binding: bytes) -> bytes:
+        material = _decode(encoded, CompositeKeyMaterial)
+        cka_id = material.classical.cka_id
         return signing.sign_composite(
-            _parse_public_key(opened.material.algorithm.name, opened.material.public_key),
-            ml_dsa_key=opened.ml_dsa_key,
-            sign_digest=lambda hashed: self._token.sign_digest(cka_id, hashed),
+            _parse_public_key(material.algorithm.name, material.public_key),
+            ml_dsa_key=self._opened.open(material, key_binding, self._engines.signer),
+            sign_digest=lambda hashed: self._token.sign_digest(cka_id, hashed, label=COMPONENT_LABEL),
             verifier=self._engines.verifier,
             digest=digest,
             context=context,
         )
 
-    def _seal(self, seed: bytes, algorithm: str, public_key: bytes, key_binding: bytes) -> SealedSeed:
-        aad = associated_data(
-            kek_id=self._token.kek_id, algorithm=algorithm, public_key=public_key, key_binding=key_binding
+    def _sign_mldsa(self, encoded: bytes, message: bytes, context: bytes, key_binding: bytes) -> bytes:
+        material = _decode(encoded, MlDsaKeyMaterial)
+        return signing.sign_ml_dsa(
+            self._opened.open(material, key_binding, self._engines.signer),
+            verifier=self._engines.verifier,
+            parameter_set=material.parameter_set,
+            public_key=material.public_key,
+            message=message,
+            context=context,
         )
-        return self._token.seal(seed, aad)
 
-    def _open(
-        self,
-        decode: Callable[[bytes], CompositeKeyMaterial | MlDsaKeyMaterial],
-        encoded: bytes,
-        key_binding: bytes,
-    ) -> _Opened:
-        """The binding is part of the name: a cached key answers only for the binding it was opened with."""
-        name = (encoded, key_binding)
-        opened = self._opened.get(name)
-        if opened is None:
-            opened = self._unseal(decode(encoded), key_binding)
-            self._opened[name] = opened
-            if len(self._opened) > MAX_OPENED_KEYS:
-                self._opened.popitem(last=False)
-        return opened
-
-    def _unseal(self, material: CompositeKeyMaterial | MlDsaKeyMaterial, key_binding: bytes) -> _Opened:
-        if isinstance(material, CompositeKeyMaterial):
-            algorithm, parameter_set = material.algorithm.name, material.algorithm.ml_dsa
-        else:
-            algorithm, parameter_set = material.parameter_set.value, material.parameter_set
-        seal = material.post_quantum
-        aad = associated_data(
-            kek_id=seal.kek_id, algorithm=algorithm, public_key=material.public_key, key_binding=key_binding
+    def _sign_mldsa_mu(self, encoded: bytes, mu: bytes, key_binding: bytes) -> bytes:
+        material = _decode(encoded, MlDsaKeyMaterial)
+        if isinstance(material.post_quantum, TokenKey):
+            raise UnsupportedAlgorithm(signing.NO_MU_IN_TOKENS)
+        return signing.sign_ml_dsa_mu(
+            self._opened.open(material, key_binding, self._engines.mu_signer),
+            verifier=self._engines.mu_verifier,
+            parameter_set=material.parameter_set,
+            public_key=material.public_key,
+            mu=mu,
         )
-        try:
-            key = self._engines.signer.load(parameter_set, self._token.unseal(seal, aad))
-        except EngineFault:
-            raise SealBroken("a sealed seed opened to something that is not a seed") from None
-        if key.public_key != material.public_key[: parameter_set.public_key_size]:
-            raise SealBroken("a sealed seed opened to another key than its public key")
-        return _Opened(material, key, self._clock() + self._cache_seconds)
+
+    def _sign_ecdsa(self, encoded: bytes, digest: bytes) -> bytes:
+        material = _decode(encoded, EcdsaKeyMaterial)
+        raw = self._token.sign_digest(material.classical.cka_id, digest, label=ECDSA_LABEL)
+        return signing.release_ecdsa(material.curve, material.public_key, raw=raw, digest=digest)
+
+    def _sign_ed25519(self, encoded: bytes, message: bytes) -> bytes:
+        material = _decode(encoded, Ed25519KeyMaterial)
+        signature = self._token.sign_ed25519(material.classical.cka_id, message)
+        signing.check_ed25519(material.public_key, signature=signature, message=message)
+        return signature
+
+
+def _decode(encoded: bytes, kind: type[M]) -> M:
+    """Raises InvalidRequest for material of another kind."""
+    material = _parse_material(encoded)
+    if not isinstance(material, kind):
+        raise InvalidRequest(f"the key material is not a {kind.__name__}")
+    return material
+
+
+@lru_cache(maxsize=256)
+def _parse_material(encoded: bytes) -> KeyMaterial:
+    return material_from_bytes(encoded)
 
 
 @lru_cache(maxsize=256)

@@ -21,12 +21,13 @@ from hsm.engine_selection import EngineSelection, select_engines
 from hsm.engines.discovery import discover
 from hsm.errors import HsmError
 
+from . import native
+from .custody_session import CustodySession
 from .faults import TokenLost
 from .frames import BadFrame, FrameBuffer, Operation, encode_error, encode_frame
 from .library import open_library
 from .pin import read_pin
 from .signer import Signer
-from .token import TokenSession
 
 MAX_DRAIN: Final = 8
 """Requests taken together; more gains nothing measurable and makes the first caller wait."""
@@ -35,6 +36,7 @@ MAX_ANSWER_BYTES: Final = 27_000
 EXIT_TOKEN_LOST: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
 _READ_SIZE: Final = 1 << 18
+_NICE: Final = 5
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 MECHANISMS_OF_INTEREST: Final = (
@@ -90,9 +92,11 @@ class Channel:
 def harden_process() -> None:
     """No core file and no ptrace by others while seeds are in memory; ends with the service; ignores its terminal.
 
-    SIGINT and SIGTERM reach the whole group: the service drains, and this process ends when its socket closes.
+    It yields to the service, which hands out the work in short turns that a signature must not keep waiting. SIGINT
+    and SIGTERM reach the whole group: the service drains, and this process ends when its socket closes.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICE)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
@@ -101,12 +105,12 @@ def harden_process() -> None:
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def begin(configuration: dict[str, Any]) -> tuple[Signer, TokenSession, dict[str, Any]]:
+def begin(configuration: dict[str, Any]) -> tuple[Signer, CustodySession, dict[str, Any]]:
     """Signer, session and the facts for the service. Raises HsmError."""
     pin_file = configuration["pin_file"]
     pin = read_pin(Path(pin_file) if pin_file else None, configuration["pin_env"], os.environ)
     library = open_library(Path(configuration["module"]))
-    token = TokenSession.open(
+    token = CustodySession.open(
         library,
         label=configuration["token_label"],
         serial=configuration["token_serial"],
@@ -121,14 +125,25 @@ def begin(configuration: dict[str, Any]) -> tuple[Signer, TokenSession, dict[str
         raced=configuration["raced_engine"],
         unavailable=unavailable,
     )
-    signer = Signer(token, selection, clock=time.monotonic, cache_seconds=configuration["seed_cache_seconds"])
+    finding = native.examine(token, selection.verifier) if configuration["native"] else native.NOT_WANTED
+    if token.sealing_fault is not None and not finding.complete:
+        raise token.sealing_fault  # it could neither hold ML-DSA keys nor seal them
+    signer = Signer(
+        token,
+        selection,
+        native_sets=finding.parameter_sets,
+        clock=time.monotonic,
+        cache_seconds=configuration["seed_cache_seconds"],
+    )
     signer.forget()
-    return signer, token, describe(library, token.token, selection)
+    return signer, token, describe(library, token, selection, finding)
 
 
-def describe(library: Any, token: Any, selection: EngineSelection) -> dict[str, Any]:
+def describe(
+    library: Any, session: CustodySession, selection: EngineSelection, finding: native.NativeFinding
+) -> dict[str, Any]:
     """What the capabilities report, as plain values."""
-    available = {getattr(mechanism, "name", "") for mechanism in token.slot.get_mechanisms()}
+    token, available = session.token, session.mechanism_names()
     return {
         "module_version": ".".join(str(part) for part in library.library_version),
         "token_label": token.label,
@@ -139,6 +154,9 @@ def describe(library: Any, token: Any, selection: EngineSelection) -> dict[str, 
         "engines": [[fact.name, fact.version, fact.signs_per_second, fact.refused_because] for fact in selection.facts],
         "signing_engine": selection.signer.name,
         "verifying_engine": selection.verifier.name,
+        "native_parameter_sets": sorted(item.value for item in finding.parameter_sets),
+        "native_reason": finding.reason,
+        "seals": session.sealing_fault is None,
     }
 
 

@@ -4,6 +4,7 @@
 and fails when told to. It protects nothing: keys live in this process's memory.
 """
 
-from .fake_provider import FakeKeyProvider, Operation
+from .fake_provider import FakeKeyProvider
+from .operation import Operation
 
 __all__ = ["FakeKeyProvider", "Operation"]

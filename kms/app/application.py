@@ -6,9 +6,7 @@ Stop   goodbye to streams > running calls > devices > log (last checkpoint) > pu
 
 import asyncio
 import contextlib
-import functools
-import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -17,27 +15,40 @@ from typing import Any
 from grpc_health.v1 import health_pb2_grpc
 
 from attestation import FORMATS
-from hallmark.v1 import devices_pb2_grpc, keys_pb2_grpc, log_pb2_grpc, revocation_pb2_grpc
+from hallmark.v1 import (
+    approvals_pb2_grpc,
+    devices_pb2_grpc,
+    envelopes_pb2_grpc,
+    keys_pb2_grpc,
+    log_pb2_grpc,
+    revocation_pb2_grpc,
+)
 from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms import migrations
+from kms.app.approvals import client_folders, make_approvals
 from kms.app.devices import devices_settings, status_feed
+from kms.app.envelopes import make_envelopes
 from kms.app.hsm import keep_trying, make_provider, start_or_say_why
+from kms.app.keys import make_key_parts
+from kms.app.upkeep import purge_answers
+from kms.approvals.rpc import ApprovalServicer
 from kms.config import Config
 from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
-from kms.core.errors import ServiceError
-from kms.core.idempotency import purge
 from kms.core.randomness import Randomness, SystemRandomness
 from kms.devices.revocable import RevocableDevices
 from kms.devices.rpc import DeviceServicer
 from kms.devices.service import DeviceService
 from kms.devices.verification import NoStatus, StatusSource, Verifier
+from kms.envelopes.model import SIGNING_KEY_ID as ENVELOPES_SIGNING_KEY_ID
 from kms.keys.capabilities import CapabilityReader, ServerFacts
 from kms.keys.hsm_health import HsmHealthCheck
-from kms.keys.rpc import KeyServicer, SigningServicer
 from kms.keys.service import KeyService
 from kms.keys.signing import SigningService
+from kms.keys.signing_rpc import SigningServicer
+from kms.keys.usage import UseRates
+from kms.keys.verification import VerificationService
 from kms.log.model import LogSettings
 from kms.log.rpc import LogServicer
 from kms.log.service import TransparencyLog
@@ -49,17 +60,17 @@ from kms.revocation.rpc import RevocationServicer
 from kms.revocation.service import RevocationService, open_cursor_codec
 from kms.revocation.subjects import RevocableKeys
 from kms.revocation.watch import WatchService
+from kms.server.errors import to_status
 from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
 from kms.server.guard import Guard
 from kms.server.health import HealthServicer
 from kms.server.home import Home
 from kms.server.limits import RateLimit, StreamLimit
 from kms.server.local_ca import LocalAuthority
+from kms.trust.model import SIGNING_KEY_ID as TRUST_SIGNING_KEY_ID
+from kms.trust.scheduler import Scheduler
 
-_PURGE_SECONDS = 600
-_CLOCK_JUMP = timedelta(minutes=5)
-_logger = logging.getLogger(__name__)
-_SIGNING_KEY_IDS = (SIGNING_KEY_ID,)
+_SIGNING_KEY_IDS = (SIGNING_KEY_ID, TRUST_SIGNING_KEY_ID, ENVELOPES_SIGNING_KEY_ID)
 
 
 class Application:
@@ -82,29 +93,58 @@ class Application:
         self._home.open()
         self._closing.callback(self._home.close)
         authority = LocalAuthority(config.home, trust_domain=config.server.trust_domain, now=now)
-        database = Database(config.database_url)
+        database = Database(config.database_url, commit_interval_seconds=config.database.commit_interval_seconds)
         self._closing.callback(database.close)
         await asyncio.to_thread(migrations.upgrade, database.engine)
         provider = await self._start_hsm()
         public_folder = config.path(config.log.public_folder)
         log = await self._start_log(database, provider, public_folder)
-        signing = SigningService(database, provider, log, self._randomness)
+        registrations, scheduler = await self._features(database, provider, log, public_folder)
+        await self._serve_public(public_folder)
+        clients = client_folders(authority, config)
+        await self._serve_grpc(registrations, authority)
+        self._spawn(purge_answers(database, self._clock))
+        self._spawn(scheduler.run())
+        self._home.announce(self.address, self.public_url, clients, self._clock.now())
+        self._closing.callback(self._home.withdraw)
+
+    async def _features(
+        self, database: Database, provider: KeyProvider, log: TransparencyLog, public_folder: Path
+    ) -> tuple[list[Registration], Scheduler]:
+        """Every servicer, and the clock work of keys, which is not started yet."""
+        signing = SigningService(database, provider, log, self._randomness, UseRates(self._clock))
         keys = KeyService(database, provider, log, self._randomness)
         for key_id in _SIGNING_KEY_IDS:
-            await keys.ensure_service_key(key_id, now)
+            await keys.ensure_service_key(key_id, self._clock.now())
         health = HsmHealthCheck(provider, self._clock)
-        registrations = [
-            *self._key_servicers(keys, signing, provider, health, log),
-            await self._revocation_servicer(database, signing, log),
+        approvals = make_approvals(self._config, database, log, self._randomness)
+        revocations = self._revocations(database, signing, log)
+        parts = make_key_parts(
+            keys=keys,
+            signing=signing,
+            revocations=revocations,
+            approvals=approvals,
+            files=FolderPublicFiles(public_folder),
+            capabilities=CapabilityReader(provider, health, self._facts(log)),
+            clock=self._clock,
+        )
+        return [
+            _registration(keys_pb2_grpc.add_KeyServiceServicer_to_server, parts.servicer),
+            _registration(keys_pb2_grpc.add_TrustServiceServicer_to_server, parts.trust),
+            _registration(
+                keys_pb2_grpc.add_SigningServiceServicer_to_server,
+                SigningServicer(signing, VerificationService(database), to_status),
+            ),
+            await self._revocation_servicer(revocations),
             await self._device_servicer(database, log),
+            _registration(approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, ApprovalServicer(approvals)),
+            _registration(
+                envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server,
+                make_envelopes(self._config, keys, signing, approvals, self._clock),
+            ),
             _registration(log_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(log, origin=log.origin)),
             _registration(health_pb2_grpc.add_HealthServicer_to_server, self._health(health)),
-        ]
-        await self._serve_public(public_folder)
-        await self._serve_grpc(registrations, authority)
-        self._spawn(self._purge(database))
-        self._home.announce(self.address, self.public_url, authority.ensure_clients(), self._clock.now())
-        self._closing.callback(self._home.withdraw)
+        ], parts.scheduler
 
     async def stop(self) -> None:
         """Finishes what is running, publishes the last checkpoint, closes in the reverse order of start."""
@@ -139,14 +179,7 @@ class Application:
         await log.start()
         return log
 
-    def _key_servicers(
-        self,
-        keys: KeyService,
-        signing: SigningService,
-        provider: KeyProvider,
-        health: HsmHealthCheck,
-        log: TransparencyLog,
-    ) -> list[Registration]:
+    def _facts(self, log: TransparencyLog) -> Callable[[], Awaitable[ServerFacts]]:
         async def facts() -> ServerFacts:
             return ServerFacts(
                 version=version("hallmark"),
@@ -158,27 +191,27 @@ class Application:
                 require_pq_tls=self._config.server.require_pq_tls,
             )
 
-        reader = CapabilityReader(provider, health, facts)
-        return [
-            _registration(keys_pb2_grpc.add_KeyServiceServicer_to_server, KeyServicer(keys, reader)),
-            _registration(keys_pb2_grpc.add_SigningServiceServicer_to_server, SigningServicer(signing)),
-        ]
+        return facts
 
-    async def _revocation_servicer(
-        self, database: Database, signing: SigningService, log: TransparencyLog
-    ) -> Registration:
-        signal = FeedSignal(database, self._draining)
-        revocations = RevocationService(
+    def _revocations(self, database: Database, signing: SigningService, log: TransparencyLog) -> RevocationService:
+        return RevocationService(
             database=database,
             signing=signing,
             log=log,
             randomness=self._randomness,
-            signal=signal,
+            signal=FeedSignal(database, self._draining),
             subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
             issuer=f"spiffe://{self._config.server.trust_domain}/server",
         )
+
+    async def _revocation_servicer(self, revocations: RevocationService) -> Registration:
+        database = revocations.database
         watching = WatchService(
-            database=database, signing=signing, clock=self._clock, signal=signal, revocations=revocations
+            database=database,
+            signing=revocations.signing,
+            clock=self._clock,
+            signal=revocations.signal,
+            revocations=revocations,
         )
         codec = await open_cursor_codec(database, self._randomness)
         servicer = RevocationServicer(revocations, watching, codec)
@@ -240,19 +273,6 @@ class Application:
         port = await server.start(settings.address, settings.port)
         self._closing.push_async_callback(server.stop, settings.drain_seconds)
         self.address = f"localhost:{port}" if settings.address == "127.0.0.1" else f"{settings.address}:{port}"
-
-    async def _purge(self, database: Database) -> None:
-        while True:
-            before, began = self._clock.now(), self._clock.monotonic()
-            await asyncio.sleep(_PURGE_SECONDS)
-            now = self._clock.now()
-            if now - before > timedelta(seconds=self._clock.monotonic() - began) + _CLOCK_JUMP:
-                _logger.warning("the clock jumped ahead: answers kept for retries are not purged now")
-                continue
-            try:
-                await database.write(functools.partial(purge, now=now))
-            except ServiceError as error:
-                _logger.warning("answers kept for retries could not be purged, later again: %s", error)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -14,20 +14,28 @@ _logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 5.0
 
 
+def pkcs11_settings(config: Config) -> Pkcs11Settings:
+    hsm = config.hsm
+    return Pkcs11Settings(
+        data_folder=config.path("hsm"),
+        module=Path(hsm.module) if hsm.module else None,
+        pin_file=config.path(hsm.pin_file) if hsm.pin_file else None,
+        pin_env=hsm.pin_variable,
+        token_label=hsm.token_label,
+        token_serial=hsm.token_serial,
+        workers=hsm.signers or None,
+        engine=hsm.engine,
+    )
+
+
 def make_provider(config: Config) -> Pkcs11KeyProvider:
     """Not started."""
-    hsm = config.hsm
-    return Pkcs11KeyProvider(
-        Pkcs11Settings(
-            data_folder=config.path("hsm"),
-            module=Path(hsm.module) if hsm.module else None,
-            pin_file=config.path(hsm.pin_file) if hsm.pin_file else None,
-            pin_env=hsm.pin_variable,
-            token_label=hsm.token_label,
-            token_serial=hsm.token_serial,
-            workers=hsm.signers or None,
-        )
-    )
+    return Pkcs11KeyProvider(pkcs11_settings(config))
+
+
+def has_token(config: Config) -> bool:
+    """A token was set up for this home (hsm.pkcs11.setup writes the record last)."""
+    return (config.path("hsm") / "token.json").exists()
 
 
 async def start_or_say_why(provider: KeyProvider) -> HsmError | None:

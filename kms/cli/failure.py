@@ -109,7 +109,7 @@ def _file_failure(error: OSError) -> Failure:
     return Failure(ExitCode.NOT_USABLE, "FILE", f"{where}: {error.strerror or error}", advice)
 
 
-_NOT_SO: Final = frozenset({"SignatureInvalid", "VerificationFailed", "ManifestMismatch"})
+_NOT_SO: Final = frozenset({"EnvelopeInvalid", "SignatureInvalid", "VerificationFailed", "ManifestMismatch"})
 _NOT_USABLE: Final = frozenset({"ProfileInvalid", "ManifestInvalid"})
 _UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID"})
 _NOT_REACHABLE: Final = frozenset({"DeadlineExceeded"})
@@ -125,6 +125,11 @@ _ADVICE: Final = {
     "CURSOR_EPOCH": "The server's history was replaced: remove the cursor file to begin from the start",
     "PQ_TLS_REQUIRED": "This server takes post-quantum TLS only; use a client with X25519MLKEM768",
     "HSM_UNAVAILABLE": "Look into the server's log; it says what its token answered",
+    "APPROVAL_REQUIRED": "`hallmark approvals propose destroy NAME` begins; then give --proposal ID",
+    "PROPOSAL_NOT_APPROVED": "`hallmark approvals show ID` tells who approved it and how many it takes",
+    "PROPOSAL_EXPIRED": "Propose it again with `hallmark approvals propose`",
+    "PROPOSAL_USED": "A proposal is good for one act: propose it again with `hallmark approvals propose`",
+    "ENVELOPE_INVALID": "Check --info and the file; which of the two is wrong is never told",
     "QUEUE_FULL": "The server is busy: try again in a moment",
     "SIGNATURE_INVALID": "Is it the right key, and the --context it was signed with?",
     "PROOF_MISSING": "Ask for it when signing: `hallmark sign FILE --key NAME --proof`",

@@ -1,27 +1,36 @@
-"""`hallmark keys`: create, list, show, rotate; export public keys."""
+"""`hallmark keys`: create, list, show; export public keys. The rest of a key's life: key_life.py."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from kms.cli.connection import Server, server_options
+from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
-from kms.cli.output import moment, print_facts, print_json, print_table, short, write_file
-
-if TYPE_CHECKING:
-    from hallmark_client.model.keys import Key
+from kms.cli.key_life import COMMANDS
+from kms.cli.key_output import key_row, print_key
+from kms.cli.key_settings import SettingsGiven, read_labels, settings_options
+from kms.cli.output import print_json, print_table, short, write_file
 
 ALGORITHMS = {
     "mldsa65-p256": "id-MLDSA65-ECDSA-P256-SHA512",
     "mldsa44-p256": "id-MLDSA44-ECDSA-P256-SHA256",
     "mldsa87-p384": "id-MLDSA87-ECDSA-P384-SHA512",
+    "mldsa44": "ML-DSA-44",
+    "mldsa65": "ML-DSA-65",
+    "mldsa87": "ML-DSA-87",
+    "p256": "ECDSA-P256-SHA256",
+    "p384": "ECDSA-P384-SHA384",
+    "ed25519": "Ed25519",
+    "hpke-mlkem768-x25519": "HPKE-MLKEM768-X25519",
+    "hpke-mlkem1024-p384": "HPKE-MLKEM1024-P384",
 }
+PURPOSES = ("sign", "manifest", "envelope")
 
 
 @click.group()
 def keys() -> None:
-    """Create, list, show and rotate keys; export public keys.
+    """Create, list, show and rotate keys; change them and move their versions along; export public keys.
 
     A key is hybrid: one ML-DSA and one ECDSA key that sign together, so that a signature holds as long as either of
     the two holds. Private keys never leave the HSM boundary.
@@ -37,29 +46,45 @@ def keys() -> None:
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
-    help="Default: the server's, mldsa65-p256 (id-MLDSA65-ECDSA-P256-SHA512).",
+    help="Default: the server's, mldsa65-p256 (id-MLDSA65-ECDSA-P256-SHA512), or the HPKE suite of envelope keys.",
 )
+@click.option("--purpose", type=click.Choice(PURPOSES), help="Default: sign, or envelope for an HPKE algorithm.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="May be given several times.")
+@settings_options
 @server_options("admin")
 @json_option
-def create(key_id: str, algorithm: str | None, labels: tuple[str, ...], server: Server, as_json: bool) -> None:
+def create(
+    key_id: str,
+    algorithm: str | None,
+    purpose: str | None,
+    labels: tuple[str, ...],
+    settings: SettingsGiven,
+    server: Server,
+    as_json: bool,
+) -> None:
     """Create a key with its first version.
 
     KEY_ID is 1 to 63 lower-case letters, digits or hyphens and begins with a letter.
 
     \b
     Example:  hallmark keys create manifest --label team=models
+              hallmark keys create manifest --purpose manifest --rotate-every 90d --lead 7d
     Then:     hallmark sign FILE --key manifest
     """
     with server.connect() as client:
         key = client.keys.create(
-            key_id, algorithm=None if algorithm is None else ALGORITHMS[algorithm], labels=_labels(labels)
+            key_id,
+            algorithm=None if algorithm is None else ALGORITHMS[algorithm],
+            purpose=purpose,
+            labels=read_labels(labels),
+            **settings.arguments(),
         )
     if as_json:
         print_json(key.to_dict())
         return
     click.echo(f"Created {short(key.name)}, {key.algorithm}, protected by {key.versions[0].protection_level}.")
-    click.echo(f"Next: hallmark sign FILE --key {short(key.name)}")
+    use = "envelope seal" if key.purpose == "ENVELOPE" else "sign"
+    click.echo(f"Next: hallmark {use} FILE --key {short(key.name)}")
 
 
 @keys.command("list")
@@ -77,7 +102,7 @@ def list_keys(server: Server, as_json: bool) -> None:
     if as_json:
         print_json({"keys": [key.to_dict() for key in found]})
     elif found:
-        rows = [_row(key) for key in found]
+        rows = [key_row(key) for key in found]
         print_table(("KEY", "ALGORITHM", "SIGNS NOW", "VERSIONS", "CREATED"), rows)
     else:
         click.echo("There is no key yet. Next: hallmark keys create manifest")
@@ -99,28 +124,7 @@ def show(name: str, server: Server, as_json: bool) -> None:
     if as_json:
         print_json(key.to_dict())
     else:
-        _print_key(key)
-
-
-@keys.command()
-@click.argument("name")
-@click.option("--etag", help="Refuse when the key changed since it had this etag.")
-@server_options("admin")
-@json_option
-def rotate(name: str, etag: str | None, server: Server, as_json: bool) -> None:
-    """Make a new version that signs from now on. Older ones verify for ever and sign no more.
-
-    \b
-    Example:  hallmark keys rotate manifest
-    Then:     hallmark keys public manifest --output manifest.pem
-    """
-    with server.connect() as client:
-        key = client.keys.rotate(name, etag=etag)
-    if as_json:
-        print_json(key.to_dict())
-        return
-    click.echo(f"Rotated {short(key.name)}: {short(key.primary_version)} signs now; older signatures still verify.")
-    click.echo(f"Next, give out its public key: hallmark keys public {short(key.name)} --output FILE.pem")
+        print_key(key)
 
 
 @keys.command()
@@ -139,7 +143,11 @@ def public(name: str, output: Path | None, server: Server, as_json: bool) -> Non
     """
     with server.connect() as client:
         key = client.keys.public_key(name)
+    if key.algorithm.startswith("id-"):
         key.composite()  # the bytes that are handed out do parse
+    if not key.pem and not as_json:
+        sentence = f"keys of {key.algorithm} have no settled PEM form"
+        raise not_usable("NO_PEM", sentence, "`hallmark envelope key` shows it; --json prints the raw key")
     if output is not None:
         write_file(output, key.pem.encode())
     if as_json:
@@ -150,42 +158,5 @@ def public(name: str, output: Path | None, server: Server, as_json: bool) -> Non
         click.echo(f"Wrote {short(key.name)} to {output}. Next: hallmark verify FILE --key {output}")
 
 
-def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
-    labels = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--label")
-        labels[name] = value
-    return labels
-
-
-def _row(key: "Key") -> tuple[str, ...]:
-    signs = "revoked" if key.revoke_time else key.primary_version.rpartition("/")[2] or "none"
-    return (short(key.name), key.algorithm, signs, str(len(key.versions)), moment(key.create_time))
-
-
-def _print_key(key: "Key") -> None:
-    click.echo(short(key.name))
-    print_facts(
-        {
-            "name": key.name,
-            "algorithm": key.algorithm,
-            "signs now": short(key.primary_version),
-            "created": key.create_time,
-            "revoked": key.revoke_time,
-            "labels": [f"{name}={value}" for name, value in key.labels.items()],
-            "etag": key.etag,
-        }
-    )
-    rows = [
-        (
-            version.name.rpartition("/")[2],
-            version.state,
-            version.protection_level,
-            moment(version.create_time),
-            version.public_key_sha256,
-        )
-        for version in key.versions
-    ]
-    print_table(("VERSION", "STATE", "PROTECTION", "CREATED", "PUBLIC KEY SHA-256"), rows)
+for _command in COMMANDS:
+    keys.add_command(_command)

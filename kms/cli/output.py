@@ -25,12 +25,12 @@ def print_json_line(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def print_facts(facts: Mapping[str, object]) -> None:
-    """Names and values in two columns; what is empty is left out."""
+def print_facts(facts: Mapping[str, object], *, err: bool = False) -> None:
+    """Names and values in two columns; what is empty is left out. err: on standard error."""
     shown = {name: text for name, value in facts.items() if (text := _text(value))}
     width = max(map(len, shown), default=0)
     for name, text in shown.items():
-        click.echo(f"  {name:<{width}}  {text}")
+        click.echo(f"  {name:<{width}}  {text}", err=err)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,9 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,13 +11,12 @@ from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, short, write_file
+from kms.cli.sign_input import STANDARD_INPUT, SUFFIXES, Wanted, sign_input
 
 if TYPE_CHECKING:
-    from hallmark_client.client import Client
+    from hallmark_client.model.enums import LogWait
     from hallmark_client.model.keys import Signature
-
-STANDARD_INPUT: Final = "-"
-_CHUNK_BYTES: Final = 1024 * 1024
+    from hallmark_client.to_sign import SignatureFormat
 
 
 @click.command()
@@ -31,6 +29,15 @@ _CHUNK_BYTES: Final = 1024 * 1024
 )
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out of the manifest; may be repeated.")
 @click.option("--context", default="", help="Separates uses; whoever verifies must give the same.")
+@click.option("--stream", is_flag=True, help="Send the file in pieces and let the server hash it.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(SUFFIXES)),
+    default="raw",
+    show_default=True,
+    help="jws and cose hold the file (at most 1 MiB); not for hybrid keys, whose registrations are not settled.",
+)
 @click.option("--proof", is_flag=True, help="Wait for the log and write FILE.tlog-proof too.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Signature file. Default: FILE.sig")
 @server_options("backend")
@@ -41,15 +48,17 @@ def sign(
     folder: Path | None,
     exclude: tuple[str, ...],
     context: str,
+    stream: bool,
+    form: "SignatureFormat",
     proof: bool,
     output: Path | None,
     server: Server,
     as_json: bool,
 ) -> None:
-    """Sign FILE with a hybrid key; the signature goes to FILE.sig.
+    """Sign FILE; the signature goes to FILE.sig (FILE.jws, FILE.cose).
 
-    FILE is hashed here and only its hash travels, so it may be of any size. "-" reads standard input. With --folder a
-    manifest is written beside the folder and signed.
+    With a hybrid key FILE is hashed here and only its hash travels, so it may be of any size; other keys get the file
+    itself. "-" reads standard input. With --folder a manifest is written beside the folder and signed.
 
     \b
     Example:  hallmark sign model.safetensors --key manifest --proof
@@ -57,19 +66,28 @@ def sign(
     Then:     hallmark keys public manifest --output manifest.pem
               hallmark verify model.safetensors --key manifest.pem
     """
-    if (file is None) == (folder is None):
-        raise click.UsageError("give a FILE (or -) or --folder DIR, and not both")
+    _check(file, folder, stream=stream, form=form)
     path = _manifest_of(folder, exclude) if folder is not None else Path(file or "")
-    target = _target(path, output)
+    target = _target(path, output, SUFFIXES[form])
+    wait: LogWait = "published" if proof else "committed"
+    wanted = Wanted(key_name=key_name, path=path, context=context.encode(), form=form, stream=stream, wait=wait)
     with server.connect() as client:
-        signature = _sign(client, key_name, path, context.encode(), published=proof)
+        signature = sign_input(client, wanted)
     proof_file = _write(target, signature) if target is not None else None
     if as_json:
         _print(signature, path=path, target=target, proof_file=proof_file)
     elif target is None:
         sys.stdout.buffer.write(signature.signature)
     else:
-        _tell(signature, path=path, target=target, proof_file=proof_file, folder=folder)
+        _tell(signature, path=path, target=target, proof_file=proof_file, folder=folder, is_raw=form == "raw")
+
+
+def _check(file: str | None, folder: Path | None, *, stream: bool, form: str) -> None:
+    """Raises UsageError for options that do not go together."""
+    if (file is None) == (folder is None):
+        raise click.UsageError("give a FILE (or -) or --folder DIR, and not both")
+    if stream and form != "raw":
+        raise click.UsageError("a streamed file gets a raw signature; the other formats hold the file")
 
 
 def _manifest_of(folder: Path, exclude: tuple[str, ...]) -> Path:
@@ -82,33 +100,14 @@ def _manifest_of(folder: Path, exclude: tuple[str, ...]) -> Path:
     return path
 
 
-def _target(path: Path, output: Path | None) -> Path | None:
+def _target(path: Path, output: Path | None, suffix: str) -> Path | None:
     if output is not None:
         return output
     if str(path) != STANDARD_INPUT:
-        return path.with_name(f"{path.name}.sig")
+        return path.with_name(f"{path.name}.{suffix}")
     if sys.stdout.isatty():
         raise not_usable("OUTPUT_MISSING", "a signature is not text for a terminal", "Give --output FILE")
     return None
-
-
-def _sign(client: "Client", key_name: str, path: Path, context: bytes, *, published: bool) -> "Signature":
-    from hallmark_composite import Prehash
-
-    digest = Prehash(client.keys.public_key(key_name).composite().algorithm)
-    if str(path) == STANDARD_INPUT:
-        _feed(digest.update, sys.stdin.buffer)
-    else:
-        with path.open("rb") as stream:
-            _feed(digest.update, stream)
-    return client.signing.sign(
-        key_name, digest=digest.digest(), context=context, wait="published" if published else "committed"
-    )
-
-
-def _feed(update: Callable[[bytes], object], stream: BinaryIO) -> None:
-    while piece := stream.read(_CHUNK_BYTES):
-        update(piece)
 
 
 def _write(target: Path, signature: "Signature") -> Path | None:
@@ -127,10 +126,14 @@ def _print(signature: "Signature", *, path: Path, target: Path | None, proof_fil
     print_json({**{name: file and str(file) for name, file in files.items()}, **signature.to_dict()})
 
 
-def _tell(signature: "Signature", *, path: Path, target: Path, proof_file: Path | None, folder: Path | None) -> None:
+def _tell(
+    signature: "Signature", *, path: Path, target: Path, proof_file: Path | None, folder: Path | None, is_raw: bool
+) -> None:
     click.echo(f"Signed {path} with {short(signature.key_version)} ({signature.protection_level}): {target}")
     if proof_file is not None:
         click.echo(f"Logged as entry {signature.log.leaf_index}: {proof_file}")
+    if not is_raw or not signature.algorithm.value.startswith("id-"):
+        return  # `hallmark verify` is for hybrid signatures
     key = short(signature.key_version)
     folder_check = f" --manifest {shlex.quote(str(folder))}" if folder is not None else ""
     verify = f"hallmark verify {shlex.quote(str(path))} --key key.pem{folder_check}"

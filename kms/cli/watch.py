@@ -63,7 +63,7 @@ def watch(
     cursor = _read_cursor(cursor_file)
     with server.connect(patient=True) as client, _ended_by_signals(stop), _telling_interruptions():
         frames = client.revocations.watch(
-            cursor=cursor, heartbeat_seconds=heartbeat, trusted_keys=ServiceKeys(client, _pins(pinned)), stop=stop
+            cursor=cursor, heartbeat_seconds=heartbeat, trusted_keys=ServiceKeys(client, pins_of(pinned)), stop=stop
         )
         if not as_json:
             click.echo("Watching for revocations; Ctrl-C ends it.", err=True)
@@ -117,7 +117,8 @@ class ServiceKeys(Mapping[str, "CompositePublicKey"]):
         return len(self._known)
 
 
-def _pins(files: tuple[Path, ...]) -> frozenset[bytes]:
+def pins_of(files: tuple[Path, ...]) -> frozenset[bytes]:
+    """For `ServiceKeys`, from PEM files."""
     from hallmark_client.bundle import load_public_key
 
     return frozenset(load_public_key(file).fingerprint() for file in files)

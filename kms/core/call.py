@@ -8,11 +8,15 @@ from kms.core.identity import Caller
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Facts of the TLS connection. `group` is the negotiated key exchange, such as X25519MLKEM768."""
+    """Facts of the TLS connection. `group` is the negotiated key exchange, such as X25519MLKEM768.
+
+    `peer_certificate` is the client's own certificate as TLS verified it, PEM; parsed only where its key matters.
+    """
 
     peer: str
     tls_version: str
     group: str
+    peer_certificate: bytes = b""
 
     @property
     def is_post_quantum(self) -> bool:

@@ -25,4 +25,4 @@ class SystemClock:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with six decimals and Z: sorts as text, one spelling per instant."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -6,7 +6,7 @@ longer (`purge`).
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.engine import Connection
 
-from kms.core.database import UtcTime, metadata
+from kms.core.database import UtcTime, metadata, to_microseconds
+from kms.core.direct_sql import AmongSql, InsertMany
 from kms.core.errors import AlreadyExists, Reason
 from kms.core.identity import Caller
 from kms.core.ids import check_request_id
@@ -33,10 +34,13 @@ _record = sa.Table(
     sa.Column("create_time", UtcTime, nullable=False, index=True),
 )
 
-_STORE = _record.insert()
-_FIND = sa.select(_record.c.caller, _record.c.request_id, _record.c.fingerprint, _record.c.answer).where(
-    _record.c.request_id.in_(sa.bindparam("request_ids", expanding=True))
+_COLUMNS = ("caller", "request_id", "fingerprint", "answer", "create_time")
+_STORE = InsertMany("idempotency_record", _COLUMNS)
+_STORE_NEW = InsertMany("idempotency_record", _COLUMNS, skip_existing=True)
+_FIND = AmongSql(
+    "SELECT request_id, fingerprint, answer FROM idempotency_record WHERE caller = ? AND request_id IN (*)"
 )
+_FORGET = AmongSql("DELETE FROM idempotency_record WHERE caller = ? AND request_id IN (*)")
 
 T = TypeVar("T")
 
@@ -57,10 +61,18 @@ class RequestKey:
 
 
 class Replays(Generic[T]):
-    """Stored answers of one kind. T is a frozen dataclass that pydantic can write and read."""
+    """Stored answers of one kind: a frozen dataclass that pydantic can write and read, or `encode` and `decode`."""
 
-    def __init__(self, answer_type: type[T]) -> None:
-        self._adapter = TypeAdapter(answer_type)
+    def __init__(
+        self,
+        answer_type: type[T],
+        *,
+        encode: Callable[[T], bytes] | None = None,
+        decode: Callable[[bytes], T] | None = None,
+    ) -> None:
+        adapter = TypeAdapter(answer_type)
+        self._encode = encode or (lambda answer: cbor2.dumps(adapter.dump_python(answer)))
+        self._decode = decode or (lambda stored: adapter.validate_python(cbor2.loads(stored)))
 
     def find(self, tx: Connection, key: RequestKey) -> T | None:
         """The earlier answer, or None. Raises AlreadyExists/REQUEST_ID_REUSED when the body differs."""
@@ -71,33 +83,49 @@ class Replays(Generic[T]):
 
     def find_many(self, tx: Connection, keys: Sequence[RequestKey]) -> dict[RequestKey, T | AlreadyExists]:
         """Earlier answers, and a refusal where the body differs; nothing for a key that is new."""
-        rows = tx.execute(_FIND, {"request_ids": [key.request_id for key in keys]}).all()
-        stored = {(row.caller, row.request_id): row for row in rows}
-        found: dict[RequestKey, T | AlreadyExists] = {}
-        for key in keys:
-            row = stored.get((key.caller, key.request_id))
-            if row is not None:
-                same = hmac.compare_digest(row.fingerprint, key.fingerprint)
-                found[key] = self._adapter.validate_python(cbor2.loads(row.answer)) if same else _reused()
-        return found
+        return {key: self._read(key, row) for key, row in _find(tx, keys).items()}
 
     def store(self, tx: Connection, key: RequestKey, answer: T, now: datetime) -> None:
         """Call after `find` answered None in the same write transaction."""
-        self.store_many(tx, [(key, answer)], now)
+        _STORE(tx, [self._row(key, answer, now)])
 
-    def store_many(self, tx: Connection, answers: Sequence[tuple[RequestKey, T]], now: datetime) -> None:
-        """Like `store`, for several callers at once."""
-        rows = [
-            {
-                "caller": key.caller,
-                "request_id": key.request_id,
-                "fingerprint": key.fingerprint,
-                "answer": cbor2.dumps(self._adapter.dump_python(answer)),
-                "create_time": now,
-            }
-            for key, answer in answers
-        ]
-        tx.execute(_STORE, rows)
+    def store_new(
+        self, tx: Connection, answers: Sequence[tuple[RequestKey, T]], now: datetime
+    ) -> dict[RequestKey, T | AlreadyExists]:
+        """Stores each answer whose request_id is new; what came earlier, or a refusal, for each of the others.
+
+        For answers that differ from every other one ever made. One statement where nothing came earlier.
+        """
+        rows = [self._row(key, answer, now) for key, answer in answers]
+        if _STORE_NEW(tx, rows) == len(rows):
+            return {}
+        found = _find(tx, [key for key, _ in answers])
+        ours = {key: row[3] for (key, _), row in zip(answers, rows, strict=True)}
+        return {key: self._read(key, row) for key, row in found.items() if row[1] != ours[key]}
+
+    def forget(self, tx: Connection, keys: Sequence[RequestKey]) -> None:
+        """Takes back what `store_new` stored in this same transaction."""
+        for key in keys:
+            _FORGET.change(tx, (key.caller,), among=(key.request_id,))
+
+    def _row(self, key: RequestKey, answer: T, now: datetime) -> tuple[str, str, bytes, bytes, int]:
+        return key.caller, key.request_id, key.fingerprint, self._encode(answer), to_microseconds(now)
+
+    def _read(self, key: RequestKey, row: tuple[bytes, bytes]) -> T | AlreadyExists:
+        fingerprint, answer = row
+        return self._decode(answer) if hmac.compare_digest(fingerprint, key.fingerprint) else _reused()
+
+
+def _find(tx: Connection, keys: Sequence[RequestKey]) -> dict[RequestKey, tuple[bytes, bytes]]:
+    """Fingerprint and answer of those that are there. By caller first: that is how the index is sorted."""
+    by_caller: dict[str, set[str]] = {}
+    for key in keys:
+        by_caller.setdefault(key.caller, set()).add(key.request_id)
+    stored: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+    for caller, request_ids in by_caller.items():
+        for request_id, fingerprint, answer in _FIND.rows(tx, (caller,), among=list(request_ids)):
+            stored[caller, request_id] = (bytes(fingerprint), bytes(answer))
+    return {key: stored[key.caller, key.request_id] for key in keys if (key.caller, key.request_id) in stored}
 
 
 def _reused() -> AlreadyExists:

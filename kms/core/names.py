@@ -76,6 +76,23 @@ class KeyVersionName:
         return cls(found[1], found[2], int(found[3]))
 
 
+@dataclass(frozen=True, slots=True)
+class AliasName:
+    """Another name of a key, in a collection of its own so that it can not hide one."""
+
+    tenant: str
+    alias: str
+
+    def __str__(self) -> str:
+        return f"tenants/{self.tenant}/aliases/{self.alias}"
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        shape = "tenants/{tenant}/aliases/{alias}"
+        found = _match(f"tenants/({ID_PATTERN})/aliases/({ID_PATTERN})", text, shape, field)
+        return cls(found[1], found[2])
+
+
 def parse_key_or_version(text: str, field: str = "name") -> KeyName | KeyVersionName:
     """Either a key or one of its versions."""
     return KeyVersionName.parse(text, field) if "/versions/" in text else KeyName.parse(text, field)

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hallmark.v1 import keys_pb2
-from hallmark_composite import DEFAULT_ALGORITHM
 from hsm.errors import HsmError
 from hsm.provider import HsmCapabilities, KeyProvider
 from kms.core.call import Call
 from kms.core.idempotency import LIFETIME
 from kms.keys import wire
+from kms.keys.algorithms import DEFAULT
 from kms.keys.hsm_health import HsmHealthCheck
 from kms.keys.model import CONTEXT_BYTES_MAX, MESSAGE_BYTES_MAX
 
@@ -41,8 +41,8 @@ class CapabilityReader:
         facts = await self.facts()
         message = keys_pb2.Capabilities(
             version=facts.version,
-            algorithms=list(wire.ALGORITHMS),
-            default_algorithm=wire.algorithm_to_wire(DEFAULT_ALGORITHM.name),
+            algorithms=wire.algorithms_to_wire(),
+            default_algorithm=wire.algorithm_to_wire(DEFAULT.title),
             evidence_formats=facts.evidence_formats,
             tls_group=call.channel.group,
             require_pq_tls=facts.require_pq_tls,

@@ -1,17 +1,22 @@
 """The write half of Sign: many signatures in one transaction, each with its answer for replays and its log entry."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
+import cbor2
 from sqlalchemy.engine import Connection
 
+from hsm.material import ProtectionLevel
 from kms.core.errors import AlreadyExists, FailedPrecondition, Reason
 from kms.core.idempotency import Replays, RequestKey
-from kms.core.names import KeyName, KeyVersionName
-from kms.keys import store
-from kms.keys.model import KeyVersion, KeyVersionState, SignAnswer
-from kms.log.model import LogEntry, LogPromise
+from kms.core.names import AliasName, KeyName, KeyVersionName
+from kms.keys import signing_store, store
+from kms.keys.model import KeyVersionState, SignAnswer
+from kms.keys.resolve import KeyReference
+from kms.keys.signing_key import SigningKey
+from kms.keys.signing_store import VersionFacts
+from kms.keys.usage import limit_reached
+from kms.log.model import LogPromise
 from kms.log.service import TransparencyLog
 
 
@@ -19,20 +24,11 @@ from kms.log.service import TransparencyLog
 class Signed:
     """A signature that was made and verified, and has not left yet."""
 
-    version: KeyVersion
-    signature: bytes
-    entry: LogEntry
+    reference: KeyReference
+    key: SigningKey
+    answer: SignAnswer
     request: RequestKey
     now: datetime
-
-    def answer(self, promise: LogPromise) -> SignAnswer:
-        return SignAnswer(
-            key_version=str(self.version.name),
-            algorithm=self.version.material.algorithm.name,
-            protection=self.version.material.protection,
-            signature=self.signature,
-            promise=promise,
-        )
 
 
 class VersionStopped(FailedPrecondition):
@@ -46,57 +42,105 @@ class VersionStopped(FailedPrecondition):
         )
 
 
+Outcome = tuple[SignAnswer, bool] | Exception
+"""The answer, and whether it is an earlier one; or why there is none."""
+
+
 def commit_signatures(
     tx: Connection, log: TransparencyLog, replays: Replays[SignAnswer], items: list[Signed]
-) -> list[tuple[SignAnswer, bool] | Exception]:
-    """For each item its answer and whether it is an earlier one, or why it was refused.
+) -> list[Outcome]:
+    """An outcome for each item.
 
-    1. An earlier answer under the same request_id wins; another body under it is refused.
-    2. A version that is not active any more is refused.
-    3. The rest is written: log entries, then answers. Twins in one group: the second gets the first one's answer.
+    1. What may still sign? Read with the keys locked, so that no rotation or revocation commits in between.
+    2. Answers are stored where the request_id is new. An earlier one wins; another body under it is refused. Twins in
+       one group: the second gets the first one's answer. Replays are answered also for versions that stopped.
+    3. Uses are counted exactly; answers beyond a key's total are taken back.
+    4. What is left is written to the log.
     """
-    answers: dict[RequestKey, SignAnswer | AlreadyExists] = replays.find_many(tx, [item.request for item in items])
-    earlier = set(answers)
-    states = {name: store.version_state(tx, name) for name in {item.version.name for item in items}}
-    fresh: dict[RequestKey, Signed] = {}
+    stopped = _stopped(tx, items)
+    answers: dict[RequestKey, SignAnswer | AlreadyExists] = {}
+    if stopped:
+        answers = replays.find_many(tx, [item.request for item in items if id(item) in stopped])
+    signing: dict[RequestKey, Signed] = {}
     for item in items:
-        if item.request not in earlier and states[item.version.name] is KeyVersionState.ACTIVE:
-            fresh.setdefault(item.request, item)
+        if id(item) not in stopped:
+            signing.setdefault(item.request, item)
+    earlier = replays.store_new(tx, [(key, item.answer) for key, item in signing.items()], items[0].now)
+    answers |= earlier
+    fresh = [item for key, item in signing.items() if key not in earlier]
+    refused = _beyond_total(tx, fresh)
+    if refused:
+        replays.forget(tx, [item.request for item in refused])
+        fresh = [item for item in fresh if not any(item is other for other in refused)]
     if fresh:
-        promises = log.record_many(tx, [item.entry for item in fresh.values()])
-        made = [(key, item.answer(promise)) for (key, item), promise in zip(fresh.items(), promises, strict=True)]
-        replays.store_many(tx, made, next(iter(fresh.values())).now)
-        answers |= made
-    return [_outcome(item, answers.get(item.request), first=fresh.get(item.request) is item) for item in items]
+        log.record_promised(tx, [item.answer.promise for item in fresh])
+    answers |= {item.request: item.answer for item in fresh}
+    return [_outcome(item, answers.get(item.request), stopped=id(item) in stopped) for item in items]
 
 
-def _outcome(
-    item: Signed, answer: SignAnswer | AlreadyExists | None, *, first: bool
-) -> tuple[SignAnswer, bool] | Exception:
+def _outcome(item: Signed, answer: SignAnswer | AlreadyExists | None, *, stopped: bool) -> Outcome:
     match answer:
+        case None if stopped:
+            return VersionStopped(item.key.version.name)
         case None:
-            return VersionStopped(item.version.name)
+            return limit_reached(item.key.key_name)
         case AlreadyExists():
             return answer
         case SignAnswer():
-            return answer, not first
+            return answer, answer is not item.answer
 
 
-class VersionMemory:
-    """Which version signed last under a name. May be out of date: the commit decides. Bounded, oldest forgotten."""
+def _stopped(tx: Connection, items: list[Signed]) -> set[int]:
+    """Of items (by id) whose version may not sign any more, or whose alias points elsewhere now."""
+    names = sorted({item.key.version.name for item in items}, key=str)  # one order for all replicas: no deadlock
+    facts = {name: signing_store.version_facts(tx, name) for name in names}
+    aliases = {item.reference for item in items if isinstance(item.reference, AliasName)}
+    targets = {alias: signing_store.alias_target(tx, alias) for alias in aliases}
+    return {id(item) for item in items if not _may_sign(item, facts[item.key.version.name], targets)}
 
-    def __init__(self, limit: int = 4096) -> None:
-        self._limit = limit
-        self._versions: OrderedDict[KeyName | KeyVersionName, KeyVersion] = OrderedDict()
 
-    def get(self, name: KeyName | KeyVersionName) -> KeyVersion | None:
-        return self._versions.get(name)
+def _may_sign(item: Signed, facts: VersionFacts | None, targets: dict[AliasName, KeyName | None]) -> bool:
+    if facts is None or facts.state is not KeyVersionState.ACTIVE:
+        return False
+    if facts.not_after is not None and item.now > facts.not_after:
+        return False
+    return not isinstance(item.reference, AliasName) or targets[item.reference] == item.key.key_name
 
-    def put(self, name: KeyName | KeyVersionName, version: KeyVersion) -> KeyVersion:
-        self._versions[name] = version
-        while len(self._versions) > self._limit:
-            self._versions.popitem(last=False)
-        return version
 
-    def forget(self, name: KeyName | KeyVersionName) -> None:
-        self._versions.pop(name, None)
+def _beyond_total(tx: Connection, fresh: list[Signed]) -> list[Signed]:
+    """Counts the uses; gives the items that the totals of their keys do not allow, the last ones of each key."""
+    by_key: dict[KeyName, list[Signed]] = {}
+    for item in fresh:
+        by_key.setdefault(item.key.key_name, []).append(item)
+    refused: list[Signed] = []
+    for name in sorted(by_key, key=str):
+        wanted = by_key[name]
+        refused += wanted[store.count_uses(tx, name, len(wanted)) :]
+    return refused
+
+
+def encode_answer(answer: SignAnswer) -> bytes:
+    """For replays: a CBOR array, because this is on the path of every signature."""
+    promise = answer.promise
+    return cbor2.dumps(
+        [
+            answer.key_version,
+            answer.algorithm,
+            answer.protection.value,
+            answer.signature,
+            promise.event_key,
+            promise.leaf_hash,
+            promise.entry,
+        ]
+    )
+
+
+def decode_answer(stored: bytes) -> SignAnswer:
+    key_version, algorithm, protection, signature, event_key, leaf_hash, entry = cbor2.loads(stored)
+    return SignAnswer(
+        key_version=key_version,
+        algorithm=algorithm,
+        protection=ProtectionLevel(protection),
+        signature=signature,
+        promise=LogPromise(event_key, leaf_hash, entry),
+    )

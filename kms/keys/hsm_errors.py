@@ -1,8 +1,12 @@
 """What an error of the key provider means to a caller of the service."""
 
 from hsm.errors import (
+    CircuitOpen,
+    EnvelopeInvalid,
+    ExportForbidden,
     HsmBusy,
     HsmError,
+    ImportRefused,
     InvalidRequest,
     PinIncorrect,
     PinLocked,
@@ -10,7 +14,15 @@ from hsm.errors import (
     SetupError,
     SignatureFault,
 )
-from kms.core.errors import InternalError, InvalidArgument, Reason, ResourceExhausted, ServiceError, Unavailable
+from kms.core.errors import (
+    FailedPrecondition,
+    InternalError,
+    InvalidArgument,
+    Reason,
+    ResourceExhausted,
+    ServiceError,
+    Unavailable,
+)
 
 
 def to_service_error(error: HsmError) -> ServiceError:
@@ -24,6 +36,14 @@ def to_service_error(error: HsmError) -> ServiceError:
                 f"the HSM can not be used until an operator acts: {error}",
                 retry_after_seconds=60,
             )
+        case CircuitOpen():
+            return Unavailable(Reason.HSM_UNAVAILABLE, str(error), retry_after_seconds=error.retry_after_seconds)
+        case EnvelopeInvalid():
+            return InvalidArgument(Reason.ENVELOPE_INVALID, str(error), field="envelope")
+        case ImportRefused():
+            return InvalidArgument(Reason.FIELD_INVALID, str(error))
+        case ExportForbidden():
+            return FailedPrecondition(Reason.EXPORT_FORBIDDEN, str(error))
         case SignatureFault():
             return InternalError(
                 Reason.SIGNATURE_FAULT, "a signature failed its own verification and was discarded; retry"

@@ -1,44 +1,67 @@
-"""KeyService and SigningService on the wire."""
+"""KeyService on the wire."""
 
 from dataclasses import dataclass
 
 from hallmark.v1 import keys_pb2, keys_pb2_grpc
 from kms.core.call import Call
-from kms.core.checksum import check_crc32c, crc32c
 from kms.core.idempotency import RequestKey
-from kms.core.names import KeyName, KeyVersionName, TenantName, check_id, parse_key_or_version
-from kms.keys import paging, wire
+from kms.core.names import AliasName, KeyName, KeyVersionName, TenantName, check_id, parse_key_or_version
+from kms.keys import paging, settings_wire, update_wire, wire
+from kms.keys.aliases import AliasService
 from kms.keys.capabilities import CapabilityReader
+from kms.keys.compromise_port import CompromiseReporter
+from kms.keys.life import LifeService
 from kms.keys.model import SYSTEM_TENANT
+from kms.keys.policies import check_lead
+from kms.keys.purposes import check_algorithm
+from kms.keys.readiness import ReadinessReader
+from kms.keys.resolve import KeyReference, parse_reference
+from kms.keys.rotation import RotationService
 from kms.keys.service import KeyService
-from kms.keys.signing import SigningService
 from kms.log.wire import promise_to_wire, wants_published
 
+_Changes = (
+    keys_pb2.CreateKeyRequest
+    | keys_pb2.UpdateKeyRequest
+    | keys_pb2.RotateKeyRequest
+    | keys_pb2.ChangeKeyVersionStateRequest
+    | keys_pb2.ReportKeyCompromiseRequest
+    | keys_pb2.SetAliasRequest
+    | keys_pb2.DeleteAliasRequest
+)
 
-def _readable(name: KeyName | KeyVersionName, call: Call) -> None:
+
+def _readable(name: KeyReference, call: Call) -> None:
     """Public halves of the service's own keys may be read by every tenant."""
     if name.tenant != SYSTEM_TENANT:
         call.caller.may_see(name.tenant, str(name))
 
 
-def _request_key(
-    request: keys_pb2.CreateKeyRequest | keys_pb2.RotateKeyRequest | keys_pb2.SignRequest, call: Call
-) -> RequestKey:
+def _request_key(request: _Changes, call: Call) -> RequestKey:
     return RequestKey.of(call.caller, request.request_id, call.method, request.SerializeToString(deterministic=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
     keys: KeyService
+    rotation: RotationService
+    life: LifeService
+    aliases: AliasService
+    compromise: CompromiseReporter
+    readiness: ReadinessReader
     capabilities: CapabilityReader
 
     async def CreateKey(self, request: keys_pb2.CreateKeyRequest, call: Call) -> keys_pb2.CreateKeyResponse:
         tenant = TenantName.parse(request.parent)
         call.caller.may_see(tenant.tenant, request.parent)
+        purpose, algorithm = wire.kind_from_wire(request.purpose, request.algorithm)
+        check_algorithm(purpose, algorithm)
         key, promise, replayed = await self.keys.create(
             KeyName(tenant.tenant, check_id(request.key_id, "key_id")),
-            algorithm=wire.algorithm_from_wire(request.algorithm),
+            algorithm=algorithm,
+            purpose=purpose,
             labels=wire.labels_from_wire(request.labels),
+            settings=settings_wire.settings_from_wire(request),
             request=_request_key(request, call),
             now=call.now,
             published=wants_published(request.log_wait),
@@ -62,60 +85,124 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
             next_page_token=paging.page_token(found[size - 1].name.key) if more else "",
         )
 
+    async def UpdateKey(self, request: keys_pb2.UpdateKeyRequest, call: Call) -> keys_pb2.UpdateKeyResponse:
+        name = KeyName.parse(request.key.name, "key.name")
+        call.caller.may_see(name.tenant, request.key.name)
+        key, promise, replayed = await self.keys.update(
+            name,
+            update_wire.update_from_wire(request),
+            etag=request.key.etag,
+            request=_request_key(request, call),
+            now=call.now,
+            published=wants_published(request.log_wait),
+        )
+        return keys_pb2.UpdateKeyResponse(key=wire.key_to_wire(key), log=promise_to_wire(promise), replayed=replayed)
+
     async def GetPublicKey(self, request: keys_pb2.GetPublicKeyRequest, call: Call) -> keys_pb2.PublicKey:
-        name = parse_key_or_version(request.name)
+        name = parse_reference(request.name)
         _readable(name, call)
         return wire.public_key_to_wire(await self.keys.version(name))
 
     async def RotateKey(self, request: keys_pb2.RotateKeyRequest, call: Call) -> keys_pb2.RotateKeyResponse:
         name = KeyName.parse(request.name)
         call.caller.may_see(name.tenant, request.name)
-        key, promise, replayed = await self.keys.rotate(
+        lead = None
+        if request.HasField("publish_lead"):
+            lead = check_lead(settings_wire.span_from_wire(request.publish_lead, "publish_lead"))
+        if request.validate_only:
+            key = await self.rotation.rehearse(name, etag=request.etag, lead=lead, now=call.now)
+            readiness = wire.readiness_to_wire(await self.readiness.readiness(key, call.now))
+            return keys_pb2.RotateKeyResponse(key=wire.key_to_wire(key), readiness=readiness)
+        key, promise, replayed = await self.rotation.rotate(
             name,
             etag=request.etag,
+            lead=lead,
             request=_request_key(request, call),
             now=call.now,
             published=wants_published(request.log_wait),
         )
-        return keys_pb2.RotateKeyResponse(key=wire.key_to_wire(key), log=promise_to_wire(promise), replayed=replayed)
+        response = keys_pb2.RotateKeyResponse(
+            key=wire.key_to_wire(key), log=promise_to_wire(promise), replayed=replayed
+        )
+        if key.next_version is not None:
+            response.readiness.CopyFrom(wire.readiness_to_wire(await self.readiness.readiness(key, call.now)))
+        return response
+
+    async def ChangeKeyVersionState(
+        self, request: keys_pb2.ChangeKeyVersionStateRequest, call: Call
+    ) -> keys_pb2.ChangeKeyVersionStateResponse:
+        name = KeyVersionName.parse(request.name)
+        call.caller.may_see(name.tenant, request.name)
+        key, promise, replayed = await self.life.change(
+            name,
+            wire.action_from_wire(request.action),
+            etag=request.etag,
+            proposal=request.proposal,
+            request=_request_key(request, call),
+            now=call.now,
+            published=wants_published(request.log_wait),
+        )
+        return keys_pb2.ChangeKeyVersionStateResponse(
+            key=wire.key_to_wire(key), log=promise_to_wire(promise), replayed=replayed
+        )
+
+    async def ReportKeyCompromise(
+        self, request: keys_pb2.ReportKeyCompromiseRequest, call: Call
+    ) -> keys_pb2.ReportKeyCompromiseResponse:
+        name = parse_key_or_version(request.name)
+        call.caller.may_see(name.tenant, request.name)
+        since = None
+        if request.HasField("compromise_time"):
+            since = settings_wire.moment_from_wire(request.compromise_time, "compromise_time")
+        outcome = await self.compromise.report(
+            name,
+            compromise_time=since,
+            request=_request_key(request, call),
+            call=call,
+            published=wants_published(request.log_wait),
+        )
+        return keys_pb2.ReportKeyCompromiseResponse(
+            key=wire.key_to_wire(outcome.key),
+            revocations=outcome.revocations,
+            log=promise_to_wire(outcome.promise),
+            replayed=outcome.replayed,
+        )
+
+    async def SetAlias(self, request: keys_pb2.SetAliasRequest, call: Call) -> keys_pb2.SetAliasResponse:
+        name = AliasName.parse(request.alias.name, "alias.name")
+        key = KeyName.parse(request.alias.key, "alias.key")
+        call.caller.may_see(name.tenant, request.alias.name)
+        call.caller.may_see(key.tenant, request.alias.key)
+        alias, promise, replayed = await self.aliases.set(
+            name,
+            key,
+            etag=request.alias.etag,
+            request=_request_key(request, call),
+            now=call.now,
+            published=wants_published(request.log_wait),
+        )
+        return keys_pb2.SetAliasResponse(
+            alias=wire.alias_to_wire(alias), log=promise_to_wire(promise), replayed=replayed
+        )
+
+    async def DeleteAlias(self, request: keys_pb2.DeleteAliasRequest, call: Call) -> keys_pb2.DeleteAliasResponse:
+        name = AliasName.parse(request.name)
+        call.caller.may_see(name.tenant, request.name)
+        promise, replayed = await self.aliases.delete(
+            name, etag=request.etag, request=_request_key(request, call), now=call.now
+        )
+        return keys_pb2.DeleteAliasResponse(log=promise_to_wire(promise), replayed=replayed)
+
+    async def ListAliases(self, request: keys_pb2.ListAliasesRequest, call: Call) -> keys_pb2.ListAliasesResponse:
+        tenant = TenantName.parse(request.parent).tenant
+        call.caller.may_see(tenant, request.parent)
+        size = paging.page_size(request.page_size)
+        found = await self.aliases.list(tenant, after=paging.read_page_token(request.page_token), limit=size + 1)
+        more = len(found) > size
+        return keys_pb2.ListAliasesResponse(
+            aliases=[wire.alias_to_wire(alias) for alias in found[:size]],
+            next_page_token=paging.page_token(found[size - 1].name.alias) if more else "",
+        )
 
     async def GetCapabilities(self, request: keys_pb2.GetCapabilitiesRequest, call: Call) -> keys_pb2.Capabilities:  # noqa: ARG002
         return await self.capabilities.read(call)
-
-
-@dataclass(frozen=True, slots=True)
-class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
-    signing: SigningService
-
-    async def Sign(self, request: keys_pb2.SignRequest, call: Call) -> keys_pb2.SignResponse:
-        name = parse_key_or_version(request.name)
-        call.caller.may_see(name.tenant, request.name)
-        answer, promise, replayed = await self.signing.sign(
-            name,
-            wire.input_from_wire(request),
-            request=_request_key(request, call),
-            now=call.now,
-            published=wants_published(request.log_wait),
-        )
-        return keys_pb2.SignResponse(
-            key_version=answer.key_version,
-            algorithm=wire.algorithm_to_wire(answer.algorithm),
-            protection_level=wire.protection_to_wire(answer.protection),
-            signature=answer.signature,
-            signature_crc32c=crc32c(answer.signature),
-            verified_input_crc32c=request.HasField("input_crc32c"),
-            log=promise_to_wire(promise),
-            replayed=replayed,
-        )
-
-    async def Verify(self, request: keys_pb2.VerifyRequest, call: Call) -> keys_pb2.VerifyResponse:
-        name = parse_key_or_version(request.name)
-        _readable(name, call)
-        if request.HasField("signature_crc32c"):
-            check_crc32c(request.signature, request.signature_crc32c, "signature_crc32c")
-        version = await self.signing.verify(name, wire.input_from_wire(request), request.signature)
-        return keys_pb2.VerifyResponse(
-            key_version=str(version.name),
-            state=wire.state_to_wire(version.state),
-            verified_input_crc32c=request.HasField("input_crc32c"),
-        )

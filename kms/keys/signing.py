@@ -1,133 +1,109 @@
-"""Use cases of signatures: sign, verify, and the service's own statements.
+"""Use cases of signatures: sign one, many or a stream; the service's own statements.
 
 Sign, hop by hop: (1) which version signs? from memory, or a read transaction; (2) no transaction: the HSM signs and
-verifies both halves; (3) one write transaction, shared with other callers: seen this request_id before? may the
-version sign still? answer for replays and log entry. Only then the signature leaves. What (1) remembers may be old:
+verifies; (3) one write transaction, shared with other callers: seen this request_id before? may the version sign still?
+is its total used up? answer for replays and log entry. Only then the signature leaves. What (1) remembers may be old:
 (3) decides.
 """
 
-import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from hallmark_composite import CompositeError, prehash, verify
+from hallmark_composite import prehash
 from hsm.errors import HsmError
 from hsm.provider import KeyProvider
-from kms.core.canonical import Json
 from kms.core.database import Database
-from kms.core.errors import InvalidArgument, Reason, ServiceError, not_found
+from kms.core.errors import ServiceError, Unavailable, not_found
 from kms.core.idempotency import Replays, RequestKey
 from kms.core.ids import new_id
-from kms.core.names import KeyName, KeyVersionName
+from kms.core.names import KeyName
 from kms.core.randomness import Randomness
 from kms.keys import store
-from kms.keys.commit import Signed, VersionMemory, VersionStopped, commit_signatures
+from kms.keys.algorithms import composite_of
+from kms.keys.commit import Outcome, Signed, VersionStopped, commit_signatures, decode_answer, encode_answer
+from kms.keys.entries import entry_time
+from kms.keys.formats import Envelope, SignatureFormat, open_envelope
 from kms.keys.hsm_errors import to_service_error
-from kms.keys.model import (
-    SYSTEM_TENANT,
-    Key,
-    KeyPurpose,
-    KeyVersion,
-    ServiceSignature,
-    SignAnswer,
-    key_binding,
-    signing_version,
-)
-from kms.log.model import LogEntry, LogPromise
+from kms.keys.inputs import Prepared, SignInput, prepare
+from kms.keys.model import SYSTEM_TENANT, ServiceSignature, SignAnswer, signing_version
+from kms.keys.purposes import check_signs, context_for
+from kms.keys.resolve import KeyReference, find_referenced
+from kms.keys.signing_key import SigningKey, SigningKeys
+from kms.keys.usage import UseRates
+from kms.log.model import LogPromise, promise_of
 from kms.log.service import TransparencyLog
+
+SignOutcome = tuple[SignAnswer, LogPromise, bool]
+"""The answer, its promise as of now, and whether this is a replay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignInput:
-    """Either the message or its pre-hash, and the application context (at most 255 bytes)."""
+class SignItem:
+    """One signature that is asked for. `prepare` makes the HSM's input once the version is known."""
 
-    data: bytes | None
-    digest: bytes | None
-    context: bytes
-
-    def digest_for(self, version: KeyVersion) -> bytes:
-        """PH(M) of the version's algorithm. Raises InvalidArgument when a given digest has another length."""
-        algorithm = version.material.algorithm
-        if self.data is not None:
-            return prehash(algorithm, self.data)
-        if self.digest is None or len(self.digest) != algorithm.prehash_size:
-            raise InvalidArgument(
-                Reason.FIELD_INVALID,
-                f"digest must be the {algorithm.prehash.upper()} of the message, {algorithm.prehash_size} bytes",
-                field="digest",
-            )
-        return self.digest
+    reference: KeyReference
+    request: RequestKey
+    prepare: Callable[[SigningKey], tuple[Prepared, Envelope | None]]
 
 
 @dataclass(slots=True)
 class SigningService:
-    """Signatures with keys of purpose SIGN for callers, and of purpose SERVICE for the service itself."""
+    """Signatures with keys of purpose SIGN and MANIFEST for callers, and of purpose SERVICE for the service itself."""
 
     database: Database
     provider: KeyProvider
     log: TransparencyLog
     randomness: Randomness
-    _replays: Replays[SignAnswer] = field(default_factory=lambda: Replays(SignAnswer))
-    _versions: VersionMemory = field(default_factory=VersionMemory)
+    rates: UseRates
+    _replays: Replays[SignAnswer] = field(
+        default_factory=lambda: Replays(SignAnswer, encode=encode_answer, decode=decode_answer)
+    )
+    _keys: SigningKeys = field(default_factory=SigningKeys)
 
     async def sign(
-        self, name: KeyName | KeyVersionName, given: SignInput, *, request: RequestKey, now: datetime, published: bool
-    ) -> tuple[SignAnswer, LogPromise, bool]:
-        """The answer, its promise as of now, and whether this is a replay."""
-        answer, replayed = await self._sign_once(name, given, request, now)
+        self,
+        reference: KeyReference,
+        given: SignInput,
+        *,
+        request: RequestKey,
+        now: datetime,
+        published: bool,
+        form: SignatureFormat = SignatureFormat.RAW,
+    ) -> SignOutcome:
+        """One signature. Raises ServiceError."""
+        return await self.sign_item(item_of(reference, given, form, request), now=now, published=published)
+
+    async def sign_item(self, item: SignItem, *, now: datetime, published: bool) -> SignOutcome:
+        """`sign`, for an input that was prepared in another way (kms.keys.stream)."""
+        (outcome,) = await self._sign_once([item], now)
+        if isinstance(outcome, Exception):
+            raise outcome
+        answer, replayed = outcome
         return answer, await self.log.confirm(answer.promise, published=published), replayed
 
-    async def _sign_once(
-        self, name: KeyName | KeyVersionName, given: SignInput, request: RequestKey, now: datetime
-    ) -> tuple[SignAnswer, bool]:
-        remembered = self._versions.get(name)
-        version = remembered
-        if version is None:
-            found = await self.database.read(lambda tx: self._replays.find(tx, request) or _version_to_sign(tx, name))
-            if isinstance(found, SignAnswer):
-                return found, True
-            version = self._versions.put(name, found)
-        digest = given.digest_for(version)
-        try:
-            signature = await self._sign(version, KeyPurpose.SIGN, digest, given.context)
-        except ServiceError:
-            earlier = await self.database.read(lambda tx: self._replays.find(tx, request))
-            if earlier is None:
-                raise
-            return earlier, True  # a retry is answered even while the HSM is away
-        entry = self._entry(version, digest, given.context, signature, now)
-        try:
-            return await self.database.write_grouped(self._commit, Signed(version, signature, entry, request, now))
-        except VersionStopped:
-            self._versions.forget(name)
-            if remembered is None:
-                raise
-            return await self._sign_once(name, given, request, now)  # memory was old: read, once
+    async def sign_many(
+        self, items: Sequence[SignItem], *, now: datetime, published: bool
+    ) -> list[SignOutcome | Exception]:
+        """An outcome for each item, in order. What succeeds is committed together.
 
-    def _commit(self, tx: Connection, items: list[Signed]) -> list[tuple[SignAnswer, bool] | Exception]:
-        return commit_signatures(tx, self.log, self._replays, items)
+        Raises Unavailable when every single item failed with that: then it is the call that should be repeated.
+        """
+        outcomes = await self._sign_once(items, now)
+        if all(isinstance(outcome, Unavailable) for outcome in outcomes):
+            raise next(outcome for outcome in outcomes if isinstance(outcome, Unavailable))
+        promises = [outcome[0].promise for outcome in outcomes if not isinstance(outcome, Exception)]
+        confirmed = iter(await self.log.confirm_many(promises, published=published))
+        return [
+            outcome if isinstance(outcome, Exception) else (outcome[0], next(confirmed), outcome[1])
+            for outcome in outcomes
+        ]
 
-    async def verify(self, name: KeyName | KeyVersionName, given: SignInput, signature: bytes) -> KeyVersion:
-        """The version whose key verifies the signature. Raises InvalidArgument/SIGNATURE_INVALID when none does."""
-        key_name = name.key_name if isinstance(name, KeyVersionName) else name
-        key = await self.database.read(lambda tx: store.find_key(tx, key_name))
-        candidates = [] if key is None else _candidates(key, name)
-        if not candidates:
-            raise not_found(str(name))
-        for version in candidates:
-            try:
-                digest = given.digest_for(version)
-                verify(version.public_key, signature, digest=digest, context=given.context)
-            except CompositeError:
-                continue
-            return version
-        raise InvalidArgument(
-            Reason.SIGNATURE_INVALID,
-            f"the signature does not verify with {name} over this input and context",
-            field="signature",
-        )
+    async def find_key(self, reference: KeyReference, now: datetime) -> SigningKey:
+        """The version that would sign now. Raises what `sign` would."""
+        return await self.database.read(lambda tx: _key_to_sign(tx, reference, now))
 
     async def sign_as_service(self, key_id: str, payload: bytes, context: str, now: datetime) -> ServiceSignature:
         """A statement of the service, by tenants/system/keys/{key_id}. The caller logs what it states."""
@@ -135,41 +111,136 @@ class SigningService:
         key = await self.database.read(lambda tx: store.find_key(tx, name))
         if key is None:
             raise not_found(str(name))
-        version = signing_version(key, None)
-        digest = prehash(version.material.algorithm, payload)
-        signature = await self._sign(version, KeyPurpose.SERVICE, digest, context.encode())
-        return ServiceSignature(key_version=str(version.name), signature=signature, context=context, sign_time=now)
+        signer = SigningKey.of(key, signing_version(key, None, now))
+        digest = prehash(composite_of(key.algorithm), payload)
+        (signature,) = await self._ask_hsm([(signer, Prepared(digest, context.encode()))])
+        if isinstance(signature, ServiceError):
+            raise signature
+        return ServiceSignature(key_version=signer.version_name, signature=signature, context=context, sign_time=now)
 
-    async def _sign(self, version: KeyVersion, purpose: KeyPurpose, digest: bytes, context: bytes) -> bytes:
-        binding = key_binding(version.name, purpose)
-        try:
-            return await self.provider.sign_composite(
-                version.material, digest=digest, context=context, key_binding=binding
+    async def _sign_once(self, items: Sequence[SignItem], now: datetime) -> list[Outcome]:
+        """A version in memory may have stopped since: then it is read once more."""
+        outcomes: dict[int, Outcome] = {}
+        left = list(range(len(items)))
+        for last in (False, True):
+            found = await self._round([items[place] for place in left], now)
+            outcomes |= dict(zip(left, found, strict=True))
+            left = [place for place in left if isinstance(outcomes[place], VersionStopped)]
+            for place in left:
+                self._keys.forget(items[place].reference)
+            if last or not left:
+                break
+        return [outcomes[place] for place in range(len(items))]
+
+    async def _round(self, items: Sequence[SignItem], now: datetime) -> list[Outcome]:
+        """1. keys, 2. what to sign, 3. the HSM, 4. the commit. Items that fail on the way may be replays."""
+        outcomes: list[Outcome | None] = [None] * len(items)
+        keys = await self._find_keys(items, now)
+        asked: list[tuple[int, SigningKey, Prepared, Envelope | None]] = []
+        for place, (item, key) in enumerate(zip(items, keys, strict=True)):
+            try:
+                if isinstance(key, ServiceError):
+                    raise key
+                prepared, envelope = item.prepare(key)
+                self.rates.take(key.key_name, key.per_second)
+                asked.append((place, key, prepared, envelope))
+            except ServiceError as error:
+                outcomes[place] = error
+        signatures = await self._ask_hsm([(key, prepared) for _, key, prepared, _ in asked])
+        places, signed = [], []
+        time = entry_time(now)
+        for (place, key, prepared, envelope), signature in zip(asked, signatures, strict=True):
+            if isinstance(signature, ServiceError):
+                outcomes[place] = signature
+                continue
+            answer = self._answer(key, prepared, envelope, signature, now, time)
+            places.append(place)
+            signed.append(Signed(items[place].reference, key, answer, items[place].request, now))
+        if signed:
+            committed = await self.database.write_many(self._commit, signed)
+            for place, outcome in zip(places, committed, strict=True):
+                outcomes[place] = outcome
+        return await self._with_replays(items, outcomes)
+
+    def _commit(self, tx: Connection, items: list[Signed]) -> list[Outcome]:
+        return commit_signatures(tx, self.log, self._replays, items)
+
+    async def _find_keys(self, items: Sequence[SignItem], now: datetime) -> list[SigningKey | ServiceError]:
+        """From memory where possible; one read for all others."""
+        unknown = {item.reference for item in items if self._keys.get(item.reference) is None}
+        found: dict[KeyReference, SigningKey | ServiceError] = {}
+        if unknown:
+            found = await self.database.read(
+                lambda tx: {reference: _key_or_why_not(tx, reference, now) for reference in unknown}
             )
+            for reference, key in found.items():
+                if isinstance(key, SigningKey):
+                    self._keys.put(reference, key)
+        return [self._keys.get(item.reference) or found[item.reference] for item in items]
+
+    async def _ask_hsm(self, asked: Sequence[tuple[SigningKey, Prepared]]) -> list[bytes | ServiceError]:
+        if not asked:
+            return []
+        try:
+            answers = await self.provider.sign_many([key.request(prepared) for key, prepared in asked])
         except HsmError as error:
-            raise to_service_error(error) from error
+            return [to_service_error(error)] * len(asked)
+        return [to_service_error(answer) if isinstance(answer, HsmError) else answer for answer in answers]
 
-    def _entry(self, version: KeyVersion, digest: bytes, context: bytes, signature: bytes, now: datetime) -> LogEntry:
-        details: dict[str, Json] = {
-            "algorithm": version.material.algorithm.name,
-            "context_sha256": hashlib.sha256(context).hexdigest(),
-            "input_digest_sha256": hashlib.sha256(digest).hexdigest(),
-            "signature_sha256": hashlib.sha256(signature).hexdigest(),
-        }
-        key = new_id(now, self.randomness)
-        return LogEntry(key, "signature.created", version.name.tenant, str(version.name), now, details)
+    def _answer(
+        self, key: SigningKey, prepared: Prepared, envelope: Envelope | None, signature: bytes, now: datetime, time: str
+    ) -> SignAnswer:
+        delivered = signature if envelope is None else envelope.close(signature)
+        form = None if envelope is None else envelope.format.value
+        event_key = new_id(now, self.randomness)
+        entry = key.entry_form.fill(event_key, prepared, delivered, time, form)
+        return SignAnswer(
+            key_version=key.version_name,
+            algorithm=key.version.algorithm.title,
+            protection=key.protection,
+            signature=delivered,
+            promise=promise_of(event_key, entry),
+        )
+
+    async def _with_replays(self, items: Sequence[SignItem], outcomes: list[Outcome | None]) -> list[Outcome]:
+        """A retry is answered while the HSM is away, the key is used up or revoked: looked up for what failed."""
+        failed = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, ServiceError)]
+        if failed:
+            requests = [items[place].request for place in failed]
+            earlier = await self.database.read(lambda tx: self._replays.find_many(tx, requests))
+            for place in failed:
+                answer = earlier.get(items[place].request)
+                if isinstance(answer, SignAnswer):
+                    outcomes[place] = (answer, True)
+                elif answer is not None:
+                    outcomes[place] = answer
+        return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _version_to_sign(tx: Connection, name: KeyName | KeyVersionName) -> KeyVersion:
-    key_name, number = (name.key_name, name.version) if isinstance(name, KeyVersionName) else (name, None)
-    key = store.find_key(tx, key_name)
-    if key is None or key.purpose is not KeyPurpose.SIGN or (number is not None and key.version(number) is None):
-        raise not_found(str(name))
-    return signing_version(key, number)
+def item_of(reference: KeyReference, given: SignInput, form: SignatureFormat, request: RequestKey) -> SignItem:
+    """For an input that is there as a whole."""
+    return SignItem(reference=reference, request=request, prepare=lambda key: prepare_whole(key, given, form))
 
 
-def _candidates(key: Key, name: KeyName | KeyVersionName) -> list[KeyVersion]:
-    if isinstance(name, KeyName):
-        return list(key.versions)
-    version = key.version(name.version)
-    return [] if version is None else [version]
+def prepare_whole(key: SigningKey, given: SignInput, form: SignatureFormat) -> tuple[Prepared, Envelope | None]:
+    """Raises InvalidArgument where purpose, format or algorithm do not allow this input."""
+    context = context_for(key.purpose, data=given.data, context=given.context)
+    if context != given.context:
+        given = SignInput(data=given.data, digest=given.digest, mu=given.mu, context=context)
+    envelope = open_envelope(key.version, form, given)
+    if envelope is not None:
+        given = SignInput(data=envelope.to_be_signed)
+    return prepare(key.version, given), envelope
+
+
+def _key_to_sign(tx: Connection, reference: KeyReference, now: datetime) -> SigningKey:
+    key, number = find_referenced(tx, reference)
+    check_signs(key)
+    return SigningKey.of(key, signing_version(key, number, now))
+
+
+def _key_or_why_not(tx: Connection, reference: KeyReference, now: datetime) -> SigningKey | ServiceError:
+    try:
+        return _key_to_sign(tx, reference, now)
+    except ServiceError as error:
+        return error

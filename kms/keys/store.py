@@ -1,45 +1,23 @@
-"""Tables of keys; nobody else touches them."""
+"""Keys and versions in the database. Aliases: alias_store.py; background work: due.py; sealed material: materials.py.
 
-from datetime import datetime
+Whoever changes a key or a version first calls `change_key`, which is a compare-and-set on the revision that was read.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hallmark_composite import algorithm_by_name
-from hsm.material import CompositeKeyMaterial
-from kms.core.database import UtcTime, metadata
+from hsm.material import material_from_bytes
+from kms.core.direct_sql import DirectSql
 from kms.core.names import KeyName, KeyVersionName
+from kms.keys.algorithms import KeyAlgorithm, algorithm_titled
+from kms.keys.changes import mark_changed
 from kms.keys.model import Key, KeyPurpose, KeyVersion, KeyVersionState
-
-key_table = sa.Table(
-    "key",
-    metadata,
-    sa.Column("tenant", sa.String(63), primary_key=True),
-    sa.Column("key_id", sa.String(63), primary_key=True),
-    sa.Column("purpose", sa.String(16), nullable=False),
-    sa.Column("algorithm", sa.String(64), nullable=False),
-    sa.Column("labels", sa.JSON, nullable=False),
-    sa.Column("primary_version", sa.Integer),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("create_time", UtcTime, nullable=False),
-    sa.Column("update_time", UtcTime, nullable=False),
-    sa.Column("revoke_time", UtcTime),
-)
-
-version_table = sa.Table(
-    "key_version",
-    metadata,
-    sa.Column("tenant", sa.String(63), primary_key=True),
-    sa.Column("key_id", sa.String(63), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("material", sa.LargeBinary, nullable=False),
-    sa.Column("create_time", UtcTime, nullable=False),
-    sa.Column("deactivate_time", UtcTime),
-    sa.Column("revoke_time", UtcTime),
-    sa.ForeignKeyConstraint(["tenant", "key_id"], ["key.tenant", "key.key_id"], name="key_version_key"),
-)
-
+from kms.keys.policies import DESTROY_WAIT_DEFAULT, ExportPolicy, KeySettings, RotationPolicy, UsageLimits
+from kms.keys.tables import alias_table, key_table, version_table
 
 # On the path of every signature, so built once: putting a statement together costs more than running it.
 # FOR SHARE (PostgreSQL): a revocation waits for the signatures that looked before it, and the next ones see it.
@@ -52,6 +30,11 @@ _VERSION_STATE = (
     )
     .with_for_update(read=True)
 )
+_COUNT_ALL = DirectSql(
+    "UPDATE key SET use_count = use_count + ? WHERE tenant = ? AND key_id = ?"
+    " AND (use_total IS NULL OR use_count + ? <= use_total)"
+)
+_USES = DirectSql("SELECT use_count, use_total FROM key WHERE tenant = ? AND key_id = ?", lock="FOR UPDATE")
 
 
 def _key(name: KeyName) -> sa.ColumnElement[bool]:
@@ -69,29 +52,79 @@ def insert_key(tx: Connection, key: Key) -> None:
             tenant=key.name.tenant,
             key_id=key.name.key,
             purpose=key.purpose,
-            algorithm=key.algorithm.name,
+            algorithm=key.algorithm.title,
             labels=dict(key.labels),
             primary_version=key.primary,
             revision=key.revision,
             create_time=key.create_time,
             update_time=key.update_time,
+            next_rotation_time=key.next_rotation_time,
+            **settings_columns(key.settings),
         )
     )
     for version in key.versions:
         insert_version(tx, version)
+    mark_changed(tx, key.name.tenant)
 
 
 def insert_version(tx: Connection, version: KeyVersion) -> None:
+    name = version.name
     tx.execute(
         version_table.insert().values(
-            tenant=version.name.tenant,
-            key_id=version.name.key,
-            number=version.name.version,
-            state=version.state,
-            material=version.material.to_bytes(),
+            tenant=name.tenant,
+            key_id=name.key,
+            number=name.version,
+            material=None if version.material is None else version.material.to_bytes(),
+            public_key=version.public_bytes,
             create_time=version.create_time,
+            **_life_columns(version),
         )
     )
+
+
+def save_key(tx: Connection, before: Key, after: Key, *, now: datetime) -> bool:
+    """Writes what a rule of kms.keys.lifecycle made of a key. Compare-and-set like `change_key`."""
+    columns = {
+        "primary_version": after.primary,
+        "labels": dict(after.labels),
+        "revoke_time": after.revoke_time,
+        "next_rotation_time": after.next_rotation_time,
+        "rotation_claim_time": None,
+    }
+    if not change_key(tx, before, now=now, **columns, **settings_columns(after.settings)):
+        return False
+    known = {version.name: version for version in before.versions}
+    for version in after.versions:
+        if version.name not in known:
+            insert_version(tx, version)
+    update_versions(tx, [version for version in after.versions if known.get(version.name, version) != version])
+    return True
+
+
+def change_key(tx: Connection, key: Key, *, now: datetime, **columns: Any) -> bool:
+    """Compare-and-set on the revision the caller has read; False when somebody was faster. `columns`: what changes."""
+    changed = tx.execute(
+        key_table.update()
+        .where(_key(key.name), key_table.c.revision == key.revision)
+        .values(revision=key.revision + 1, update_time=now, **columns)
+    )
+    if changed.rowcount != 1:
+        return False
+    mark_changed(tx, key.name.tenant)
+    return True
+
+
+def update_versions(tx: Connection, versions: Iterable[KeyVersion]) -> None:
+    """Writes where they stand in life, after `change_key` of their key.
+
+    The material is left alone: a rewrap may have replaced it meanwhile.
+    """
+    for version in versions:
+        tx.execute(
+            version_table.update()
+            .where(_versions(version.name.key_name), version_table.c.number == version.name.version)
+            .values(**_life_columns(version))
+        )
 
 
 def find_key(tx: Connection, name: KeyName) -> Key | None:
@@ -103,10 +136,16 @@ def list_keys(tx: Connection, tenant: str, *, after: str, limit: int) -> list[Ke
     """Callers' keys by key id, beginning after `after`."""
     rows = tx.execute(
         sa.select(key_table)
-        .where(key_table.c.tenant == tenant, key_table.c.key_id > after, key_table.c.purpose == KeyPurpose.SIGN)
+        .where(key_table.c.tenant == tenant, key_table.c.key_id > after, key_table.c.purpose != KeyPurpose.SERVICE)
         .order_by(key_table.c.key_id)
         .limit(limit)
     ).all()
+    return [_read_key(tx, row) for row in rows]
+
+
+def all_keys(tx: Connection, tenant: str) -> list[Key]:
+    """Every key of the tenant by key id, the service's own too: for its trust bundle."""
+    rows = tx.execute(sa.select(key_table).where(key_table.c.tenant == tenant).order_by(key_table.c.key_id)).all()
     return [_read_key(tx, row) for row in rows]
 
 
@@ -115,58 +154,114 @@ def version_state(tx: Connection, name: KeyVersionName) -> KeyVersionState | Non
     return None if state is None else KeyVersionState(state)
 
 
-def set_primary(tx: Connection, key: Key, *, primary: int | None, now: datetime) -> bool:
-    """Compare-and-set on the revision the caller has read; False when somebody was faster."""
-    changed = tx.execute(
-        key_table.update()
-        .where(_key(key.name), key_table.c.revision == key.revision)
-        .values(primary_version=primary, revision=key.revision + 1, update_time=now)
+def count_uses(tx: Connection, name: KeyName, wanted: int) -> int:
+    """Counts uses of a key in the transaction that makes them; gives how many of `wanted` its total allows.
+
+    Exact: the row is locked until the commit, so no two replicas can both take the last one.
+    """
+    if _COUNT_ALL.change(tx, (wanted, name.tenant, name.key, wanted)) == 1:
+        return wanted
+    rows = _USES.rows(tx, (name.tenant, name.key))
+    if not rows:
+        return 0
+    used, total = rows[0]
+    allowed: int = min(max(0, total - used), wanted)
+    if allowed:
+        _COUNT_ALL.change(tx, (allowed, name.tenant, name.key, allowed))
+    return allowed
+
+
+def settings_columns(settings: KeySettings) -> dict[str, Any]:
+    """For `change_key`."""
+    rotation, limits = settings.rotation, settings.usage_limits
+    return {
+        "rotation_period": _seconds(rotation.period),
+        "publish_lead": _seconds(rotation.publish_lead),
+        "verify_tail": _seconds(rotation.verify_tail),
+        "use_per_second": limits.per_second,
+        "use_total": limits.total,
+        "use_not_after": limits.not_after,
+        "destroy_wait": _seconds(settings.destroy_wait),
+        "export_policy": settings.export_policy,
+    }
+
+
+def read_version(algorithm: KeyAlgorithm, row: sa.Row[Any]) -> KeyVersion:
+    """From a row of key_version."""
+    material = None if row.material is None else material_from_bytes(row.material)
+    public_bytes = row.public_key if material is None else material.public_key
+    return KeyVersion(
+        name=KeyVersionName(row.tenant, row.key_id, row.number),
+        algorithm=algorithm,
+        state=KeyVersionState(row.state),
+        material=material,
+        public_bytes=public_bytes,
+        create_time=row.create_time,
+        activate_time=row.activate_time,
+        deactivate_time=row.deactivate_time,
+        compromise_time=row.compromise_time,
+        destroy_time=row.destroy_time,
+        revoke_time=row.revoke_time,
+        state_before=None if row.state_before is None else KeyVersionState(row.state_before),
+        destroying=row.destroy_claim_time is not None,
     )
-    return changed.rowcount == 1
 
 
-def set_revoked(tx: Connection, name: KeyName, *, effective_time: datetime) -> None:
-    tx.execute(key_table.update().where(_key(name)).values(revoke_time=effective_time))
+def _life_columns(version: KeyVersion) -> dict[str, Any]:
+    return {
+        "state": version.state,
+        "activate_time": version.activate_time,
+        "deactivate_time": version.deactivate_time,
+        "compromise_time": version.compromise_time,
+        "destroy_time": version.destroy_time,
+        "revoke_time": version.revoke_time,
+        "state_before": version.state_before,
+    }
 
 
-def set_version_state(
-    tx: Connection,
-    name: KeyVersionName,
-    state: KeyVersionState,
-    *,
-    deactivate_time: datetime | None,
-    revoke_time: datetime | None,
-) -> None:
-    tx.execute(
-        version_table.update()
-        .where(_versions(name.key_name), version_table.c.number == name.version)
-        .values(state=state, deactivate_time=deactivate_time, revoke_time=revoke_time)
-    )
-
-
-def _read_key(tx: Connection, row: sa.Row[tuple[object, ...]]) -> Key:
+def _read_key(tx: Connection, row: sa.Row[Any]) -> Key:
     name = KeyName(row.tenant, row.key_id)
+    algorithm = algorithm_titled(row.algorithm)
     versions = tx.execute(sa.select(version_table).where(_versions(name)).order_by(version_table.c.number.desc())).all()
     return Key(
         name=name,
         purpose=KeyPurpose(row.purpose),
-        algorithm=algorithm_by_name(row.algorithm),
+        algorithm=algorithm,
         labels=row.labels,
         primary=row.primary_version,
         revision=row.revision,
         create_time=row.create_time,
         update_time=row.update_time,
         revoke_time=row.revoke_time,
-        versions=tuple(_read_version(name, version) for version in versions),
+        versions=tuple(read_version(algorithm, version) for version in versions),
+        settings=_read_settings(row),
+        next_rotation_time=row.next_rotation_time,
+        use_count=row.use_count,
+        aliases=_aliases(tx, name),
     )
 
 
-def _read_version(name: KeyName, row: sa.Row[tuple[object, ...]]) -> KeyVersion:
-    return KeyVersion(
-        name=KeyVersionName(name.tenant, name.key, row.number),
-        state=KeyVersionState(row.state),
-        material=CompositeKeyMaterial.from_bytes(row.material),
-        create_time=row.create_time,
-        deactivate_time=row.deactivate_time,
-        revoke_time=row.revoke_time,
+def _aliases(tx: Connection, name: KeyName) -> tuple[str, ...]:
+    of_key = sa.and_(alias_table.c.tenant == name.tenant, alias_table.c.key_id == name.key)
+    return tuple(tx.execute(sa.select(alias_table.c.alias).where(of_key).order_by(alias_table.c.alias)).scalars())
+
+
+def _read_settings(row: sa.Row[Any]) -> KeySettings:
+    return KeySettings(
+        rotation=RotationPolicy(
+            period=_span(row.rotation_period),
+            publish_lead=_span(row.publish_lead) or timedelta(0),
+            verify_tail=_span(row.verify_tail),
+        ),
+        usage_limits=UsageLimits(per_second=row.use_per_second, total=row.use_total, not_after=row.use_not_after),
+        destroy_wait=_span(row.destroy_wait) or DESTROY_WAIT_DEFAULT,
+        export_policy=ExportPolicy(row.export_policy),
     )
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else span // timedelta(seconds=1)
+
+
+def _span(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)

@@ -1,46 +1,40 @@
-"""Keys on the wire: model <-> protobuf."""
-
-from collections.abc import Iterable
+"""Keys on the wire: model <-> protobuf. Their settings: settings_wire.py."""
 
 from google.protobuf import timestamp_pb2
 from google.protobuf.internal import containers
 
 from hallmark.v1 import common_pb2, keys_pb2
-from hallmark_composite import (
-    DEFAULT_ALGORITHM,
-    MLDSA44_ECDSA_P256_SHA256,
-    MLDSA65_ECDSA_P256_SHA512,
-    MLDSA87_ECDSA_P384_SHA512,
-    CompositeAlgorithm,
-)
-from hsm.material import ProtectionLevel
-from kms.core.checksum import check_crc32c, crc32c
+from hsm.material import CompositeKeyMaterial, ProtectionLevel
+from kms.core.checksum import crc32c
 from kms.core.errors import InvalidArgument, Reason
+from kms.keys.algorithms import ALGORITHMS, KeyAlgorithm
+from kms.keys.lifecycle import Action
 from kms.keys.model import (
-    CONTEXT_BYTES_MAX,
     LABELS_MAX,
-    MESSAGE_BYTES_MAX,
+    Alias,
     Key,
     KeyPurpose,
     KeyVersion,
     KeyVersionState,
     ServiceSignature,
 )
-from kms.keys.signing import SignInput
+from kms.keys.public_keys import fingerprint, to_spki_pem
+from kms.keys.purposes import default_algorithm, default_purpose
+from kms.keys.readiness import Readiness
+from kms.keys.settings_wire import add_settings
 
-ALGORITHMS: dict[common_pb2.Algorithm, CompositeAlgorithm] = {
-    common_pb2.ALGORITHM_MLDSA65_ECDSA_P256_SHA512: MLDSA65_ECDSA_P256_SHA512,
-    common_pb2.ALGORITHM_MLDSA44_ECDSA_P256_SHA256: MLDSA44_ECDSA_P256_SHA256,
-    common_pb2.ALGORITHM_MLDSA87_ECDSA_P384_SHA512: MLDSA87_ECDSA_P384_SHA512,
-}
 _ALGORITHM_NUMBERS: dict[str, common_pb2.Algorithm] = {
-    algorithm.name: number for number, algorithm in ALGORITHMS.items()
+    algorithm.title: getattr(common_pb2, f"ALGORITHM_{algorithm.name}") for algorithm in ALGORITHMS.values()
 }
-_PURPOSES = {KeyPurpose.SIGN: keys_pb2.KEY_PURPOSE_SIGN, KeyPurpose.SERVICE: keys_pb2.KEY_PURPOSE_SERVICE}
-_STATES = {
-    KeyVersionState.ACTIVE: keys_pb2.KEY_VERSION_STATE_ACTIVE,
-    KeyVersionState.DEACTIVATED: keys_pb2.KEY_VERSION_STATE_DEACTIVATED,
-    KeyVersionState.COMPROMISED: keys_pb2.KEY_VERSION_STATE_COMPROMISED,
+_ALGORITHMS = {_ALGORITHM_NUMBERS[algorithm.title]: algorithm for algorithm in ALGORITHMS.values()}
+_PURPOSES: dict[KeyPurpose, keys_pb2.KeyPurpose] = {
+    purpose: getattr(keys_pb2, f"KEY_PURPOSE_{purpose.name}") for purpose in KeyPurpose
+}
+_STATES: dict[KeyVersionState, keys_pb2.KeyVersionState] = {
+    state: getattr(keys_pb2, f"KEY_VERSION_STATE_{state.name}") for state in KeyVersionState
+}
+_ACTIONS: dict[keys_pb2.KeyVersionAction, Action] = {
+    getattr(keys_pb2, f"KEY_VERSION_ACTION_{action.name}"): action for action in Action
 }
 _PROTECTION = {
     ProtectionLevel.HSM: common_pb2.PROTECTION_LEVEL_HSM,
@@ -48,16 +42,31 @@ _PROTECTION = {
 }
 
 
-def algorithm_from_wire(number: common_pb2.Algorithm) -> CompositeAlgorithm:
-    if number == common_pb2.ALGORITHM_UNSPECIFIED:
-        return DEFAULT_ALGORITHM
-    if number not in ALGORITHMS:
+def kind_from_wire(purpose: keys_pb2.KeyPurpose, algorithm: common_pb2.Algorithm) -> tuple[KeyPurpose, KeyAlgorithm]:
+    """Of a key to be made; each stands for the other when it is left out. Raises InvalidArgument."""
+    if algorithm and algorithm not in _ALGORITHMS:
         raise InvalidArgument(Reason.FIELD_INVALID, "algorithm is not one this server knows", field="algorithm")
-    return ALGORITHMS[number]
+    wanted = _ALGORITHMS.get(algorithm)
+    purposes = {number: known for known, number in _PURPOSES.items() if known is not KeyPurpose.SERVICE}
+    if purpose and purpose not in purposes:
+        raise InvalidArgument(Reason.FIELD_INVALID, "purpose must be SIGN, MANIFEST or ENVELOPE", field="purpose")
+    found = purposes[purpose] if purpose else default_purpose(wanted)
+    return found, wanted or default_algorithm(found)
 
 
-def algorithm_to_wire(name: str) -> common_pb2.Algorithm:
-    return _ALGORITHM_NUMBERS[name]
+def algorithm_to_wire(title: str) -> common_pb2.Algorithm:
+    return _ALGORITHM_NUMBERS[title]
+
+
+def algorithms_to_wire() -> list[common_pb2.Algorithm]:
+    """All that this release knows."""
+    return list(_ALGORITHM_NUMBERS.values())
+
+
+def action_from_wire(number: keys_pb2.KeyVersionAction) -> Action:
+    if number not in _ACTIONS:
+        raise InvalidArgument(Reason.FIELD_INVALID, "action is not one this server knows", field="action")
+    return _ACTIONS[number]
 
 
 def labels_from_wire(labels: "containers.ScalarMap[str, str]") -> dict[str, str]:
@@ -70,81 +79,83 @@ def labels_from_wire(labels: "containers.ScalarMap[str, str]") -> dict[str, str]
     return dict(labels)
 
 
-def input_from_wire(request: keys_pb2.SignRequest | keys_pb2.VerifyRequest) -> SignInput:
-    """Checks presence, sizes and checksum."""
-    kind = request.WhichOneof("input")
-    if kind is None:
-        raise InvalidArgument(Reason.FIELD_INVALID, "give data or digest", field="input")
-    given = request.data if kind == "data" else request.digest
-    if len(given) > MESSAGE_BYTES_MAX:
-        raise InvalidArgument(
-            Reason.MESSAGE_TOO_LARGE,
-            f"data may have {MESSAGE_BYTES_MAX} bytes; hash a larger message yourself and send digest",
-            field=kind,
-        )
-    if len(request.context) > CONTEXT_BYTES_MAX:
-        raise InvalidArgument(Reason.FIELD_INVALID, f"context may have {CONTEXT_BYTES_MAX} bytes", field="context")
-    if request.HasField("input_crc32c"):
-        check_crc32c(given, request.input_crc32c, "input_crc32c")
-    return SignInput(
-        data=given if kind == "data" else None, digest=given if kind == "digest" else None, context=request.context
-    )
-
-
 def key_to_wire(key: Key) -> keys_pb2.Key:
     message = keys_pb2.Key(
         name=str(key.name),
         purpose=_PURPOSES[key.purpose],
-        algorithm=algorithm_to_wire(key.algorithm.name),
+        algorithm=algorithm_to_wire(key.algorithm.title),
         primary_version="" if key.primary is None else f"{key.name}/versions/{key.primary}",
         labels=dict(key.labels),
         etag=key.etag,
-        versions=_versions_to_wire(key.versions),
+        versions=[_version_to_wire(version) for version in key.versions],
         create_time=key.create_time,
         update_time=key.update_time,
+        use_count=key.use_count,
+        aliases=[f"tenants/{key.name.tenant}/aliases/{alias}" for alias in key.aliases],
     )
     if key.revoke_time is not None:
         message.revoke_time.FromDatetime(key.revoke_time)
+    add_settings(message, key)
     return message
 
 
-def _versions_to_wire(versions: Iterable[KeyVersion]) -> list[keys_pb2.KeyVersion]:
-    return [_version_to_wire(version) for version in versions]
-
-
 def _version_to_wire(version: KeyVersion) -> keys_pb2.KeyVersion:
+    """Of a version whose private half is gone nothing is protected any more."""
     material = version.material
+    message = keys_pb2.KeyVersion(
+        name=str(version.name),
+        state=_STATES[version.state],
+        protection_level=None if material is None else _PROTECTION[material.protection],
+        components=_components_to_wire(version),
+        create_time=version.create_time,
+    )
+    if version.public_bytes:  # a rehearsed version has none yet
+        message.public_key_sha256 = fingerprint(version.algorithm, version.public_bytes).hex()
+    for field in ("activate_time", "deactivate_time", "compromise_time", "destroy_time", "revoke_time"):
+        moment = getattr(version, field)
+        if moment is not None:
+            getattr(message, field).FromDatetime(moment)
+    return message
+
+
+def _components_to_wire(version: KeyVersion) -> list[keys_pb2.KeyComponent]:
+    material = version.material
+    if not isinstance(material, CompositeKeyMaterial):
+        return []
     halves = (
         (material.algorithm.ml_dsa.value, material.post_quantum_protection),
         (f"ECDSA-{material.algorithm.curve.value.replace('-', '')}", material.classical_protection),
     )
-    message = keys_pb2.KeyVersion(
-        name=str(version.name),
-        state=_STATES[version.state],
-        protection_level=_PROTECTION[material.protection],
-        components=[
-            keys_pb2.KeyComponent(algorithm=name, protection_level=_PROTECTION[level]) for name, level in halves
-        ],
-        create_time=version.create_time,
-        public_key_sha256=version.public_key.fingerprint().hex(),
-    )
-    if version.deactivate_time is not None:
-        message.deactivate_time.FromDatetime(version.deactivate_time)
-    if version.revoke_time is not None:
-        message.revoke_time.FromDatetime(version.revoke_time)
-    return message
+    return [keys_pb2.KeyComponent(algorithm=name, protection_level=_PROTECTION[level]) for name, level in halves]
 
 
 def public_key_to_wire(version: KeyVersion) -> keys_pb2.PublicKey:
-    raw = version.material.public_key
+    raw = version.public_bytes
     return keys_pb2.PublicKey(
         name=str(version.name),
-        algorithm=algorithm_to_wire(version.material.algorithm.name),
+        algorithm=algorithm_to_wire(version.algorithm.title),
         public_key=raw,
-        pem=version.public_key.to_spki_pem(),
+        pem=to_spki_pem(version.algorithm, raw),
         public_key_crc32c=crc32c(raw),
         state=_STATES[version.state],
     )
+
+
+def alias_to_wire(alias: Alias) -> keys_pb2.Alias:
+    return keys_pb2.Alias(name=str(alias.name), key=str(alias.key), etag=alias.etag, update_time=alias.update_time)
+
+
+def readiness_to_wire(readiness: Readiness) -> keys_pb2.RotationReadiness:
+    message = keys_pb2.RotationReadiness(
+        next_version=readiness.next_version,
+        bundle_sequence=readiness.bundle_sequence,
+        clients_seen=readiness.clients_seen,
+        clients_ready=readiness.clients_ready,
+        not_ready=readiness.not_ready,
+    )
+    if readiness.activate_time is not None:
+        message.activate_time.FromDatetime(readiness.activate_time)
+    return message
 
 
 def protection_to_wire(level: ProtectionLevel) -> common_pb2.ProtectionLevel:

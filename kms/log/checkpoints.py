@@ -21,6 +21,7 @@ from kms.log import guard, proofs, store
 from kms.log.backoff import Backoff
 from kms.log.errors import LogDamaged, LogForked, LogFrozen, LogRolledBack
 from kms.log.model import CheckpointRecord, LogSettings, PublishedCheckpoint, TreeHead
+from kms.log.pace import Pace
 from kms.log.publisher import Publisher
 from kms.log.signing import CheckpointSigner
 from kms.log.waiters import Waiters
@@ -49,7 +50,9 @@ class CheckpointLoop:
         self._clock = clock
         self._settings = settings
         self._wakeup = wakeup
-        self._last_begin: float | None = None
+        self._pace = Pace(
+            waiters, short=settings.min_checkpoint_interval_seconds, calm=settings.calm_checkpoint_interval_seconds
+        )
         self._look_for_everybody = True
         self.failure: Exception | None = None
         """Why the last attempt failed; None after one that succeeded."""
@@ -58,7 +61,7 @@ class CheckpointLoop:
         """Until cancelled. Raises LogFrozen; everything else is logged and tried again, ever more slowly."""
         backoff = Backoff()
         while True:
-            await self._keep_distance()
+            await self._pace.keep()
             ticket = self._wakeup.ticket()
             if await self.attempt():
                 backoff.succeeded()
@@ -97,7 +100,7 @@ class CheckpointLoop:
 
     async def _make_checkpoint(self) -> CheckpointRecord | None:
         """Intent, signature, note; None when another replica has just done it."""
-        self._last_begin = self._clock.monotonic()
+        self._pace.begin()
         now = self._clock.now()
         published, refresh_seconds = self._publisher.published, self._settings.refresh_seconds
         intent = await self._database.write(lambda tx: intend(tx, published, now, refresh_seconds))
@@ -117,11 +120,6 @@ class CheckpointLoop:
             receipts = await self._database.read(lambda tx: proofs.receipts(tx, published, event_keys))
             self._waiters.settle(receipts)
         self._look_for_everybody = False
-
-    async def _keep_distance(self) -> None:
-        if self._last_begin is not None:
-            passed = self._clock.monotonic() - self._last_begin
-            await asyncio.sleep(max(0.0, self._settings.min_checkpoint_interval_seconds - passed))
 
 
 def intend(

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hallmark_tlog.bundles import MAX_ENTRY_BYTES
+from hallmark_tlog.merkle import leaf_hash
 from kms.core.canonical import Json, canonical_json
 from kms.core.clock import format_time
 from kms.core.errors import NotFound, Reason
+from kms.log.errors import EntryTooLarge
 
 ENTRY_VERSION = 1
 
@@ -53,12 +56,22 @@ class LogPromise:
     tlog_proof: bytes | None = None
 
 
+def promise_of(event_key: str, data: bytes) -> LogPromise:
+    """The promise for an encoded entry. Raises EntryTooLarge."""
+    if len(data) > MAX_ENTRY_BYTES:
+        raise EntryTooLarge(len(data))
+    return LogPromise(event_key=event_key, leaf_hash=leaf_hash(data), entry=data)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """How a log behaves. `origin` names it for ever: 1 to 255 bytes, no space, no plus; also the name of its keys."""
 
     origin: str
     min_checkpoint_interval_seconds: float = 0.1
+    """Between two checkpoints, and between two moves from the queue into the tree."""
+    calm_checkpoint_interval_seconds: float = 1.0
+    """Between two checkpoints while nobody waits for a proof: what signs most need not publish most."""
     refresh_seconds: float = 600.0
     """The newest checkpoint is signed again when it is older: its timestamp is what tells readers the log is alive."""
     batch_max: int = 1024

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.engine import Connection
 
-from hallmark_tlog.bundles import MAX_ENTRY_BYTES
-from hallmark_tlog.merkle import leaf_hash
 from hallmark_tlog.vkey import VerifierKey
 from hsm.errors import HsmError
 from hsm.provider import KeyProvider
@@ -18,7 +16,7 @@ from kms.core.errors import DeadlineExceeded, Reason, ResourceExhausted, Service
 from kms.core.wakeup import Wakeup
 from kms.log import guard, proofs, store
 from kms.log.checkpoints import CheckpointLoop
-from kms.log.errors import EntryTooLarge, LogFrozen, LogRolledBack
+from kms.log.errors import LogFrozen, LogRolledBack
 from kms.log.model import (
     ConsistencyProof,
     InclusionProof,
@@ -26,6 +24,7 @@ from kms.log.model import (
     LogPromise,
     LogSettings,
     PublishedCheckpoint,
+    promise_of,
 )
 from kms.log.publisher import Publisher
 from kms.log.sequencer import Sequencer
@@ -78,13 +77,17 @@ class TransparencyLog:
 
     def record_many(self, tx: Connection, entries: Sequence[LogEntry]) -> list[LogPromise]:
         """Like `record`, for several acts of one transaction (at least one); all or none."""
+        promises = [promise_of(entry.event_key, entry.encode()) for entry in entries]
+        self.record_promised(tx, promises)
+        return promises
+
+    def record_promised(self, tx: Connection, promises: Sequence[LogPromise]) -> None:
+        """Like `record_many`, for promises that were made before the transaction began (kms.log.model.promise_of)."""
         if self._frozen is not None:
             raise self._frozen.with_traceback(None)
-        promises = [_promise(entry) for entry in entries]
         waiting = store.enqueue(tx, [(promise.event_key, promise.entry) for promise in promises])
         if waiting > self._settings.queue_max:
             raise ResourceExhausted(Reason.QUEUE_FULL, "the transparency log is behind; retry", retry_after_seconds=1)
-        return promises
 
     async def confirm(self, promise: LogPromise, *, published: bool, timeout_seconds: float = 8.0) -> LogPromise:
         """Starts the sequencing of what was recorded and committed. Safe to repeat, also for an old promise.
@@ -102,6 +105,13 @@ class TransparencyLog:
             except TimeoutError:
                 raise self._why_late(promise) from None
         return dataclasses.replace(promise, leaf_index=found.leaf_index, tlog_proof=found.tlog_proof)
+
+    async def confirm_many(self, promises: Sequence[LogPromise], *, published: bool) -> list[LogPromise]:
+        """`confirm` for what was committed together."""
+        self._sequencer.wake()
+        if not published:
+            return list(promises)
+        return list(await asyncio.gather(*(self.confirm(promise, published=True) for promise in promises)))
 
     # Life
 
@@ -230,13 +240,6 @@ class TransparencyLog:
         if not isinstance(failure, HsmError):
             return None
         return _hsm_unavailable("the log entry is committed, but no checkpoint can be signed", failure)
-
-
-def _promise(entry: LogEntry) -> LogPromise:
-    data = entry.encode()
-    if len(data) > MAX_ENTRY_BYTES:
-        raise EntryTooLarge(len(data))
-    return LogPromise(event_key=entry.event_key, leaf_hash=leaf_hash(data), entry=data)
 
 
 def _hsm_unavailable(what: str, error: HsmError) -> Unavailable:

@@ -112,6 +112,20 @@ def format_verifier_keys(keys: Sequence[VerifierKey]) -> bytes:
     return "".join(f"{key}\n" for key in keys).encode()
 
 
+def kept_keys(tx: Connection) -> tuple[tuple[Ed25519KeyMaterial | MlDsaKeyMaterial, bytes], ...]:
+    """The log's keys with their key bindings, for the jobs that seal keys anew or prove a backup. Empty before there
+    are any.
+    """
+    origin = store.find_origin(tx)
+    keys = None if origin is None else _load(tx, origin)
+    return () if keys is None else ((keys.ed25519, b""), (keys.ml_dsa, _binding(keys.origin, _FIRST)))
+
+
+def replace_sealed_key(tx: Connection, *, old: MlDsaKeyMaterial, new: MlDsaKeyMaterial) -> bool:
+    """The same key sealed anew; False when it changed meanwhile. A log that runs keeps what it loaded."""
+    return store.replace_key(tx, _ML_DSA_44, _FIRST, old=old.to_bytes(), new=new.to_bytes())
+
+
 def _load(tx: Connection, origin: str) -> LogKeys | None:
     ed25519, ml_dsa = store.read_key(tx, _ED25519, _FIRST), store.read_key(tx, _ML_DSA_44, _FIRST)
     if ed25519 is None or ml_dsa is None:

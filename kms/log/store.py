@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hallmark_tlog.merkle import EMPTY_ROOT
 from kms.core.database import UtcTime, metadata
+from kms.core.direct_sql import AmongSql, DirectSql, InsertMany
 from kms.log.errors import EventRecordedTwice, LogDamaged, LogForked, OriginChanged
 from kms.log.model import CheckpointRecord, StoredEntry, TreeHead
 
@@ -80,16 +81,12 @@ class QueuedEntry:
 
 # The queue
 
-# Built once: putting a statement together costs more than SQLite needs to run it.
-_ENQUEUE = _queue.insert()
-_LOOK_AFTER_ENQUEUE = sa.select(
-    sa.select(_entry.c.event_key)
-    .where(_entry.c.event_key.in_(sa.bindparam("wanted", expanding=True)))
-    .limit(1)
-    .scalar_subquery(),
-    sa.select(sa.func.max(_queue.c.id)).scalar_subquery(),
-    sa.select(sa.func.min(_queue.c.id)).scalar_subquery(),
-)
+_ENQUEUE = InsertMany("tlog_queue", ("event_key", "data"))
+_SEQUENCED = AmongSql("SELECT event_key FROM tlog_entry WHERE event_key IN (*)")
+_QUEUE_ENDS = DirectSql("SELECT (SELECT max(id) FROM tlog_queue), (SELECT min(id) FROM tlog_queue)")
+_QUEUED = DirectSql("SELECT id, event_key, data FROM tlog_queue ORDER BY id LIMIT ?")
+_DEQUEUE = AmongSql("DELETE FROM tlog_queue WHERE id IN (*)")
+_INSERT_ENTRIES = InsertMany("tlog_entry", ("idx", "leaf_hash", "event_key", "data"))
 
 
 def enqueue(tx: Connection, entries: Sequence[tuple[str, bytes]]) -> int:
@@ -100,24 +97,23 @@ def enqueue(tx: Connection, entries: Sequence[tuple[str, bytes]]) -> int:
     """
     wanted = [event_key for event_key, _ in entries]
     try:
-        tx.execute(_ENQUEUE, [{"event_key": event_key, "data": data} for event_key, data in entries])
+        _ENQUEUE(tx, entries)
     except sa.exc.IntegrityError:
         raise EventRecordedTwice(wanted) from None
-    sequenced, newest, oldest = tx.execute(_LOOK_AFTER_ENQUEUE, {"wanted": wanted}).one()
-    if sequenced is not None:
-        raise EventRecordedTwice([sequenced])
+    if sequenced := _SEQUENCED.rows(tx, (), among=wanted):
+        raise EventRecordedTwice([event_key for (event_key,) in sequenced])
+    ((newest, oldest),) = _QUEUE_ENDS.rows(tx)
     return int(newest) - int(oldest) + 1
 
 
 def queued(tx: Connection, limit: int) -> list[QueuedEntry]:
     """The oldest entries of the queue."""
-    rows = tx.execute(sa.select(_queue.c.id, _queue.c.event_key, _queue.c.data).order_by(_queue.c.id).limit(limit))
-    return [QueuedEntry(row.id, row.event_key, row.data) for row in rows]
+    return [QueuedEntry(number, key, bytes(data)) for number, key, data in _QUEUED.rows(tx, (limit,))]
 
 
 def dequeue(tx: Connection, entries: Sequence[QueuedEntry]) -> None:
-    """By number one by one: a lower number may have been committed by somebody else since `queued` looked."""
-    tx.execute(_queue.delete().where(_queue.c.id == sa.bindparam("number")), [{"number": item.id} for item in entries])
+    """By their numbers: a lower one may have been committed by somebody else since `queued` looked."""
+    _DEQUEUE.change(tx, (), among=[item.id for item in entries])
 
 
 def is_queue_empty(tx: Connection) -> bool:
@@ -128,13 +124,8 @@ def is_queue_empty(tx: Connection) -> bool:
 
 
 def insert_entries(tx: Connection, start: int, entries: Sequence[QueuedEntry], leaf_hashes: Sequence[bytes]) -> None:
-    tx.execute(
-        _entry.insert(),
-        [
-            {"idx": index, "leaf_hash": leaf, "event_key": item.event_key, "data": item.data}
-            for index, (item, leaf) in enumerate(zip(entries, leaf_hashes, strict=True), start)
-        ],
-    )
+    rows = enumerate(zip(entries, leaf_hashes, strict=True), start)
+    _INSERT_ENTRIES(tx, [(index, leaf, item.event_key, item.data) for index, (item, leaf) in rows])
 
 
 def read_entries(tx: Connection, start: int, stop: int) -> list[StoredEntry]:
@@ -196,6 +187,11 @@ def ensure_state(tx: Connection, origin: str) -> TreeHead:
     if row.origin != origin:
         raise OriginChanged(row.origin, origin)
     return TreeHead(row.size, row.root)
+
+
+def find_origin(tx: Connection) -> str | None:
+    """None before the log began."""
+    return tx.execute(sa.select(_state.c.origin)).scalar()
 
 
 def read_head(tx: Connection, *, lock: bool = False) -> TreeHead:
@@ -263,3 +259,9 @@ def read_key(tx: Connection, algorithm: str, number: int) -> bytes | None:
 
 def insert_key(tx: Connection, algorithm: str, number: int, material: bytes, now: datetime) -> None:
     tx.execute(_key.insert().values(algorithm=algorithm, number=number, material=material, create_time=now))
+
+
+def replace_key(tx: Connection, algorithm: str, number: int, *, old: bytes, new: bytes) -> bool:
+    """The same key sealed anew. Compare-and-set on the material that was read."""
+    this = sa.and_(_key.c.algorithm == algorithm, _key.c.number == number, _key.c.material == old)
+    return tx.execute(_key.update().where(this).values(material=new)).rowcount == 1

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kms.core.errors import ServiceError
+from kms.core.wakeup import Wakeup
 from kms.log.model import Receipt
 
 
@@ -15,6 +16,12 @@ class Waiters:
         self._waiting: dict[asyncio.Future[Receipt], str] = {}
         self._unseen: set[str] = set()
         self._failure: ServiceError | None = None
+        self.arrived = Wakeup()
+        """Notified by everybody who begins to wait."""
+
+    @property
+    def is_anybody_waiting(self) -> bool:
+        return bool(self._waiting)
 
     @contextmanager
     def waiting(self, event_key: str) -> Iterator[asyncio.Future[Receipt]]:
@@ -24,6 +31,7 @@ class Waiters:
             future.set_exception(self._failure)
         self._waiting[future] = event_key
         self._unseen.add(event_key)
+        self.arrived.notify()
         try:
             yield future
         finally:

@@ -3,6 +3,7 @@
 path                        type                        cache
 checkpoint                  text/plain; charset=utf-8   no-store: the newest one is the point
 tile/..., tile/entries/...  application/octet-stream    a week, immutable: these bytes never change (C2SP tlog-tiles)
+trust/.../bundle-7.json     application/json            a week, immutable
 anything else               by its ending               no-cache: may be kept, but asked about again (ETag)
 
 Paths may stand below a prefix, such as `log/checkpoint`. What is not there is 404 and never cached, because a tile
@@ -30,9 +31,11 @@ from kms.public.errors import PublicPathInvalid
 from kms.public.files import check_path
 
 _TILE = re.compile(r"(?:.*/)?tile/(?P<bundle>entries/)?[0-9x./p]+", re.ASCII)
+_BUNDLE = re.compile(r"(?:.*/)?trust/[a-z0-9-]+/bundle-[0-9]+\.json", re.ASCII)
 _CHECKPOINT = re.compile(r"(?:.*/)?checkpoint", re.ASCII)
 _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?![.0-9]))")
 _TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8", ".pem": "application/x-pem-file"}
+_IMMUTABLE = "public, max-age=604800, immutable"
 _TEXT = "text/plain; charset=utf-8"
 _OPEN_TO_ALL = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
 CONNECTIONS_MAX = 1000
@@ -54,8 +57,9 @@ class _Kind:
 
 def _kind_of(path: str) -> _Kind:
     if match := _TILE.fullmatch(path):
-        immutable = "public, max-age=604800, immutable"
-        return _Kind("application/octet-stream", immutable, compress=match["bundle"] is not None)
+        return _Kind("application/octet-stream", _IMMUTABLE, compress=match["bundle"] is not None)
+    if _BUNDLE.fullmatch(path):
+        return _Kind(_TYPES[".json"], _IMMUTABLE)
     if _CHECKPOINT.fullmatch(path):
         return _Kind(_TEXT, "no-store")
     name = path.rpartition("/")[2]

@@ -175,7 +175,7 @@ class GoodbyeFrame:
 Frame = EventFrame | BookmarkFrame | HeartbeatFrame | GoodbyeFrame
 
 
-def effective_from(asked: datetime | None, now: datetime) -> datetime:
+def effective_from(asked: datetime | None, now: datetime, *, field: str = "effective_time") -> datetime:
     """When the subject stops being trusted: what was asked, or now. Raises InvalidArgument outside 2000 to now.
 
     A permission that ends later is a lease with an end, not a revocation.
@@ -185,11 +185,9 @@ def effective_from(asked: datetime | None, now: datetime) -> datetime:
     if asked > now + CLOCK_SKEW:
         raise InvalidArgument(
             Reason.FIELD_INVALID,
-            f"effective_time is in the future (it is {format_time(now)} here); leave it out to revoke at once",
-            field="effective_time",
+            f"{field} is in the future (it is {format_time(now)} here); leave it out to revoke at once",
+            field=field,
         )
     if asked < EARLIEST:
-        raise InvalidArgument(
-            Reason.FIELD_INVALID, "effective_time is before the year 2000; check its unit", field="effective_time"
-        )
+        raise InvalidArgument(Reason.FIELD_INVALID, f"{field} is before the year 2000; check its unit", field=field)
     return min(asked, now)

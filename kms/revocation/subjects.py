@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from kms.core.errors import not_found
 from kms.core.names import ChildName, KeyName, KeyVersionName
 from kms.keys import store as key_store
-from kms.keys.service import revoke_in
+from kms.keys.revoking import revoke_in
 from kms.revocation.model import RevocationReason, Subject
 
 

@@ -8,14 +8,13 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from kms.core.call import Call, Channel
+from kms.core.call import Call
 from kms.core.clock import Clock
 from kms.core.errors import (
     DeadlineExceeded,
@@ -24,33 +23,27 @@ from kms.core.errors import (
     InvalidArgument,
     PermissionDenied,
     Reason,
+    ResourceExhausted,
     ServiceError,
 )
 from kms.core.identity import Role
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
+from kms.server import audit
+from kms.server.audit import Entry
 from kms.server.errors import code_of, to_status
 from kms.server.identity import identify, read_channel
 from kms.server.limits import RateLimit, StreamLimit
 from kms.server.policy import POLICY, Row
 
-audit = logging.getLogger("hallmark.audit")
+CALLS_MAX: Final = 4096
+"""Calls in progress, streams that the server sends apart. More are refused at once: each holds a message in memory."""
+
 faults = logging.getLogger("hallmark.fault")
 
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _Decode: TypeAlias = Callable[[bytes], Any]
 _Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
-
-
-@dataclass(slots=True)
-class _Entry:
-    """What is known of a call while it runs, for its audit line."""
-
-    id: str
-    method: str
-    channel: Channel
-    started: float
-    call: Call | None = None
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -73,6 +66,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._clock = clock
         self._randomness = randomness
         self._wrapped: dict[str, Any] = {}
+        self._calls = 0
 
     async def intercept_service(
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -93,22 +87,32 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler.unary_stream is not None:
             stream = self._stream(method, handler.unary_stream, decode)
             return grpc.unary_stream_rpc_method_handler(stream, response_serializer=encode)
-        raise TypeError(f"{method}: the guard knows unary and server-streaming calls only")
+        if handler.stream_unary is not None:
+            unary = self._unary(method, handler.stream_unary, decode)
+            return grpc.stream_unary_rpc_method_handler(unary, response_serializer=encode)
+        raise TypeError(f"{method}: the guard does not know calls that stream both ways")
 
     def _unary(self, method: str, behaviour: Callable[[Any, Call], Awaitable[Any]], decode: _Decode) -> Any:
-        async def guarded(body: bytes, context: _Context) -> Any:
+        """One answer; `body` is a message, or an iterator of them where the client streams."""
+
+        async def guarded(body: Any, context: _Context) -> Any:
             entry = self._begin(method, context)
+            self._calls += 1
             try:
-                call, row = self._admit(entry, context)
+                call, row = self._admit(entry)
+                request = _decoded(body, decode)
+                self._charge(entry, call, row, request)
                 async with asyncio.timeout(_time_allowed(row, context)):
-                    response = await behaviour(_decoded(body, decode), call)
+                    response = await behaviour(request, call)
             except Exception as error:
                 await self._refuse(entry, context, error)
                 raise  # abort has raised already; this line is for the type checker
             except asyncio.CancelledError:
-                self._audit(entry, "CANCELLED", "")
+                audit.record(entry, "CANCELLED", "")
                 raise
-            self._audit(entry, "OK", "")
+            finally:
+                self._calls -= 1
+            audit.record(entry, "OK", "")
             return response
 
         return guarded
@@ -117,28 +121,30 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(body: bytes, context: _Context) -> AsyncIterator[Any]:
             entry = self._begin(method, context)
             try:
-                call, _ = self._admit(entry, context)
+                call, row = self._admit(entry)
+                request = _decoded(body, decode)
+                self._charge(entry, call, row, request)
                 with self._streams.held(call.caller.spiffe_id):
-                    async with contextlib.aclosing(behaviour(_decoded(body, decode), call)) as responses:
+                    async with contextlib.aclosing(behaviour(request, call)) as responses:
                         async for response in responses:
                             yield response
             except Exception as error:
                 await self._refuse(entry, context, error)
             except (asyncio.CancelledError, GeneratorExit):
-                self._audit(entry, "CANCELLED", "")
+                audit.record(entry, "CANCELLED", "")
                 raise
-            self._audit(entry, "OK", "")
+            audit.record(entry, "OK", "")
 
         return guarded
 
-    def _begin(self, method: str, context: _Context) -> _Entry:
-        now = self._clock.now()
-        channel = read_channel(context.auth_context(), context.peer())
-        return _Entry(new_id(now, self._randomness), method, channel, time.perf_counter())
+    def _begin(self, method: str, context: _Context) -> Entry:
+        now, auth = self._clock.now(), context.auth_context()
+        channel = read_channel(auth, context.peer())
+        return Entry(new_id(now, self._randomness), method, channel, auth, now, time.perf_counter())
 
-    def _admit(self, entry: _Entry, context: _Context) -> tuple[Call, Row]:
-        caller = identify(context.auth_context(), self._trust_domain)
-        entry.call = Call(entry.id, entry.method, caller, entry.channel, self._clock.now())
+    def _admit(self, entry: Entry) -> tuple[Call, Row]:
+        caller = identify(entry.auth, self._trust_domain)
+        entry.call = Call(entry.id, entry.method, caller, entry.channel, entry.now)
         if self._require_pq_tls and not entry.channel.is_post_quantum:
             raise FailedPrecondition(
                 Reason.PQ_TLS_REQUIRED,
@@ -154,44 +160,41 @@ class Guard(grpc.aio.ServerInterceptor):
                 f"role {caller.role} may not call {entry.method.rpartition('/')[2]}; "
                 f"it is for {', '.join(sorted(row.roles))}",
             )
-        self._rate.take(caller.spiffe_id, row.cost, device=caller.role is Role.DEVICE)
         return entry.call, row
 
-    async def _refuse(self, entry: _Entry, context: _Context, error: Exception) -> None:
+    def _charge(self, entry: Entry, call: Call, row: Row, request: Any) -> None:
+        """Raises ResourceExhausted."""
+        entry.items = len(request.requests) if row.is_batch else 1
+        cost = row.cost * max(entry.items, 1)
+        self._rate.take(call.caller.spiffe_id, cost, device=call.caller.role is Role.DEVICE)
+        if self._calls > CALLS_MAX:
+            raise ResourceExhausted(
+                Reason.QUEUE_FULL, "this server is busy with other calls; retry", retry_after_seconds=0.5
+            )
+
+    async def _refuse(self, entry: Entry, context: _Context, error: Exception) -> None:
         """Ends the call with a typed status. Always raises (gRPC's abort)."""
         known = _known(error, entry)
         code = code_of(known)
-        self._audit(entry, code.name, known.reason.value)
+        audit.record(entry, code.name, known.reason.value)
         status = to_status(known, entry.id)
         trailers = (("grpc-status-details-bin", status.SerializeToString()),)
         await context.abort(code, known.message, trailers)
 
-    def _audit(self, entry: _Entry, outcome: str, reason: str) -> None:
-        caller = entry.call.caller if entry.call is not None else None
-        audit.info(
-            "call",
-            extra={
-                "facts": {
-                    "call_id": entry.id,
-                    "method": entry.method,
-                    "caller": caller.spiffe_id if caller else "",
-                    "tenant": caller.tenant if caller else "",
-                    "peer": entry.channel.peer,
-                    "tls_version": entry.channel.tls_version,
-                    "tls_group": entry.channel.group,
-                    "outcome": outcome,
-                    "reason": reason,
-                    "milliseconds": round((time.perf_counter() - entry.started) * 1000, 2),
-                }
-            },
-        )
 
-
-def _decoded(body: bytes, decode: _Decode) -> Any:
+def _decoded(body: Any, decode: _Decode) -> Any:
+    """The message, or an iterator of them. Raises InvalidArgument, the iterator as well."""
+    if not isinstance(body, bytes):
+        return _decoded_each(body, decode)
     try:
         return decode(body)
     except DecodeError:
         raise InvalidArgument(Reason.FIELD_INVALID, "the request is not the protobuf message of this RPC") from None
+
+
+async def _decoded_each(bodies: AsyncIterator[bytes], decode: _Decode) -> AsyncIterator[Any]:
+    async for body in bodies:
+        yield _decoded(body, decode)
 
 
 def _time_allowed(row: Row, context: _Context) -> float | None:
@@ -201,7 +204,7 @@ def _time_allowed(row: Row, context: _Context) -> float | None:
     return min(limits) if limits else None
 
 
-def _known(error: Exception, entry: _Entry) -> ServiceError:
+def _known(error: Exception, entry: Entry) -> ServiceError:
     match error:
         case ServiceError():
             return error

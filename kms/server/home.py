@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from kms.core.clock import format_time
-from kms.core.identity import Role
 from kms.core.randomness import Randomness
 from kms.server.local_ca import LOCAL_TENANT
 
@@ -54,11 +54,11 @@ class Home:
         """A server has been up with this home: its keys exist, and the HSM may be away for a while."""
         return any((self.folder / "clients").glob("*/profile.json"))
 
-    def announce(self, address: str, public_url: str, clients: dict[Role, Path], now: datetime) -> None:
+    def announce(self, address: str, public_url: str, clients: Iterable[Path], now: datetime) -> None:
         """server.json for operators, and profile.json in each client's folder."""
         facts = {"pid": os.getpid(), "address": address, "public_url": public_url, "started": format_time(now)}
         profile = {"address": address, "tenant": LOCAL_TENANT, "public_url": public_url}
-        for folder in clients.values():
+        for folder in clients:
             _write(folder / "profile.json", json.dumps(profile, indent=2) + "\n")
         _write(self.folder / "server.json", json.dumps(facts, indent=2) + "\n")
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from kms.core.call import Channel
 from kms.core.errors import Reason, Unauthenticated
@@ -25,7 +26,12 @@ def identify(auth: AuthContext, trust_domain: str) -> Caller:
 
     Nobody comes in as the service's own tenant: its keys would be theirs to rotate.
     """
-    names = [value.decode("utf-8", "replace") for value in auth.get("x509_subject_alternative_name", ())]
+    return _identify(tuple(auth.get("x509_subject_alternative_name", ())), trust_domain)
+
+
+@lru_cache(maxsize=4096)
+def _identify(alternative_names: tuple[bytes, ...], trust_domain: str) -> Caller:
+    names = [value.decode("utf-8", "replace") for value in alternative_names]
     uris = [name for name in names if name.startswith("spiffe://")]
     found = _SPIFFE.fullmatch(uris[0]) if len(uris) == 1 else None
     known = found is not None and found["role"] in set(Role) and found["tenant"] != SYSTEM_TENANT
@@ -40,8 +46,15 @@ def identify(auth: AuthContext, trust_domain: str) -> Caller:
 
 def read_channel(auth: AuthContext, peer: str) -> Channel:
     """TLS facts as gRPC negotiated them; "unknown" where it does not tell."""
+    return Channel(
+        peer=peer,
+        tls_version=_first(auth, "ssl_tls_version"),
+        group=_first(auth, "ssl_negotiated_key_exchange_group"),
+        peer_certificate=next(iter(auth.get("x509_pem_cert", ())), b""),
+    )
 
-    def first(key: str) -> str:
-        return next((value.decode("ascii", "replace") for value in auth.get(key, ())), "unknown")
 
-    return Channel(peer=peer, tls_version=first("ssl_tls_version"), group=first("ssl_negotiated_key_exchange_group"))
+def _first(auth: AuthContext, key: str) -> str:
+    for value in auth.get(key, ()):
+        return value.decode("ascii", "replace")
+    return "unknown"

@@ -6,6 +6,8 @@ classical while its key exchange is hybrid. What must last is signed by composit
 
 import ipaddress
 import os
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kms.core.identity import Role
+from kms.core.names import ID_PATTERN
 from kms.server.identity import spiffe_id
 
 _AUTHORITY_LIFE = timedelta(days=3650)
@@ -52,16 +55,27 @@ class LocalAuthority:
 
     def ensure_clients(self) -> dict[Role, Path]:
         """One folder for each role with cert.pem, key.pem and ca.pem."""
-        folders = {}
-        for role in Role:
-            folder = self._clients / role.value
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            uri = spiffe_id(self._trust_domain, LOCAL_TENANT, role, role.value)
-            names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
-            self._ensure_leaf(folder / "key.pem", folder / "cert.pem", names, ExtendedKeyUsageOID.CLIENT_AUTH)
-            _write(folder / "ca.pem", self.pem, 0o644)
-            folders[role] = folder
-        return folders
+        return {role: self._ensure_client(role, role.value) for role in Role}
+
+    def ensure_admins(self, names: Sequence[str]) -> list[Path]:
+        """Further admins, a folder for each; approvals take several people. Raises ValueError for a name that can not
+        stand in a SPIFFE id or is a role's.
+        """
+        for name in names:
+            if not re.fullmatch(ID_PATTERN, name) or name in set(Role):
+                raise ValueError(
+                    f"{name!r} can not name an admin: 1 to 63 lower-case letters, digits or hyphens, no role"
+                )
+        return [self._ensure_client(Role.ADMIN, name) for name in names]
+
+    def _ensure_client(self, role: Role, name: str) -> Path:
+        folder = self._clients / name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        uri = spiffe_id(self._trust_domain, LOCAL_TENANT, role, name)
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
+        self._ensure_leaf(folder / "key.pem", folder / "cert.pem", names, ExtendedKeyUsageOID.CLIENT_AUTH)
+        _write(folder / "ca.pem", self.pem, 0o644)
+        return folder
 
     def _load_or_make_authority(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         key_file, certificate_file = self._tls / "ca.key", self._tls / "ca.pem"

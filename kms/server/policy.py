@@ -16,11 +16,15 @@ _READERS = frozenset({Role.ADMIN, Role.BACKEND, Role.AUDITOR})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`deadline_seconds`: the server's own limit (None for streams). `cost`: tokens taken from the caller's bucket."""
+    """`deadline_seconds`: the server's own limit (None for streams). `cost`: tokens taken from the caller's bucket.
+
+    `is_batch`: the cost is that of each of its `requests`.
+    """
 
     roles: frozenset[Role]
     deadline_seconds: float | None = 30
     cost: float = 1
+    is_batch: bool = False
 
 
 POLICY: dict[str, Row] = {
@@ -29,9 +33,31 @@ POLICY: dict[str, Row] = {
     f"/{_SERVICE}.KeyService/ListKeys": Row(_READERS),
     f"/{_SERVICE}.KeyService/GetPublicKey": Row(_EVERYBODY),
     f"/{_SERVICE}.KeyService/RotateKey": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.KeyService/UpdateKey": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.KeyService/ChangeKeyVersionState": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.KeyService/ReportKeyCompromise": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.KeyService/SetAlias": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.KeyService/DeleteAlias": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.KeyService/ListAliases": Row(_READERS),
+    f"/{_SERVICE}.TrustService/GetTrustBundle": Row(_EVERYBODY, cost=5),
+    f"/{_SERVICE}.TrustService/AcknowledgeTrustBundle": Row(_EVERYBODY),
+    f"/{_SERVICE}.TrustService/GetRotationReadiness": Row(_READERS, cost=5),
     f"/{_SERVICE}.KeyService/GetCapabilities": Row(_EVERYBODY, cost=5),
     f"/{_SERVICE}.SigningService/Sign": Row(_SIGNERS),
+    f"/{_SERVICE}.SigningService/BatchSign": Row(_SIGNERS, is_batch=True),
+    f"/{_SERVICE}.SigningService/SignStream": Row(_SIGNERS, deadline_seconds=600, cost=20),
     f"/{_SERVICE}.SigningService/Verify": Row(_EVERYBODY),
+    f"/{_SERVICE}.SigningService/BatchVerify": Row(_EVERYBODY, is_batch=True),
+    f"/{_SERVICE}.EnvelopeService/GetEnvelopeKey": Row(_EVERYBODY),
+    f"/{_SERVICE}.EnvelopeService/OpenEnvelope": Row(_SIGNERS),
+    f"/{_SERVICE}.EnvelopeService/OpenEnvelopes": Row(_SIGNERS, cost=20),
+    f"/{_SERVICE}.EnvelopeService/GenerateDataKey": Row(_SIGNERS),
+    f"/{_SERVICE}.EnvelopeService/ShredEpoch": Row(_OPERATORS),
+    f"/{_SERVICE}.ApprovalService/CreateProposal": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.ApprovalService/GetProposal": Row(_READERS),
+    f"/{_SERVICE}.ApprovalService/ListProposals": Row(_READERS, cost=5),
+    f"/{_SERVICE}.ApprovalService/ApproveProposal": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.ApprovalService/RejectProposal": Row(_OPERATORS, cost=5),
     f"/{_SERVICE}.DeviceService/CreateChallenge": Row(_EVERYBODY - {Role.AUDITOR}),
     f"/{_SERVICE}.DeviceService/AttestDevice": Row(_EVERYBODY - {Role.AUDITOR}, cost=5),
     f"/{_SERVICE}.DeviceService/GetDevice": Row(_READERS),

@@ -32,7 +32,7 @@ def _sign(name: str, **more) -> keys_pb2.SignRequest:
     return keys_pb2.SignRequest(**{"name": name, "data": b"weights", "request_id": fresh_id(), **more})
 
 
-@pytest.mark.parametrize("algorithm", sorted(set(common_pb2.Algorithm.values()) - {0}))
+@pytest.mark.parametrize("algorithm", range(1, 4), ids=common_pb2.Algorithm.Name)
 def test_a_signature_verifies_offline_with_the_published_key(keys, signing, algorithm: int) -> None:
     key = _create(keys, algorithm=algorithm)
     answer = signing.Sign(_sign(key.name, context=b"model-manifest/v1"), timeout=20)

@@ -4,15 +4,21 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from hallmark_composite import DEFAULT_ALGORITHM
 from kms.core.idempotency import RequestKey
 from kms.core.identity import Caller, Role
 from kms.core.names import KeyName, KeyVersionName
+from kms.keys.algorithms import DEFAULT
+from kms.keys.inputs import SignInput
 from kms.keys.model import Key, SignAnswer
-from kms.keys.service import KeyService, revoke_in
-from kms.keys.signing import SigningService, SignInput
+from kms.keys.revoking import revoke_in
+from kms.keys.rotation import RotationService
+from kms.keys.service import KeyService
+from kms.keys.signing import SigningService
+from kms.keys.usage import UseRates
 from support.log_world import LogWorld
 from support.randomness import SeededRandomness
 
@@ -28,21 +34,33 @@ class KeysWorld:
     def request(self, body: bytes = b"", request_id: str | None = None) -> RequestKey:
         return RequestKey.of(ADMIN, request_id or str(uuid.uuid4()), "method", body)
 
-    async def create(self, key_id: str = "manifest", *, request: RequestKey | None = None) -> Key:
+    @property
+    def rotation(self) -> RotationService:
+        return RotationService(self.keys)
+
+    async def create(self, key_id: str = "manifest", *, request: RequestKey | None = None, **more: Any) -> Key:
+        """`more`: algorithm, purpose, settings, as KeyService.create takes them."""
         key, _, _ = await self.keys.create(
             KeyName("default", key_id),
-            algorithm=DEFAULT_ALGORITHM,
-            labels={},
+            **{"algorithm": DEFAULT, "labels": {}, **more},
             request=request or self.request(),
             now=self.world.clock.now(),
             published=False,
         )
         return key
 
-    async def rotate(self, key_id: str = "manifest", *, etag: str = "", request: RequestKey | None = None) -> Key:
-        key, _, _ = await self.keys.rotate(
+    async def rotate(
+        self,
+        key_id: str = "manifest",
+        *,
+        etag: str = "",
+        lead: timedelta | None = None,
+        request: RequestKey | None = None,
+    ) -> Key:
+        key, _, _ = await self.rotation.rotate(
             KeyName("default", key_id),
             etag=etag,
+            lead=lead,
             request=request or self.request(),
             now=self.world.clock.now(),
             published=False,
@@ -54,7 +72,7 @@ class KeysWorld:
     ) -> SignAnswer:
         answer, _, _ = await self.signing.sign(
             name or KeyName("default", "manifest"),
-            SignInput(data=message, digest=None, context=b""),
+            SignInput(data=message),
             request=request or self.request(),
             now=self.world.clock.now(),
             published=False,
@@ -75,7 +93,7 @@ async def keys_world(folder: Path) -> AsyncIterator[KeysWorld]:
     await log.prepare()
     randomness = SeededRandomness()
     keys = KeyService(world.database, world.provider, log, randomness)
-    signing = SigningService(world.database, world.provider, log, randomness)
+    signing = SigningService(world.database, world.provider, log, randomness, UseRates(world.clock))
     try:
         yield KeysWorld(world, keys, signing)
     finally:

@@ -23,6 +23,7 @@ from support.randomness import SeededRandomness
 
 ORIGIN = "log.example/hallmark"
 T = TypeVar("T")
+_AT_ONCE = {"min_checkpoint_interval_seconds": 0, "calm_checkpoint_interval_seconds": 0}
 
 
 @cache
@@ -44,7 +45,7 @@ class LogWorld:
         self.provider = FakeKeyProvider()
         self.audited = AuditedPublicFiles(ORIGIN)
         self.files: PublicFiles = self.audited if files is None else files
-        self.settings = LogSettings(origin=ORIGIN, **{"min_checkpoint_interval_seconds": 0, **settings})
+        self.settings = LogSettings(origin=ORIGIN, **{**_AT_ONCE, **settings})
         self.make_database: Callable[[str], Database] = Database
         self.recorded: list[LogPromise] = []
         self._randomness = SeededRandomness()

@@ -78,7 +78,8 @@ class RunningService:
         return Profile.load(self.home / "clients" / role)
 
     def audit(self) -> list[dict[str, object]]:
-        """The audit lines so far."""
+        """The audit lines so far. They are written a moment after their calls."""
+        time.sleep(0.2)
         lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
         return [line for line in lines if line["logger"] == "hallmark.audit"]
 
@@ -114,8 +115,9 @@ def running_service(
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One service for all tests of a worker; tests use names of their own."""
-    with running_service(tmp_path_factory.mktemp("service")) as running:
+    """One service for all tests of a worker; tests use names of their own. Beside the roles it knows three admins."""
+    settings = '[server]\nadmins = ["alice", "bob", "carol"]'
+    with running_service(tmp_path_factory.mktemp("service"), settings=settings) as running:
         yield running
 
 

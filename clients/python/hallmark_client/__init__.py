@@ -21,6 +21,7 @@ from hallmark_client.errors import (
     ChecksumMismatch,
     CursorInvalid,
     DeadlineExceeded,
+    EnvelopeInvalid,
     FailedPrecondition,
     HallmarkError,
     Internal,
@@ -38,20 +39,43 @@ from hallmark_client.errors import (
     VerificationFailed,
 )
 from hallmark_client.manifest import ManifestReport, build_manifest, verify_manifest
+from hallmark_client.model.approvals import Approval, Proposal
 from hallmark_client.model.capabilities import Capabilities
 from hallmark_client.model.devices import Attestation, Challenge, Device, Verdict
 from hallmark_client.model.enums import (
     Algorithm,
     DeviceState,
     EvidenceFormat,
+    ExportPolicy,
     InitiatingEntity,
     KeyPurpose,
+    KeyVersionAction,
     KeyVersionState,
     LogWait,
+    ProposalState,
+    ProposedAct,
     ProtectionLevel,
     RevocationReason,
 )
-from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
+from hallmark_client.model.envelopes import (
+    DataKey,
+    EnvelopeKey,
+    OpenedEnvelope,
+    SealedEnvelope,
+    SealingKey,
+    Shredding,
+)
+from hallmark_client.model.key_settings import Alias, Compromise, Readiness, Rehearsal
+from hallmark_client.model.keys import (
+    Key,
+    KeyComponent,
+    KeyVersion,
+    PublicKey,
+    RotationPolicy,
+    Signature,
+    UsageLimits,
+    Verified,
+)
 from hallmark_client.model.log import (
     Checkpoint,
     ConsistencyProof,
@@ -72,12 +96,17 @@ from hallmark_client.model.revocations import (
     VerifiedEvent,
 )
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
+from hallmark_client.model.trust import TrustBundle, VerifiedBundle
 from hallmark_client.profile import Profile
+from hallmark_client.to_sign import ToSign, ToVerify
+from hallmark_client.trust import read_public_bundle
 
 __all__ = [
     "Aborted",
     "Algorithm",
+    "Alias",
     "AlreadyExists",
+    "Approval",
     "Attestation",
     "Bookmark",
     "Capabilities",
@@ -85,14 +114,19 @@ __all__ = [
     "Checkpoint",
     "ChecksumMismatch",
     "Client",
+    "Compromise",
     "ConsistencyProof",
     "Consistent",
     "CursorInvalid",
+    "DataKey",
     "DeadlineExceeded",
     "Device",
     "DeviceState",
+    "EnvelopeInvalid",
+    "EnvelopeKey",
     "Event",
     "EvidenceFormat",
+    "ExportPolicy",
     "FailedPrecondition",
     "Frame",
     "Goodbye",
@@ -106,6 +140,7 @@ __all__ = [
     "KeyComponent",
     "KeyPurpose",
     "KeyVersion",
+    "KeyVersionAction",
     "KeyVersionState",
     "LogPromise",
     "LogWait",
@@ -114,31 +149,47 @@ __all__ = [
     "ManifestMismatch",
     "ManifestReport",
     "NotFound",
+    "OpenedEnvelope",
     "PermissionDenied",
     "Profile",
     "ProfileInvalid",
+    "Proposal",
+    "ProposalState",
+    "ProposedAct",
     "ProtectionLevel",
     "PublicKey",
+    "Readiness",
+    "Rehearsal",
     "ResourceExhausted",
     "RevocationEvent",
     "RevocationReason",
+    "RotationPolicy",
+    "SealedEnvelope",
+    "SealingKey",
     "ServiceSignature",
+    "Shredding",
     "Signature",
     "SignatureInvalid",
     "Snapshot",
+    "ToSign",
+    "ToVerify",
     "TransportRefused",
+    "TrustBundle",
     "TrustedKeys",
     "Unauthenticated",
     "Unavailable",
+    "UsageLimits",
     "Verdict",
     "VerificationFailed",
     "Verified",
+    "VerifiedBundle",
     "VerifiedEvent",
     "VerifiedFile",
     "VerifierKeys",
     "build_manifest",
     "load_public_key",
     "prehash_file",
+    "read_public_bundle",
     "verify_file",
     "verify_manifest",
 ]

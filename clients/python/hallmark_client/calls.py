@@ -1,6 +1,6 @@
 """One logical call: a deadline over all attempts, retries that keep the request, answers turned into results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -34,22 +34,44 @@ class Calls:
         UNAVAILABLE is retried with the very same request, so with the same request_id: an act whose answer was lost is
         answered, not repeated (AIP-155, AIP-194).
         """
-        deadline = self.system.monotonic() + self.timeout_seconds
+        response = self._repeat(lambda left: self.transport.unary(rpc, request, left), self.timeout_seconds)
+        return _read(rpc, response, read)
+
+    def upload(
+        self,
+        rpc: Rpc[Request, Response],
+        requests: Callable[[], Iterator[Request]],
+        read: Callable[[Response], Answer],
+        *,
+        timeout_seconds: float,
+        repeatable: bool,
+    ) -> Answer:
+        """The same for requests that stream; `requests` begins them anew for each attempt, where that is possible.
+
+        Raises what `requests` raises, too.
+        """
+
+        def send(left: float) -> Response:
+            return self.transport.upload(rpc, requests(), left)
+
+        response = self._repeat(send, timeout_seconds) if repeatable else send(timeout_seconds)
+        return _read(rpc, response, read)
+
+    def _repeat(self, send: Callable[[float], Response], timeout_seconds: float) -> Response:
+        deadline = self.system.monotonic() + timeout_seconds
         failures = 0
         while True:
             try:
-                response = self.transport.unary(rpc, request, max(0.0, deadline - self.system.monotonic()))
+                return send(max(0.0, deadline - self.system.monotonic()))
             except Unavailable as error:
                 failures += 1
                 delay = self._delay(error, failures)
                 if delay is None or self.system.monotonic() + delay >= deadline:
                     raise
                 self.system.sleep(delay)
-            else:
-                return _read(rpc, response, read)
 
     def request_id(self, given: str | None) -> str:
-        """The caller's, or a new UUID4: one for each logical call."""
+        """The caller's, or a new UUID: one for each logical call."""
         return self.system.request_id() if given is None else given
 
     def _delay(self, error: Unavailable, failures: int) -> float | None:

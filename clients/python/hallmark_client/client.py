@@ -5,8 +5,11 @@ from typing import Self
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
+from hallmark_client.aliases import Aliases
+from hallmark_client.approvals import Approvals
 from hallmark_client.calls import Calls
 from hallmark_client.devices import Devices
+from hallmark_client.envelopes import Envelopes
 from hallmark_client.grpc_transport import GrpcTransport
 from hallmark_client.keys import Keys
 from hallmark_client.log import Log
@@ -17,6 +20,7 @@ from hallmark_client.revocations import Revocations
 from hallmark_client.signing import Signing
 from hallmark_client.system import System
 from hallmark_client.transport import Transport
+from hallmark_client.trust import Trust
 from hallmark_client.wire.capabilities import capabilities_of
 
 
@@ -31,9 +35,17 @@ class Client:
     """
 
     keys: Keys
-    """Create, look at and rotate keys."""
+    """Create, look at, change and rotate keys."""
+    aliases: Aliases
+    """Other names for keys."""
+    trust: Trust
+    """Trust bundles: every public key with its validity."""
     signing: Signing
     """Sign and verify."""
+    envelopes: Envelopes
+    """Seal here, open there."""
+    approvals: Approvals
+    """Propose acts that need several people, and approve them."""
     devices: Devices
     """Attest devices."""
     revocations: Revocations
@@ -46,7 +58,7 @@ class Client:
 
         timeout_seconds: of each call, retries included. system: time and randomness, for tests.
         """
-        self._assemble(GrpcTransport(profile), profile.tenant, timeout_seconds, system or System())
+        self._assemble(GrpcTransport(profile), profile.tenant, timeout_seconds, system or System(), profile.key_pem)
 
     @classmethod
     def over(
@@ -56,21 +68,36 @@ class Client:
         tenant: str = "default",
         timeout_seconds: float = 10.0,
         system: System | None = None,
+        key_pem: bytes | None = None,
     ) -> Self:
-        """A client over another transport, such as that of `hallmark_client.testing`."""
+        """A client over another transport, such as that of `hallmark_client.testing`.
+
+        key_pem: private key of the client certificate; only `approvals.approve` signs with it.
+        """
         client = cls.__new__(cls)
         client._assemble(  # noqa: SLF001 - a second constructor
-            transport, tenant, timeout_seconds, system or System()
+            transport, tenant, timeout_seconds, system or System(), key_pem
         )
         return client
 
-    def _assemble(self, transport: Transport, tenant: str, timeout_seconds: float, system: System) -> None:
+    def _assemble(
+        self, transport: Transport, tenant: str, timeout_seconds: float, system: System, key_pem: bytes | None
+    ) -> None:
         self._calls = Calls(transport=transport, names=Names(tenant), timeout_seconds=timeout_seconds, system=system)
         self.keys = Keys(self._calls)
+        self.aliases = Aliases(self._calls)
+        self.trust = Trust(self._calls)
         self.signing = Signing(self._calls)
+        self.envelopes = Envelopes(self._calls)
+        self.approvals = Approvals(self._calls, key_pem)
         self.devices = Devices(self._calls)
         self.revocations = Revocations(self._calls)
         self.log = Log(self._calls)
+
+    @property
+    def tenant(self) -> str:
+        """Whose resources short names mean."""
+        return self._calls.names.tenant
 
     def capabilities(self) -> Capabilities:
         """What the server can do right now: algorithms, engines, HSM, limits, the log's keys."""

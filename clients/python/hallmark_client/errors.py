@@ -3,6 +3,7 @@
 HallmarkError
 ├── InvalidArgument          the request can not be right (reason says which part)
 │   ├── SignatureInvalid     a signature does not verify: by the server, or here
+│   ├── EnvelopeInvalid      an envelope does not open; why is never said
 │   ├── ChecksumMismatch     bytes changed on the way, either direction (CRC32C)
 │   └── CursorInvalid        the server does not know this watch position: start from `revocations.snapshot()`
 ├── NotFound                 no such thing, or not yours to see
@@ -63,6 +64,10 @@ class InvalidArgument(HallmarkError):
 
 class SignatureInvalid(InvalidArgument):
     """The signature does not verify for this key, message and context."""
+
+
+class EnvelopeInvalid(InvalidArgument):
+    """Sealed to another key, with other info, or changed: the server does not tell which."""
 
 
 class ChecksumMismatch(InvalidArgument):

@@ -76,6 +76,23 @@ class GrpcTransport:
         except ValueError as error:  # grpcio's way to say that the channel was closed meanwhile
             raise _closed_error() from error
 
+    def upload(self, rpc: Rpc[Request, Response], requests: Iterator[Request], timeout_seconds: float) -> Response:
+        self._refuse_closed()
+        call = self._channel.stream_unary(
+            rpc.path,
+            request_serializer=rpc.request.SerializeToString,
+            response_deserializer=rpc.response.FromString,
+        )
+        failures: list[Exception] = []
+        try:
+            return call(_watched(requests, failures), timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            if failures:
+                raise failures[0] from None
+            raise self.explained(error_of_rpc(error)) from error
+        except ValueError as error:
+            raise _closed_error() from error
+
     def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> "_GrpcStream[Response]":
         stream: _GrpcStream[Response]
         with self._lock:
@@ -138,6 +155,15 @@ class GrpcTransport:
     def _refuse_closed(self) -> None:
         if self._closed:
             raise _closed_error()
+
+
+def _watched(requests: Iterator[Request], failures: list[Exception]) -> Iterator[Request]:
+    """The library takes the requests in a thread of its own and tells only that they failed."""
+    try:
+        yield from requests
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 class _GrpcStream(Generic[Response]):

@@ -1,35 +1,42 @@
-"""client.keys: create, look at and rotate keys. Private keys never leave the HSM boundary."""
+"""client.keys: create, look at, change and rotate keys. Private keys never leave the HSM boundary."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
-from hallmark_client.calls import Calls
-from hallmark_client.model.enums import Algorithm, LogWait
-from hallmark_client.model.keys import Key, PublicKey
+from hallmark_client.key_life import KeyLife, put_kind, put_settings
+from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, LogWait
+from hallmark_client.model.key_settings import Rehearsal
+from hallmark_client.model.keys import Key, PublicKey, RotationPolicy, UsageLimits
+from hallmark_client.wire.key_changes import rehearsal_of
 from hallmark_client.wire.keys import changed_key_of, key_of, public_key_of
-from hallmark_client.wire.scalars import enum_argument, log_wait_argument, number_of
+from hallmark_client.wire.scalars import log_wait_argument, span_argument
 
 
-class Keys:
+class Keys(KeyLife):
     """Reached as `client.keys`. Names may be short: "manifest", "manifest/versions/2"."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
 
     def create(
         self,
         key_id: str,
         *,
         algorithm: Algorithm | str | None = None,
+        purpose: KeyPurpose | str | None = None,
         labels: Mapping[str, str] | None = None,
+        rotation: RotationPolicy | None = None,
+        usage_limits: UsageLimits | None = None,
+        destroy_wait: timedelta | None = None,
+        export_policy: ExportPolicy | str | None = None,
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Key:
         """Create a key with its first version.
 
         key_id: 1 to 63 lower-case letters, digits or hyphens, begins with a letter. algorithm: default is the
-        server's, id-MLDSA65-ECDSA-P256-SHA512. request_id: give the one of an earlier call to get its answer again.
+        server's, id-MLDSA65-ECDSA-P256-SHA512. purpose: default SIGN, or ENVELOPE for HPKE algorithms. destroy_wait: 1
+        to 120 days, default 30. export_policy: default NEVER; can only be made stricter later. request_id: give the
+        one of an earlier call to get its answer again.
         Raises AlreadyExists (KEY_EXISTS) and what every call may raise.
         """
         request = keys_pb2.CreateKeyRequest(
@@ -39,8 +46,14 @@ class Keys:
             request_id=self._calls.request_id(request_id),
             log_wait=log_wait_argument(wait),
         )
-        if algorithm is not None:
-            request.algorithm = number_of(enum_argument(Algorithm, algorithm, "algorithm"))
+        put_kind(request, algorithm, purpose)
+        put_settings(
+            request,
+            rotation=rotation,
+            usage_limits=usage_limits,
+            destroy_wait=destroy_wait,
+            export_policy=export_policy,
+        )
         return self._calls(rpc.CREATE_KEY, request, changed_key_of)
 
     def get(self, name: str) -> Key:
@@ -66,16 +79,34 @@ class Keys:
         return self._calls(rpc.GET_PUBLIC_KEY, request, public_key_of)
 
     def rotate(
-        self, name: str, *, etag: str | None = None, request_id: str | None = None, wait: LogWait = "committed"
+        self,
+        name: str,
+        *,
+        etag: str | None = None,
+        lead: timedelta | None = None,
+        request_id: str | None = None,
+        wait: LogWait = "committed",
     ) -> Key:
-        """Make a new primary version. The old one verifies for ever and signs no more.
+        """Make a new version. Without a lead it signs at once, and the old one verifies on and signs no more.
 
-        etag: of the key as it was read; refuses with Aborted (ETAG_MISMATCH) when it changed meanwhile.
+        lead: how long its public key is in the trust bundle before it signs; default is the key's own publish lead.
+        Without a lead, a version that waits already becomes the primary one. etag: of the key as it was read; refuses
+        with Aborted (ETAG_MISMATCH) when it changed meanwhile.
         """
-        request = keys_pb2.RotateKeyRequest(
-            name=self._calls.names.key(name),
-            etag=etag or "",
-            request_id=self._calls.request_id(request_id),
-            log_wait=log_wait_argument(wait),
-        )
+        request = self._rotation(name, etag, lead)
+        request.request_id = self._calls.request_id(request_id)
+        request.log_wait = log_wait_argument(wait)
         return self._calls(rpc.ROTATE_KEY, request, changed_key_of)
+
+    def rehearse_rotation(self, name: str, *, etag: str | None = None, lead: timedelta | None = None) -> Rehearsal:
+        """Say what `rotate` would do and who would not be ready; changes nothing. Raises what `rotate` would raise."""
+        request = self._rotation(name, etag, lead)
+        request.request_id = self._calls.request_id(None)
+        request.validate_only = True
+        return self._calls(rpc.ROTATE_KEY, request, rehearsal_of)
+
+    def _rotation(self, name: str, etag: str | None, lead: timedelta | None) -> keys_pb2.RotateKeyRequest:
+        request = keys_pb2.RotateKeyRequest(name=self._calls.names.key(name), etag=etag or "")
+        if lead is not None:
+            request.publish_lead.CopyFrom(span_argument(lead, "lead"))
+        return request

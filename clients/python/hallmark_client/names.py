@@ -19,8 +19,14 @@ class Names:
         return f"tenants/{self.tenant}"
 
     def key(self, name: str) -> str:
-        """A key or a key version: `manifest`, `manifest/versions/2`, `keys/manifest`."""
+        """A key, a key version or an alias: `manifest`, `manifest/versions/2`, `keys/manifest`, `aliases/current`."""
+        if name.startswith("aliases/"):
+            return f"{self.parent}/{name}"
         return self._complete(name, "keys")
+
+    def alias(self, name: str) -> str:
+        """An alias: `current`, or `aliases/current`."""
+        return self._complete(name, "aliases")
 
     def device(self, name: str) -> str:
         """A device: its id, or `devices/{id}`."""
@@ -29,6 +35,10 @@ class Names:
     def challenge(self, name: str) -> str:
         """An attestation challenge: its id, or `challenges/{id}`."""
         return self._complete(name, "challenges")
+
+    def proposal(self, name: str) -> str:
+        """A proposal: its id, or `proposals/{id}`."""
+        return self._complete(name, "proposals")
 
     def subject(self, name: str) -> str:
         """What a revocation is about: `devices/{id}` is a device, everything else short is a key or key version."""

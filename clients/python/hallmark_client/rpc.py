@@ -5,7 +5,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from hallmark.v1 import approvals_pb2 as approvals
 from hallmark.v1 import devices_pb2 as devices
+from hallmark.v1 import envelopes_pb2 as envelopes
 from hallmark.v1 import keys_pb2 as keys
 from hallmark.v1 import log_pb2 as log
 from hallmark.v1 import revocation_pb2 as revocation
@@ -22,6 +24,9 @@ class Rpc(Generic[Request, Response]):
     request: type[Request]
     response: type[Response]
     streaming: bool = False
+    """The server streams."""
+    uploads: bool = False
+    """The client streams."""
 
     @property
     def name(self) -> str:
@@ -30,7 +35,10 @@ class Rpc(Generic[Request, Response]):
 
 
 _KEYS = "/hallmark.v1.KeyService/"
+_TRUST = "/hallmark.v1.TrustService/"
 _SIGNING = "/hallmark.v1.SigningService/"
+_ENVELOPES = "/hallmark.v1.EnvelopeService/"
+_APPROVALS = "/hallmark.v1.ApprovalService/"
 _DEVICES = "/hallmark.v1.DeviceService/"
 _REVOCATION = "/hallmark.v1.RevocationService/"
 _LOG = "/hallmark.v1.LogService/"
@@ -40,10 +48,50 @@ GET_KEY: Final = Rpc(f"{_KEYS}GetKey", keys.GetKeyRequest, keys.Key)
 LIST_KEYS: Final = Rpc(f"{_KEYS}ListKeys", keys.ListKeysRequest, keys.ListKeysResponse)
 GET_PUBLIC_KEY: Final = Rpc(f"{_KEYS}GetPublicKey", keys.GetPublicKeyRequest, keys.PublicKey)
 ROTATE_KEY: Final = Rpc(f"{_KEYS}RotateKey", keys.RotateKeyRequest, keys.RotateKeyResponse)
+UPDATE_KEY: Final = Rpc(f"{_KEYS}UpdateKey", keys.UpdateKeyRequest, keys.UpdateKeyResponse)
+CHANGE_KEY_VERSION_STATE: Final = Rpc(
+    f"{_KEYS}ChangeKeyVersionState", keys.ChangeKeyVersionStateRequest, keys.ChangeKeyVersionStateResponse
+)
+REPORT_KEY_COMPROMISE: Final = Rpc(
+    f"{_KEYS}ReportKeyCompromise", keys.ReportKeyCompromiseRequest, keys.ReportKeyCompromiseResponse
+)
+SET_ALIAS: Final = Rpc(f"{_KEYS}SetAlias", keys.SetAliasRequest, keys.SetAliasResponse)
+DELETE_ALIAS: Final = Rpc(f"{_KEYS}DeleteAlias", keys.DeleteAliasRequest, keys.DeleteAliasResponse)
+LIST_ALIASES: Final = Rpc(f"{_KEYS}ListAliases", keys.ListAliasesRequest, keys.ListAliasesResponse)
 GET_CAPABILITIES: Final = Rpc(f"{_KEYS}GetCapabilities", keys.GetCapabilitiesRequest, keys.Capabilities)
 
+GET_TRUST_BUNDLE: Final = Rpc(f"{_TRUST}GetTrustBundle", keys.GetTrustBundleRequest, keys.TrustBundle)
+ACKNOWLEDGE_TRUST_BUNDLE: Final = Rpc(
+    f"{_TRUST}AcknowledgeTrustBundle", keys.AcknowledgeTrustBundleRequest, keys.AcknowledgeTrustBundleResponse
+)
+GET_ROTATION_READINESS: Final = Rpc(
+    f"{_TRUST}GetRotationReadiness", keys.GetRotationReadinessRequest, keys.RotationReadiness
+)
+
 SIGN: Final = Rpc(f"{_SIGNING}Sign", keys.SignRequest, keys.SignResponse)
+BATCH_SIGN: Final = Rpc(f"{_SIGNING}BatchSign", keys.BatchSignRequest, keys.BatchSignResponse)
+SIGN_STREAM: Final = Rpc(f"{_SIGNING}SignStream", keys.SignStreamRequest, keys.SignResponse, uploads=True)
 VERIFY: Final = Rpc(f"{_SIGNING}Verify", keys.VerifyRequest, keys.VerifyResponse)
+
+GET_ENVELOPE_KEY: Final = Rpc(f"{_ENVELOPES}GetEnvelopeKey", envelopes.GetEnvelopeKeyRequest, envelopes.EnvelopeKey)
+OPEN_ENVELOPE: Final = Rpc(f"{_ENVELOPES}OpenEnvelope", envelopes.OpenEnvelopeRequest, envelopes.OpenEnvelopeResponse)
+OPEN_ENVELOPES: Final = Rpc(
+    f"{_ENVELOPES}OpenEnvelopes", envelopes.OpenEnvelopesRequest, envelopes.OpenEnvelopesResponse
+)
+GENERATE_DATA_KEY: Final = Rpc(
+    f"{_ENVELOPES}GenerateDataKey", envelopes.GenerateDataKeyRequest, envelopes.GenerateDataKeyResponse
+)
+SHRED_EPOCH: Final = Rpc(f"{_ENVELOPES}ShredEpoch", envelopes.ShredEpochRequest, envelopes.ShredEpochResponse)
+
+CREATE_PROPOSAL: Final = Rpc(f"{_APPROVALS}CreateProposal", approvals.CreateProposalRequest, approvals.Proposal)
+GET_PROPOSAL: Final = Rpc(f"{_APPROVALS}GetProposal", approvals.GetProposalRequest, approvals.Proposal)
+LIST_PROPOSALS: Final = Rpc(
+    f"{_APPROVALS}ListProposals", approvals.ListProposalsRequest, approvals.ListProposalsResponse
+)
+APPROVE_PROPOSAL: Final = Rpc(f"{_APPROVALS}ApproveProposal", approvals.ApproveProposalRequest, approvals.Proposal)
+REJECT_PROPOSAL: Final = Rpc(f"{_APPROVALS}RejectProposal", approvals.RejectProposalRequest, approvals.Proposal)
+
+BATCH_VERIFY: Final = Rpc(f"{_SIGNING}BatchVerify", keys.BatchVerifyRequest, keys.BatchVerifyResponse)
 
 CREATE_CHALLENGE: Final = Rpc(f"{_DEVICES}CreateChallenge", devices.CreateChallengeRequest, devices.Challenge)
 ATTEST_DEVICE: Final = Rpc(f"{_DEVICES}AttestDevice", devices.AttestDeviceRequest, devices.AttestDeviceResponse)
@@ -70,9 +118,31 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     LIST_KEYS,
     GET_PUBLIC_KEY,
     ROTATE_KEY,
+    UPDATE_KEY,
+    CHANGE_KEY_VERSION_STATE,
+    REPORT_KEY_COMPROMISE,
+    SET_ALIAS,
+    DELETE_ALIAS,
+    LIST_ALIASES,
     GET_CAPABILITIES,
+    GET_TRUST_BUNDLE,
+    ACKNOWLEDGE_TRUST_BUNDLE,
+    GET_ROTATION_READINESS,
     SIGN,
+    BATCH_SIGN,
+    SIGN_STREAM,
     VERIFY,
+    BATCH_VERIFY,
+    GET_ENVELOPE_KEY,
+    OPEN_ENVELOPE,
+    OPEN_ENVELOPES,
+    GENERATE_DATA_KEY,
+    SHRED_EPOCH,
+    CREATE_PROPOSAL,
+    GET_PROPOSAL,
+    LIST_PROPOSALS,
+    APPROVE_PROPOSAL,
+    REJECT_PROPOSAL,
     CREATE_CHALLENGE,
     ATTEST_DEVICE,
     GET_DEVICE,

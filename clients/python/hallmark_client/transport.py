@@ -27,6 +27,10 @@ class Transport(Protocol):
 
     def unary(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Response: ...
 
+    def upload(self, rpc: Rpc[Request, Response], requests: Iterator[Request], timeout_seconds: float) -> Response:
+        """The client streams, the server answers once. An exception of `requests` ends the call and is raised."""
+        ...
+
     def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Stream[Response]: ...
 
     @property

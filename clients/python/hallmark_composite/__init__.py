@@ -18,7 +18,15 @@ from .algorithms import (
     algorithm_by_name,
     algorithm_by_oid,
 )
-from .errors import CompositeError, InvalidSignature, MalformedInput, MalformedPublicKey, UnknownAlgorithm
+from .certificate import CompositeCertificate, VerifiedCertificate, verify_certificate
+from .errors import (
+    CompositeError,
+    InvalidSignature,
+    MalformedCertificate,
+    MalformedInput,
+    MalformedPublicKey,
+    UnknownAlgorithm,
+)
 from .public_key import CompositePublicKey
 from .representative import MAX_CONTEXT_SIZE, Prehash, message_representative, prehash
 from .verification import VerifiedComposite, verify
@@ -31,19 +39,23 @@ __all__ = [
     "MLDSA65_ECDSA_P256_SHA512",
     "MLDSA87_ECDSA_P384_SHA512",
     "CompositeAlgorithm",
+    "CompositeCertificate",
     "CompositeError",
     "CompositePublicKey",
     "EcCurve",
     "InvalidSignature",
+    "MalformedCertificate",
     "MalformedInput",
     "MalformedPublicKey",
     "MlDsaParameterSet",
     "Prehash",
     "UnknownAlgorithm",
+    "VerifiedCertificate",
     "VerifiedComposite",
     "algorithm_by_name",
     "algorithm_by_oid",
     "message_representative",
     "prehash",
     "verify",
+    "verify_certificate",
 ]

@@ -120,6 +120,11 @@ def decode_spki(der: bytes) -> tuple[CompositeAlgorithm, bytes]:
     raise MalformedPublicKey("not a DER SubjectPublicKeyInfo of a composite algorithm known here")
 
 
+def algorithm_identifier(der: bytes) -> CompositeAlgorithm | None:
+    """The algorithm that this DER AlgorithmIdentifier names, without parameters; None for any other."""
+    return next((algorithm for algorithm in ALGORITHMS.values() if _identifier(algorithm) == der), None)
+
+
 def encode_pem(der: bytes) -> str:
     text = base64.b64encode(der).decode("ascii")
     lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
@@ -138,9 +143,14 @@ def decode_pem(pem: bytes) -> bytes:
 
 
 def _spki_prefix(algorithm: CompositeAlgorithm) -> bytes:
-    first, second, *rest = (int(arc) for arc in algorithm.oid.split("."))
-    arcs = bytes((40 * first + second, *rest))  # X.690 8.19; every arc of id-alg 1.3.6.1.5.5.7.6.x is below 128
-    identifier = bytes((_SEQUENCE, len(arcs) + 2, 0x06, len(arcs))) + arcs
+    identifier = _identifier(algorithm)
     bits = b"\x03\x82" + (algorithm.public_key_size + 1).to_bytes(2, "big") + b"\x00"
     total = len(identifier) + len(bits) + algorithm.public_key_size
     return b"\x30\x82" + total.to_bytes(2, "big") + identifier + bits
+
+
+def _identifier(algorithm: CompositeAlgorithm) -> bytes:
+    """DER AlgorithmIdentifier."""
+    first, second, *rest = (int(arc) for arc in algorithm.oid.split("."))
+    arcs = bytes((40 * first + second, *rest))  # X.690 8.19; every arc of id-alg 1.3.6.1.5.5.7.6.x is below 128
+    return bytes((_SEQUENCE, len(arcs) + 2, 0x06, len(arcs))) + arcs

@@ -3,6 +3,7 @@
 CompositeError
     UnknownAlgorithm     no composite algorithm of that name or OID in our table
     MalformedPublicKey   wrong length, wrong encoding, or a point that is not on the curve
+    MalformedCertificate not a DER certificate signed with a composite algorithm
     MalformedInput       digest of the wrong size, context over 255 bytes, both or neither of message and digest
     InvalidSignature     wrong length, wrong encoding, or one of the two halves does not verify
 """
@@ -26,3 +27,7 @@ class MalformedInput(CompositeError):
 
 class InvalidSignature(CompositeError):
     """The signature is not valid for this key, message and context."""
+
+
+class MalformedCertificate(CompositeError):
+    """Not one DER certificate that is signed with a composite algorithm known here."""

@@ -10,7 +10,7 @@ from kms.cli.invocation import json_option
 from kms.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from kms.cli.bench.measure import Report
+    from kms.cli.bench.report import Report
 
 
 @click.group()
@@ -26,21 +26,33 @@ def bench() -> None:
 @click.option("--seconds", type=click.FloatRange(0.2, 600), default=5, show_default=True, help="Of each measurement.")
 @click.option("--concurrency", type=click.IntRange(1, 1024), default=64, show_default=True, help="Unary callers.")
 @click.option("--batch", type=click.IntRange(1, 512), default=32, show_default=True, help="Signatures in a batch.")
+@click.option(
+    "--signers", type=click.IntRange(1, 64), multiple=True, help="Signer processes; repeat. Default: 1 to all cores."
+)
 @click.option("--key", "key_name", metavar="NAME", help="Of the server at --home or --profile. Default: a new key.")
 @server_options("backend")
 @json_option
-def sign(seconds: float, concurrency: int, batch: int, key_name: str | None, server: Server, as_json: bool) -> None:
-    """Hybrid signatures a second: unary over the wire, batched through the HSM pool, and the bare engine.
+def sign(
+    seconds: float,
+    concurrency: int,
+    batch: int,
+    signers: tuple[int, ...],
+    key_name: str | None,
+    server: Server,
+    as_json: bool,
+) -> None:
+    """Hybrid signatures a second: the engine alone, then BatchSign and Sign over the wire.
 
     \b
-    raw engine  one ML-DSA and one ECDSA signature (in the token) after the other, in as many processes as there are
-                signers: no check before release, no pipe, no wire, no log
-    checked     the same plus what every signature needs: opening the sealed seed, verifying before release
-    batched     the service's signer pool, in process (sign_many). There is no batch call on the wire yet.
-    unary       Sign over mutual-TLS gRPC, as callers see it: policy, idempotency, database and log included. The
-                callers run in a process of their own and take CPU from the server on the same machine.
+    engine alone  engine and token with self-verification, in a bare loop, in as many processes as there are signers
+    BatchSign     over mutual-TLS gRPC with everything on: policy, idempotency, self-verification, log, database
+    Sign          the same, one signature a call
+    half load     p99 of single calls at half of what they reached
+    probe         p99 of another call while batches keep every signer busy
 
-    A throw-away server is started for it; with --home or --profile the one there is used.
+    The fastest engine here and `cryptography` are measured, with one signer up to one for each core, each with a
+    throw-away server; with --home or --profile the server there is used. Callers run in a process of their own and take
+    CPU from the server on the same machine: OF ALONE has that given back, BY CPU compares CPU for each signature.
 
     \b
     Example:  hallmark bench sign --seconds 10 --json
@@ -48,12 +60,15 @@ def sign(seconds: float, concurrency: int, batch: int, key_name: str | None, ser
     """
     from kms.cli.bench.measure import Plan, measure
 
-    plan = Plan(seconds=seconds, concurrency=concurrency, batch=batch, server=_chosen(server), key_name=key_name)
-    report = measure(plan, say=lambda text: click.echo(text, err=True))
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _tell(report)
+    plan = Plan(
+        seconds=seconds,
+        concurrency=concurrency,
+        batch=batch,
+        server=_chosen(server),
+        key_name=key_name,
+        signers=tuple(sorted(set(signers))) or None,
+    )
+    _tell(measure(plan, say=lambda text: click.echo(text, err=True)), as_json=as_json)
 
 
 def _chosen(server: Server) -> Server | None:
@@ -63,25 +78,11 @@ def _chosen(server: Server) -> Server | None:
     return server if home_given or server.profile_folder is not None else None
 
 
-def _tell(report: "Report") -> None:
-    rows = [
-        ("raw engine", f"{report.raw_engine_per_second:.0f}", "", "", "100 %"),
-        ("checked", f"{report.checked_engine_per_second:.0f}", "", "", f"{report.checked_ratio:.0%}"),
-        (
-            f"batched ({report.batch})",
-            f"{report.batched_per_second:.0f}",
-            f"{report.batched_p50_ms:.1f}",
-            f"{report.batched_p99_ms:.1f}",
-            f"{report.batched_ratio:.0%}",
-        ),
-        (
-            f"unary ({report.concurrency} callers)",
-            f"{report.unary_per_second:.0f}",
-            f"{report.unary_p50_ms:.1f}",
-            f"{report.unary_p99_ms:.1f}",
-            f"{report.unary_ratio:.0%}",
-        ),
-    ]
-    click.echo(f"{report.algorithm}, {report.engine}, {report.signers} signers, {report.cores} cores")
-    print_table(("", "PER SECOND", "P50 MS", "P99 MS", "OF RAW"), rows)
-    click.echo(f"The callers of the unary measurement used {report.caller_cores:.2f} cores themselves.")
+def _tell(report: "Report", *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+        return
+    click.echo(f"{report.algorithm}, {report.cores} cores, TLS {report.tls_group}")
+    speeds = ", ".join(f"{name} {speed:.1f}" for name, speed in report.ml_dsa_speed.items())
+    click.echo(f"ML-DSA-65 signing, times as fast as cryptography: {speeds}")
+    print_table(("", "PER SECOND", "P50 MS", "P99 MS", "OF ALONE", "BY CPU"), report.rows())

@@ -1,93 +1,60 @@
-"""One run: the bare engine, the pool in process, the service over the wire, one after the other on the same machine."""
+"""One run: the engines alone, then servers with each of them, one after the other on the same machine."""
 
-import asyncio
 import contextlib
+import json
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from kms.cli.bench.batched import Batched, measure_batched
-from kms.cli.bench.processes import RawEngine, Unary, run_callers, run_raw_engine
-from kms.cli.child import ServerProcess
+from kms.cli.bench.processes import EngineAlone, callers, list_engines, run_callers, run_engine, start
+from kms.cli.bench.report import Latency, Report, Run
+from kms.cli.child import ServerProcess, as_toml
 from kms.cli.connection import Server
 from kms.cli.failure import CommandError, not_usable
 from kms.cli.output import write_file
 
-if TYPE_CHECKING:
-    from hallmark_client.model.capabilities import Capabilities
-
 _ALGORITHM: Final = "id-MLDSA65-ECDSA-P256-SHA512"
-_UNLIMITED: Final = b"[server]\nrate_per_second = 1e9\n"
-"""One caller is meant to use the whole server here."""
+_BASE_ENGINE: Final = "cryptography"
+_BATCHES_AT_A_TIME: Final = 8
+_PROBES_A_SECOND: Final = 50.0
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to measure. server None: start one for the purpose."""
+    """What to measure. server None: start servers for the purpose. signers None: from one up to one for each core."""
 
     seconds: float
     concurrency: int
     batch: int
     server: Server | None
     key_name: str | None
+    signers: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Rates in signatures a second, latencies in milliseconds: of a call (unary) or of a whole batch (batched).
+class _Target:
+    """A server to measure."""
 
-    Ratios are to raw_engine_per_second. caller_cores: CPU that the callers of the unary measurement took.
-    """
-
-    unary_per_second: float
-    unary_p50_ms: float
-    unary_p99_ms: float
-    batched_per_second: float
-    batched_p50_ms: float
-    batched_p99_ms: float
-    raw_engine_per_second: float
-    unary_ratio: float
-    batched_ratio: float
+    server: Server
+    pid: int | None
+    key_name: str
     engine: str
     signers: int
-    cores: int
-    checked_engine_per_second: float
-    checked_ratio: float
-    caller_cores: float
-    algorithm: str
-    concurrency: int
-    batch: int
-    seconds: float
-    batched_path: str
     tls_group: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
 def measure(plan: Plan, *, say: Say) -> Report:
     """Raises HsmError, HallmarkError, CommandError."""
     folder = Path(tempfile.mkdtemp(prefix="hallmark-bench-"))
     try:
-        say("measuring batches through the signer pool")
-        batched = asyncio.run(measure_batched(folder / "hsm", batch=plan.batch, seconds=plan.seconds))
-        say("measuring the bare engine")
-        before = _raw_engine(folder, batched, plan)
-        say("measuring unary calls")
-        with _server(plan.server, folder) as server:
-            with server.connect() as client:
-                facts = client.capabilities()
-            key_name = plan.key_name or _new_key(server)
-            unary = run_callers(server, key_name=key_name, concurrency=plan.concurrency, seconds=plan.seconds)
-        say("measuring the bare engine again")
-        raw = before.mean(_raw_engine(folder, batched, plan))
+        report = _measure(plan, folder, say)
     except CommandError as error:
         error.advice = error.advice or f"What was left is in {folder}"
         raise
@@ -95,60 +62,159 @@ def measure(plan: Plan, *, say: Say) -> Report:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-    return _report(plan, batched, raw, unary, facts)
+    return report
 
 
-def _raw_engine(folder: Path, batched: Batched, plan: Plan) -> RawEngine:
-    """Half of the time before the service is measured and half after it: the machine may change its pace."""
-    return run_raw_engine(
-        folder / "hsm",
-        engine=batched.engine,
-        material=batched.material,
-        processes=batched.signers,
-        seconds=plan.seconds / 2,
+def _measure(plan: Plan, folder: Path, say: Say) -> Report:
+    engines: dict[str, EngineAlone] = {}
+    runs: list[Run] = []
+    group = ""
+    for engine in list_engines():
+        say(f"measuring {engine} alone")
+        engines[engine] = run_engine(folder / "hsm", engine=engine, processes=1, seconds=plan.seconds)
+    fastest = min(engines, key=lambda name: engines[name].cpu_us["ml_dsa"])
+    counts = plan.signers or tuple(range(1, _cores() + 1))
+    wanted = dict.fromkeys((fastest, _BASE_ENGINE)) if plan.server is None else {fastest: None}
+    for engine in wanted:
+        for signers in counts if plan.server is None else (0,):
+            with _target(plan, folder / f"{engine}-{signers}", engine, signers) as target:
+                runs.append(_run(plan, folder, target, full=signers in {0, counts[-1]}, say=say))
+                group = target.tls_group
+    return Report(
+        algorithm=_ALGORITHM,
+        cores=_cores(),
+        batch=plan.batch,
+        concurrency=plan.concurrency,
+        seconds=plan.seconds,
+        tls_group=group,
+        engines=engines,
+        runs=tuple(runs),
     )
 
 
-def _report(plan: Plan, batched: Batched, raw: RawEngine, unary: Unary, facts: "Capabilities") -> Report:
-    return Report(
-        unary_per_second=unary.per_second,
-        unary_p50_ms=unary.p50_ms,
-        unary_p99_ms=unary.p99_ms,
-        batched_per_second=batched.per_second,
-        batched_p50_ms=batched.p50_ms,
-        batched_p99_ms=batched.p99_ms,
-        raw_engine_per_second=raw.bare_per_second,
-        unary_ratio=unary.per_second / raw.bare_per_second,
-        batched_ratio=batched.per_second / raw.bare_per_second,
-        engine=next((f"{engine.name} {engine.version}" for engine in facts.engines if engine.signs), "none"),
-        signers=facts.hsm.signer_processes,
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        checked_engine_per_second=raw.checked_per_second,
-        checked_ratio=raw.checked_per_second / raw.bare_per_second,
-        caller_cores=unary.caller_cores,
-        algorithm=_ALGORITHM,
-        concurrency=plan.concurrency,
+def _run(plan: Plan, folder: Path, target: _Target, *, full: bool, say: Say) -> Run:
+    """The engine alone before and after: the machine may change its pace."""
+    say(f"measuring {target.engine} with {target.signers} signers: alone, batches, single calls")
+    alone_folder, half = folder / "hsm", plan.seconds / 2
+
+    def alone() -> EngineAlone:
+        return run_engine(alone_folder, engine=target.engine, processes=target.signers, seconds=half)
+
+    before = alone()
+    batch = run_callers(
+        target.server,
+        target.pid,
+        key_name=target.key_name,
+        mode="batch",
+        concurrency=_BATCHES_AT_A_TIME,
         batch=plan.batch,
         seconds=plan.seconds,
-        batched_path="signer pool in process (KeyProvider.sign_many); there is no batch call on the wire yet",
+    )
+    unary = run_callers(
+        target.server,
+        target.pid,
+        key_name=target.key_name,
+        mode="unary",
+        concurrency=plan.concurrency,
+        seconds=plan.seconds,
+    )
+    run = Run(engine=target.engine, signers=target.signers, alone=_mean(before, alone()), batch=batch, unary=unary)
+    if not full:
+        return run
+    say(f"measuring {target.engine}: latency at half load, and of others under full load")
+    return replace(run, half_load=_half_load(plan, target, unary.per_second), probe=_probe(plan, target))
+
+
+def _half_load(plan: Plan, target: _Target, per_second: float) -> Latency:
+    rate = per_second / 2
+    found = run_callers(
+        target.server,
+        None,
+        key_name=target.key_name,
+        mode="unary",
+        concurrency=plan.concurrency,
+        seconds=plan.seconds,
+        rate=rate,
+    )
+    return Latency(load=f"{rate:.0f} single calls a second, evenly spread", p50_ms=found.p50_ms, p99_ms=found.p99_ms)
+
+
+def _probe(plan: Plan, target: _Target) -> Latency:
+    """Another caller asks for the checkpoint while batches keep every signer busy."""
+    with callers(
+        target.server,
+        key_name=target.key_name,
+        mode="batch",
+        concurrency=_BATCHES_AT_A_TIME,
+        batch=plan.batch,
+        seconds=plan.seconds + 3,
+    ) as load:
+        start(load)
+        found = run_callers(
+            target.server,
+            None,
+            key_name=target.key_name,
+            mode="probe",
+            concurrency=4,
+            seconds=plan.seconds,
+            rate=_PROBES_A_SECOND,
+        )
+    load_text = f"GetCheckpoint while {_BATCHES_AT_A_TIME} batches of {plan.batch} are signed at a time"
+    return Latency(load=load_text, p50_ms=found.p50_ms, p99_ms=found.p99_ms)
+
+
+def _mean(one: EngineAlone, two: EngineAlone) -> EngineAlone:
+    return EngineAlone(
+        processes=one.processes,
+        per_second={loop: (one.per_second[loop] + two.per_second[loop]) / 2 for loop in one.per_second},
+        cpu_us={loop: (one.cpu_us[loop] + two.cpu_us[loop]) / 2 for loop in one.cpu_us},
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _target(plan: Plan, folder: Path, engine: str, signers: int) -> Iterator[_Target]:
+    """The server that was chosen, or a new one that is gone afterwards."""
+    if plan.server is not None:
+        yield _describe(plan.server, _pid(plan.server), plan.key_name or _new_key(plan.server))
+        return
+    folder.mkdir()
+    settings = folder / "settings.toml"
+    # One caller is meant to use the whole server here.
+    hsm = f"[hsm]\nengine = {as_toml(engine)}\nsigners = {signers}\n"
+    write_file(settings, f"[server]\nrate_per_second = 1e9\n{hsm}".encode())
+    process = ServerProcess(home=folder / "home", log_file=folder / "server.log", settings_file=settings)
+    try:
+        process.start()
+        server = Server(home=process.home, role="backend", profile_folder=None)
+        yield _describe(server, process.pid, _new_key(server))
+    finally:
+        process.stop()
+
+
+def _describe(server: Server, pid: int | None, key_name: str) -> _Target:
+    with server.connect() as client:
+        facts = client.capabilities()
+    engine = next((engine.name for engine in facts.engines if engine.signs), _BASE_ENGINE)
+    return _Target(
+        server=server,
+        pid=pid,
+        key_name=key_name,
+        engine=engine,
+        signers=facts.hsm.signer_processes,
         tls_group=facts.tls_group,
     )
 
 
-@contextlib.contextmanager
-def _server(chosen: Server | None, folder: Path) -> Iterator[Server]:
-    """The one that was chosen, or a new one that is gone afterwards."""
-    if chosen is not None:
-        yield chosen
-        return
-    settings = folder / "settings.toml"
-    write_file(settings, _UNLIMITED)
-    process = ServerProcess(home=folder / "home", log_file=folder / "server.log", settings_file=settings)
-    try:
-        process.start()
-        yield Server(home=process.home, role="backend", profile_folder=None)
-    finally:
-        process.stop()
+def _pid(server: Server) -> int | None:
+    """Of a server with its home on this machine."""
+    if server.profile_folder is not None:
+        return None
+    pid: int = json.loads((server.home / "server.json").read_bytes())["pid"]
+    return pid
 
 
 def _new_key(server: Server) -> str:

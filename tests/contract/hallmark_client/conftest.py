@@ -16,7 +16,7 @@ from hallmark_client.testing import FakeService, LoopbackServer, Role, TestAutho
 
 
 class ClientFactory(Protocol):
-    def __call__(self, role: Role = "admin", *, timeout_seconds: float = 20.0) -> Client: ...
+    def __call__(self, role: Role = "admin", *, timeout_seconds: float = 20.0, name: str | None = None) -> Client: ...
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def _fake_evidence(fake: FakeService) -> Callable[[bytes], tuple[tuple[bytes, ..
 def _in_memory(clients: ExitStack) -> Server:
     fake = FakeService()
 
-    def client(role: Role = "admin", *, timeout_seconds: float = 20.0) -> Client:
-        return clients.enter_context(fake.client(role=role, timeout_seconds=timeout_seconds))
+    def client(role: Role = "admin", *, timeout_seconds: float = 20.0, name: str | None = None) -> Client:
+        return clients.enter_context(fake.client(role=role, name=name, timeout_seconds=timeout_seconds))
 
     return Server(client, _fake_evidence(fake))
 
@@ -49,8 +49,8 @@ def _over_grpc(clients: ExitStack) -> Server:
     loopback = LoopbackServer(fake, TestAuthority(datetime.now(UTC)))
     clients.callback(loopback.stop)
 
-    def client(role: Role = "admin", *, timeout_seconds: float = 20.0) -> Client:
-        return clients.enter_context(Client(loopback.profile(role), timeout_seconds=timeout_seconds))
+    def client(role: Role = "admin", *, timeout_seconds: float = 20.0, name: str | None = None) -> Client:
+        return clients.enter_context(Client(loopback.profile(role, name=name), timeout_seconds=timeout_seconds))
 
     return Server(client, _fake_evidence(fake))
 
@@ -62,8 +62,8 @@ def _live(clients: ExitStack, request: pytest.FixtureRequest) -> Server:
         pytest.skip("no fixture live_client: the real service is not part of this run")
     service = request.getfixturevalue("service")
 
-    def client(role: Role = "admin", *, timeout_seconds: float = 20.0) -> Client:
-        return clients.enter_context(service.client(role, timeout_seconds=timeout_seconds))
+    def client(role: Role = "admin", *, timeout_seconds: float = 20.0, name: str | None = None) -> Client:
+        return clients.enter_context(service.client(name or role, timeout_seconds=timeout_seconds))
 
     def attest(challenge: bytes) -> tuple[tuple[bytes, ...], bytes]:
         key = service.phone.generate_key(challenge)

@@ -7,8 +7,9 @@ import pytest
 
 from hallmark_composite import MlDsaParameterSet
 from hsm.engine import BadMlDsaSignature, EngineFault, EngineUnavailable, PostQuantumEngine
+from hsm.engine_selection import message_mu
 from hsm.engines.openssl import OpenSslEngine
-from hsm.engines.pycryptodome import PyCryptodomeEngine, expand_seed
+from hsm.engines.pycryptodome import PyCryptodomeEngine
 
 SEED, MESSAGE, CONTEXT = bytes(range(1, 33)), b"message", b"context"
 NAMES = ["cryptography", "pycryptodome", "liboqs"]
@@ -24,7 +25,7 @@ def make(name: str) -> PostQuantumEngine:
             from hsm.engines.liboqs import LibOqsEngine
 
             try:
-                return LibOqsEngine(os.environ, expand_seed)
+                return LibOqsEngine(os.environ)
             except EngineUnavailable as error:
                 pytest.skip(str(error))
 
@@ -96,6 +97,40 @@ def test_anything_else_is_a_bad_signature(engine, parameter_set) -> None:
     ):
         with pytest.raises(BadMlDsaSignature):
             engine.verify(parameter_set, **(right | {field: wrong}))
+
+
+@pytest.mark.parametrize(("signer", "verifier"), list(product(NAMES, NAMES)))
+def test_a_signature_from_mu_is_one_over_the_message(signer: str, verifier: str, parameter_set) -> None:
+    making, checking = make(signer), make(verifier)
+    key = making.load(parameter_set, SEED)
+    mu = message_mu(key.public_key, MESSAGE, CONTEXT)
+    if not making.supports_mu:
+        with pytest.raises(EngineFault):
+            key.sign_mu(mu)
+        return
+    facts = {"public_key": key.public_key, "signature": key.sign_mu(mu)}
+    checking.verify(parameter_set, **facts, message=MESSAGE, context=CONTEXT)
+    with pytest.raises(BadMlDsaSignature):
+        checking.verify(parameter_set, **facts, message=mu, context=b"")
+    if checking.supports_mu:
+        checking.verify_mu(parameter_set, **facts, mu=mu)
+
+
+def test_another_mu_is_a_bad_signature(engine, parameter_set) -> None:
+    key = OpenSslEngine().load(parameter_set, SEED)
+    mu = message_mu(key.public_key, MESSAGE, CONTEXT)
+    signature = key.sign_mu(mu)
+    for wrong in (mu[::-1], mu[:-1], mu + bytes(1), b""):
+        with pytest.raises(BadMlDsaSignature):
+            engine.verify_mu(parameter_set, public_key=key.public_key, signature=signature, mu=wrong)
+    with pytest.raises(BadMlDsaSignature):
+        engine.verify_mu(parameter_set, public_key=key.public_key[:-1], signature=signature, mu=mu)
+
+
+@pytest.mark.parametrize("size", [0, 63, 65])
+def test_a_mu_of_another_size_is_refused(engine, parameter_set, size: int) -> None:
+    with pytest.raises(EngineFault):
+        engine.load(parameter_set, SEED).sign_mu(bytes(size))
 
 
 @pytest.mark.parametrize("size", [0, 31, 33, 64])

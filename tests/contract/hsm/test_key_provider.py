@@ -1,50 +1,29 @@
-"""One suite for every key provider: the fake in memory and PKCS#11 on a real SoftHSM."""
+"""Composite keys, batches, health and capabilities; plain keys are in test_plain_keys.py."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import softhsm
 from hallmark_composite import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
-    MLDSA44_ECDSA_P256_SHA256,
     CompositePublicKey,
     InvalidSignature,
     MlDsaParameterSet,
     prehash,
     verify,
 )
-from hsm.engines.openssl import OpenSslEngine
-from hsm.errors import HsmError, InvalidRequest, KeyNotFound, SealBroken, TokenUnavailable
-from hsm.material import CompositeKeyMaterial, ProtectionLevel, TokenKey
+from hsm.errors import HsmError, InvalidRequest, KeyNotFound, SealBroken, SignatureFault, TokenUnavailable
+from hsm.material import CompositeKeyMaterial, ProtectionLevel, SealedSeed, TokenKey, token_keys
 from hsm.pkcs11.provider import Pkcs11KeyProvider
 from hsm.provider import MAX_BATCH_SIZE, MAX_KEY_BINDING_SIZE, CompositeSignRequest, KeyProvider
 from hsm.testing import FakeKeyProvider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MESSAGE, BINDING = b"manifest", b"tenant/key/1/sign"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["fake", "pkcs11", "pkcs11 with cached seeds"])
-async def provider(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[KeyProvider]:
-    made: KeyProvider
-    if request.param == "fake":
-        made = FakeKeyProvider()
-    else:
-        cache_seconds = 30.0 if "cached" in request.param else 0.0
-        folder = tmp_path_factory.mktemp("hsm") / "data"
-        made = Pkcs11KeyProvider(softhsm.settings(folder, seed_cache_seconds=cache_seconds))
-    await made.start()
-    yield made
-    await made.close()
-    await made.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -88,18 +67,20 @@ async def test_stored_material_signs_again(provider, key) -> None:
     verify(public_key_of(key), await sign(provider, stored), message=MESSAGE, context=b"ctx")
 
 
-async def test_keys_and_nonces_are_fresh(provider, key) -> None:
+async def test_keys_and_nonces_are_fresh(provider, traits, key) -> None:
     other = await provider.generate_composite(DEFAULT_ALGORITHM, key_binding=BINDING)
     assert other.public_key != key.public_key
-    assert other.classical != key.classical
-    assert other.post_quantum.nonce != key.post_quantum.nonce
+    assert not set(token_keys(other)) & set(token_keys(key))
+    if not traits.native:
+        assert other.post_quantum.nonce != key.post_quantum.nonce
     assert public_key_of(other).ec_point != public_key_of(key).ec_point
 
 
-async def test_the_material_says_how_each_half_is_protected(provider, key) -> None:
+async def test_the_material_says_how_each_half_is_protected(traits, key) -> None:
+    level = ProtectionLevel.HSM if traits.native else ProtectionLevel.HSM_WRAPPED
     assert key.classical_protection is ProtectionLevel.HSM
-    assert key.post_quantum_protection is ProtectionLevel.HSM_WRAPPED
-    assert key.protection is ProtectionLevel.HSM_WRAPPED
+    assert key.post_quantum_protection is key.protection is level
+    assert isinstance(key.post_quantum, TokenKey if traits.native else SealedSeed)
 
 
 async def test_two_signatures_of_one_message_differ(provider, key) -> None:
@@ -115,32 +96,25 @@ async def test_contexts_of_0_to_255_bytes_are_signed(provider, key) -> None:
 @pytest.mark.parametrize("binding", [b"", b"tenant/key/2/sign", BINDING + b"\x00", BINDING[:-1]])
 async def test_another_binding_does_not_open_the_seed(provider, key, binding: bytes) -> None:
     await sign(provider, key)  # an opened key must not answer for another binding
-    with pytest.raises(SealBroken, match="sealed seed"):
+    with pytest.raises(SealBroken):
         await sign(provider, key, key_binding=binding)
 
 
-async def test_a_seed_moved_to_another_key_does_not_open(provider, key) -> None:
+async def test_a_half_moved_to_another_key_does_not_sign(provider, traits, key) -> None:
+    """A sealed seed does not open; a half inside the token signs, but not what the public key verifies."""
     other = await provider.generate_composite(DEFAULT_ALGORITHM, key_binding=BINDING)
-    with pytest.raises(SealBroken):
+    refusal = SignatureFault if traits.native else SealBroken
+    with pytest.raises(refusal):
         await sign(provider, replace(key, post_quantum=other.post_quantum))
-    with pytest.raises(SealBroken):
+    with pytest.raises(refusal):
         await sign(provider, replace(key, public_key=other.public_key))
-
-
-async def test_a_seed_under_another_algorithm_does_not_open(provider) -> None:
-    """A composite's component is never usable as a plain ML-DSA key."""
-    composite = await provider.generate_composite(MLDSA44_ECDSA_P256_SHA256, key_binding=BINDING)
-    plain = await provider.generate_mldsa(MlDsaParameterSet.ML_DSA_44, key_binding=BINDING)
-    disguised = replace(
-        plain, post_quantum=composite.post_quantum, public_key=composite.public_key[: len(plain.public_key)]
-    )
-    with pytest.raises(SealBroken):
-        await provider.sign_mldsa(disguised, message=MESSAGE, context=b"", key_binding=BINDING)
 
 
 @pytest.mark.parametrize("field", ["nonce", "ciphertext"])
 @pytest.mark.parametrize("position", [0, -1])
-async def test_a_changed_bit_in_the_seal_is_noticed(provider, key, field: str, position: int) -> None:
+async def test_a_changed_bit_in_the_seal_is_noticed(provider, traits, key, field: str, position: int) -> None:
+    if traits.native:
+        pytest.skip("nothing is sealed: the key lives in the token")
     changed = bytearray(getattr(key.post_quantum, field))
     changed[position] ^= 1
     with pytest.raises(SealBroken):
@@ -148,9 +122,10 @@ async def test_a_changed_bit_in_the_seal_is_noticed(provider, key, field: str, p
     await sign(provider, key)  # and the token is none the worse
 
 
-async def test_an_unknown_key_encryption_key_is_not_found(provider, key) -> None:
+async def test_an_unknown_key_encryption_key_or_native_half_is_not_found(provider, traits, key) -> None:
+    unknown = TokenKey(bytes(16)) if traits.native else replace(key.post_quantum, kek_id=bytes(16))
     with pytest.raises(KeyNotFound):
-        await sign(provider, replace(key, post_quantum=replace(key.post_quantum, kek_id=bytes(16))))
+        await sign(provider, replace(key, post_quantum=unknown))
 
 
 async def test_an_unknown_token_key_is_not_found(provider, key) -> None:
@@ -216,44 +191,21 @@ async def test_the_longest_binding_works(provider) -> None:
     await sign(provider, material, key_binding=binding)
 
 
-async def test_ed25519_keys_sign(provider) -> None:
-    material = await provider.generate_ed25519()
-    assert type(material).from_bytes(material.to_bytes()) == material
-    for message in (b"", b"checkpoint", bytes(65_536)):
-        signature = await provider.sign_ed25519(material, message=message)
-        ed25519.Ed25519PublicKey.from_public_bytes(material.public_key).verify(signature, message)
-    with pytest.raises(InvalidRequest):
-        await provider.sign_ed25519(material, message=bytes(65_537))
-    await provider.destroy(material)
-    with pytest.raises(KeyNotFound):
-        await provider.sign_ed25519(material, message=b"")
-
-
-@pytest.mark.parametrize("parameter_set", MlDsaParameterSet, ids=lambda item: item.value)
-async def test_plain_ml_dsa_keys_sign(provider, parameter_set) -> None:
-    material = await provider.generate_mldsa(parameter_set, key_binding=BINDING)
-    assert type(material).from_bytes(material.to_bytes()) == material
-    signature = await provider.sign_mldsa(material, message=MESSAGE, context=b"ctx", key_binding=BINDING)
-    OpenSslEngine().verify(
-        parameter_set, public_key=material.public_key, signature=signature, message=MESSAGE, context=b"ctx"
-    )
-    with pytest.raises(SealBroken):
-        await provider.sign_mldsa(material, message=MESSAGE, context=b"ctx", key_binding=b"other")
-    await provider.destroy(material)
-
-
 async def test_health_is_a_real_signature(provider) -> None:
     health = await provider.health()
     assert health.workers_ready == health.workers >= 1
     assert health.slowest_probe_ms > 0
 
 
-async def test_capabilities_say_what_is_live(provider) -> None:
+async def test_capabilities_say_what_is_live(provider, traits) -> None:
     capabilities = await provider.capabilities()
     names = {engine.name for engine in capabilities.engines if engine.refused_because is None}
     assert {capabilities.signing_engine, capabilities.verifying_engine} <= names
-    assert capabilities.protection is ProtectionLevel.HSM_WRAPPED
+    assert capabilities.protection is (ProtectionLevel.HSM if traits.native else ProtectionLevel.HSM_WRAPPED)
+    assert set(capabilities.native_parameter_sets) == (set(MlDsaParameterSet) if traits.native else set())
+    assert bool(capabilities.native_reason) != traits.native
     assert {"AES_GCM", "ECDSA", "EDDSA"} <= set(capabilities.mechanisms)
+    assert ("ML_DSA" in capabilities.mechanisms) == traits.native
     assert capabilities.workers >= 1
 
 

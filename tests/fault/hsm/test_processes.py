@@ -15,7 +15,7 @@ import uvloop
 import softhsm
 from hallmark_composite import DEFAULT_ALGORITHM, CompositePublicKey, prehash, verify
 from hsm.errors import HsmBusy, HsmError, HsmTimeout, InvalidRequest, TokenUnavailable
-from hsm.pkcs11.frames import Operation
+from hsm.pkcs11.frames import Operation, SignKind
 from hsm.pkcs11.provider import Pkcs11KeyProvider
 from hsm.provider import CompositeSignRequest
 
@@ -188,9 +188,14 @@ async def test_a_cancelled_call_leaves_the_process_usable(start) -> None:
 async def test_a_request_that_makes_no_sense_leaves_the_process_usable(start) -> None:
     signing = await start(workers=1)
     pool = softhsm.pool_of(signing.provider)
-    with pytest.raises(InvalidRequest):
-        await pool.call(Operation.SIGN_ED25519, [b"no material", b"message"])
-    for operation, arguments in ((Operation.SIGN, [1]), (Operation.SIGN_MLDSA, []), (Operation.START, {})):
+    no_material = [SignKind.ED25519.value, b"no material", b"message"]
+    assert (await pool.call(Operation.SIGN, [[no_material]]))[0][0] == InvalidRequest.code
+    for operation, arguments in (
+        (Operation.SIGN, [1]),
+        (Operation.SIGN, [[["no kind", b"", b""]]]),
+        (Operation.GENERATE_MLDSA, []),
+        (Operation.START, {}),
+    ):
         with pytest.raises(HsmError, match="unexpected") as caught:
             await pool.call(operation, arguments)
         assert caught.value.code == "HSM_ERROR"

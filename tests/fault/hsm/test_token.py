@@ -61,6 +61,20 @@ async def test_a_lost_token_folder_is_reported_and_heals_when_it_is_back(start, 
     await softhsm.until(lambda: len(softhsm.process_ids(provider)) == 2)
 
 
+async def test_a_token_file_that_a_kill_left_empty_is_put_back(start, folder: Path) -> None:
+    """SoftHSM truncates and rewrites it at every login: this is what a SIGKILL in between leaves."""
+    provider = await start()
+    sign = await make_signer(provider)
+    (file,) = (folder / "tokens").glob("*/token.object")
+    file.write_bytes(b"")
+    softhsm.signal_all(provider, signal.SIGKILL)
+    assert await softhsm.until_it_works(sign)
+    await provider.close()
+    file.write_bytes(b"")
+    again = await start()
+    assert await again.health()
+
+
 async def test_a_lost_token_under_load_gives_only_signatures_and_typed_errors(start, folder: Path) -> None:
     provider = await start()
     sign = await make_signer(provider)
@@ -287,12 +301,12 @@ session = token.open(rw=True, user_pin=pin)
 kek_id = kek.id
 session.close()
 opened = TokenSession.open(library, label="hallmark", serial=None, pin=Secret(pin.encode()), kek_id=kek_id)
-opened.generate_ec(EcCurve.P256, b"i" * 16)
-print(len(opened.sign_digest(b"i" * 16, bytes(32))))
+opened.generate_ec(EcCurve.P256, b"i" * 16, label="label")
+print(len(opened.sign_digest(b"i" * 16, bytes(32), label="label")))
 close_all = ctypes.CDLL(str(resolve_module(None))).C_CloseAllSessions
 close_all.argtypes = (ctypes.c_ulong,)
 assert close_all(token.slot.slot_id) == 0
-print(len(opened.sign_digest(b"i" * 16, bytes(32))))
+print(len(opened.sign_digest(b"i" * 16, bytes(32), label="label")))
 assert close_all(token.slot.slot_id) == 0
 print(len(opened.seal(bytes(32), b"aad").ciphertext))
 """

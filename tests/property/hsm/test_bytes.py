@@ -8,11 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.errors import InvalidRequest
-from hsm.material import CompositeKeyMaterial, Ed25519KeyMaterial, MlDsaKeyMaterial
+from hsm.material import (
+    CompositeKeyMaterial,
+    EcdsaKeyMaterial,
+    Ed25519KeyMaterial,
+    MlDsaKeyMaterial,
+    material_from_bytes,
+)
 from hsm.pkcs11.frames import MAX_FRAME_SIZE, BadFrame, FrameBuffer, encode_frame
-from hsm.sealing import associated_data
+from hsm.sealing import COMPONENT_LABEL, ECDSA_LABEL, ED25519_LABEL, associated_data, native_label
 
-KINDS = (CompositeKeyMaterial, MlDsaKeyMaterial, Ed25519KeyMaterial)
+KINDS = (CompositeKeyMaterial, MlDsaKeyMaterial, EcdsaKeyMaterial, Ed25519KeyMaterial)
+NAMES = ["composite", "composite-native", "ml-dsa", "ml-dsa-native", "ecdsa", "ed25519"]
 scalars = st.none() | st.integers() | st.binary(max_size=64) | st.text(max_size=32) | st.booleans()
 trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=4), inner))
 
@@ -22,13 +29,17 @@ def test_foreign_bytes_are_no_material(data: bytes) -> None:
     for kind in KINDS:
         with pytest.raises(InvalidRequest):
             kind.from_bytes(data)
+    with pytest.raises(InvalidRequest):
+        material_from_bytes(data)
 
 
-@given(st.sampled_from(["composite", "ml-dsa", "ed25519"]), st.lists(scalars, max_size=10))
+@given(st.sampled_from(NAMES), st.lists(scalars, max_size=10))
 def test_foreign_arrays_are_no_material(name: str, fields: list) -> None:
     for kind in KINDS:
         with pytest.raises(InvalidRequest):
             kind.from_bytes(cbor2.dumps([name, *fields]))
+    with pytest.raises(InvalidRequest):
+        material_from_bytes(cbor2.dumps([name, *fields]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 1 << 40), trees, trees), max_size=5), st.integers(1, 64))
@@ -72,6 +83,16 @@ names = st.fixed_dictionaries(
         "key_binding": st.binary(max_size=20),
     }
 )
+
+
+@given(st.text(max_size=10), st.binary(max_size=20), st.text(max_size=10), st.binary(max_size=20))
+def test_native_labels_name_one_use(first: str, first_binding: bytes, second: str, second_binding: bytes) -> None:
+    labels = [
+        native_label(algorithm=algorithm, key_binding=binding)
+        for algorithm, binding in ((first, first_binding), (second, second_binding))
+    ]
+    assert (labels[0] == labels[1]) == ((first, first_binding) == (second, second_binding))
+    assert not {*labels} & {COMPONENT_LABEL, ECDSA_LABEL, ED25519_LABEL}
 
 
 @given(names, names)

@@ -93,3 +93,41 @@ def test_a_revoked_key_signs_no_more(hallmark, key, tmp_path) -> None:
 def test_there_must_be_one_thing_to_sign(hallmark, key, arguments: list[str], tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     assert hallmark("sign", *arguments, "--key", key).code == 2
+
+
+def test_a_file_can_be_hashed_by_the_server(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(bytes(3_000_000))
+    assert hallmark("sign", "file", "--key", key, "--stream", "--context", "models/v1").code == 0
+    assert hallmark("verify", "file", "--key", "key.pem", "--context", "models/v1").code == 0
+
+
+def test_plain_keys_sign_files_too_and_make_jws(hallmark, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"claims")
+    for algorithm in ("ed25519", "mldsa65", "p256"):
+        name = fresh_name()
+        assert hallmark("keys", "create", name, "--algorithm", algorithm).code == 0
+        assert hallmark("sign", "file", "--key", name).code == 0
+        assert hallmark("sign", "file", "--key", name, "--format", "jws").code == 0
+        payload = (tmp_path / "file.jws").read_bytes().split(b".")[1]
+        assert base64.urlsafe_b64decode(payload + b"==") == b"claims"
+
+
+def test_a_hybrid_key_makes_no_jws(hallmark, key, tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"claims")
+    refused = hallmark("sign", "file", "--key", key, "--format", "jws", "--json")
+    assert (refused.code, refused.document["error"]["reason"]) == (3, "FORMAT_UNSUPPORTED")
+    assert not (tmp_path / "file.jws").exists()
+    assert hallmark("sign", "file", "--key", key, "--format", "cose", "--stream").code == 2
+
+
+def test_a_manifest_key_signs_the_manifest_of_a_folder(hallmark, tmp_path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"weights")
+    name = fresh_name()
+    assert hallmark("keys", "create", name, "--purpose", "manifest").code == 0
+    assert hallmark("sign", "--folder", "model", "--key", name).code == 0
+    assert hallmark("keys", "public", name, "--output", "manifest.pem").code == 0
+    given = ("verify", "model.manifest.json", "--key", "manifest.pem", "--manifest", "model")
+    assert hallmark(*given, "--context", "hallmark/manifest/v1").code == 0
+    (tmp_path / "other").write_bytes(b"not a manifest")
+    assert hallmark("sign", "other", "--key", name).code == 3

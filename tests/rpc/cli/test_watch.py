@@ -25,11 +25,19 @@ def _subjects(out: str) -> list[str]:
     return [frame["event"]["subject"] for frame in frames if frame["frame"] == "event"]
 
 
+def _names(out: str) -> list[str]:
+    frames = [json.loads(line) for line in out.splitlines()]
+    return [frame["event"]["name"] for frame in frames if frame["frame"] == "event"]
+
+
 def test_a_watch_goes_on_from_its_cursor_file(hallmark, revoked, tmp_path) -> None:
     given = ("watch", "--cursor-file", "cursor", "--json", "--limit", 1)
     seen: list[str] = []
-    while revoked not in seen:  # what other tests revoked comes first
-        seen += _subjects(hallmark(*given).out)
+    subjects: list[str] = []
+    while revoked not in subjects:  # what other tests revoked comes first
+        out = hallmark(*given).out
+        seen += _names(out)
+        subjects += _subjects(out)
     name = fresh_name()
     hallmark("keys", "create", name)
     hallmark("revoke", name, "--reason", "withdrawn", "--effective", "2026-01-01")

@@ -22,7 +22,7 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_happens_twice(fake, connec
     assert key.replayed
     first, second, third = fake.requests("CreateKey")
     assert first == second == third
-    assert str(uuid.UUID(first.request_id, version=4)) == first.request_id
+    assert uuid.UUID(first.request_id).version == 7, "sorts by time: RFC 9562"
     assert len(list(client.keys.list())) == 1
 
 

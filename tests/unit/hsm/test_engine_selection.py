@@ -3,10 +3,11 @@
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from hallmark_composite import MlDsaParameterSet
 from hsm.engine import BadMlDsaSignature
-from hsm.engine_selection import select_engines
+from hsm.engine_selection import message_mu, select_engines
 from hsm.engines.openssl import OpenSslEngine
 from hsm.engines.pycryptodome import PyCryptodomeEngine
 from hsm.errors import SetupError, UnsupportedAlgorithm
@@ -17,6 +18,7 @@ class _Wrapped:
     """A real engine with a name of its own; subclasses break one thing."""
 
     can_sign = True
+    supports_mu = True
     may_check_releases = True
     version = "1"
 
@@ -29,6 +31,9 @@ class _Wrapped:
 
     def verify(self, parameter_set, **arguments) -> None:
         self._engine.verify(parameter_set, **arguments)
+
+    def verify_mu(self, parameter_set, **arguments) -> None:
+        self._engine.verify_mu(parameter_set, **arguments)
 
 
 class WrongKeys(_Wrapped):
@@ -48,6 +53,9 @@ class _LostContext:
     def sign(self, message: bytes, context: bytes) -> bytes:
         return self._key.sign(message, b"")
 
+    def sign_mu(self, mu: bytes) -> bytes:
+        return self._key.sign_mu(mu)
+
 
 class LosesTheContextEverywhere(LosesTheContextSigning):
     def verify(self, parameter_set, **arguments) -> None:
@@ -62,6 +70,31 @@ class AcceptsEverything(_Wrapped):
 class AcceptsNothing(_Wrapped):
     def verify(self, parameter_set, **arguments) -> None:
         raise BadMlDsaSignature("no")
+
+
+class WrongMu(_Wrapped):
+    def load(self, parameter_set, seed):
+        return _HashesMuAgain(super().load(parameter_set, seed))
+
+
+class _HashesMuAgain:
+    def __init__(self, key) -> None:
+        self._key, self.public_key, self.sign = key, key.public_key, key.sign
+
+    def sign_mu(self, mu: bytes) -> bytes:
+        return self._key.sign(mu, b"")
+
+
+class AcceptsEveryMu(_Wrapped):
+    def verify_mu(self, parameter_set, **arguments) -> None:
+        return
+
+
+class WithoutMu(_Wrapped):
+    supports_mu = False
+
+    def verify_mu(self, parameter_set, **arguments) -> None:
+        raise AssertionError("asked for a mu")
 
 
 class Crashes(_Wrapped):
@@ -106,7 +139,16 @@ def test_the_installed_engines_pass() -> None:
 
 @pytest.mark.parametrize(
     "defect",
-    [WrongKeys, LosesTheContextSigning, LosesTheContextEverywhere, AcceptsEverything, AcceptsNothing, Crashes],
+    [
+        WrongKeys,
+        LosesTheContextSigning,
+        LosesTheContextEverywhere,
+        AcceptsEverything,
+        AcceptsNothing,
+        WrongMu,
+        AcceptsEveryMu,
+        Crashes,
+    ],
 )
 def test_a_defective_engine_is_refused_and_reported(defect) -> None:
     selection = select_engines([OpenSslEngine(), defect("broken"), PyCryptodomeEngine()], clock=time.perf_counter)
@@ -133,6 +175,26 @@ def test_an_inexact_verifier_never_checks_releases() -> None:
     assert (selection.signer.name, selection.verifier.name) == ("inexact", "cryptography")
     with pytest.raises(SetupError, match="check signatures"):
         select_engines([Inexact("inexact")], clock=time.perf_counter)
+
+
+def test_an_engine_without_mu_signs_messages_and_others_sign_mu() -> None:
+    engines = [OpenSslEngine(), WithoutMu("fast"), PyCryptodomeEngine()]
+    selection = select_engines(engines, clock=time.perf_counter, preferred="fast")
+    assert selection.signer.name == "fast"
+    assert {selection.mu_signer.name, selection.mu_verifier.name} == {"cryptography", "pycryptodome"}
+    alone = select_engines([OpenSslEngine(), WithoutMu("fast")], clock=time.perf_counter, preferred="fast")
+    assert alone.mu_signer is alone.mu_verifier
+    with pytest.raises(SetupError, match="external mu"):
+        select_engines([WithoutMu("fast")], clock=time.perf_counter)
+
+
+def test_the_known_mu_is_that_of_fips_204() -> None:
+    """The same bytes as the streaming hasher of an independent implementation."""
+    key = mldsa.MLDSA65PrivateKey.from_seed_bytes(bytes(32)).public_key()
+    for context in (b"", b"context", bytes(255)):
+        hasher = mldsa.MLDSAMuHasher(key, context)
+        hasher.update(b"message")
+        assert message_mu(key.public_bytes_raw(), b"message", context) == hasher.finalize()
 
 
 def test_no_engine_at_all_is_a_setup_error() -> None:

@@ -48,8 +48,11 @@ def test_a_section_given_as_one_value_in_the_environment_is_refused() -> None:
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    for section in ("server", "hsm", "database", "log", "devices"):
-        kind = type(getattr(Config(), section))
+    names = ("server", "hsm", "database", "log", "devices", "approvals", "envelopes")
+    sections = {name: getattr(Config(), name) for name in names}
+    sections["approvals.required"] = Config().approvals.required
+    for section, value in sections.items():
+        kind = type(value)
         for name, field in kind.model_fields.items():
             assert field.description, f"{section}.{name}"
 

@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from composite_keys import ML_DSA, SoftwareCompositeKey
 from hallmark_composite import (
     ALGORITHMS,
+    CompositeCertificate,
     CompositePublicKey,
     InvalidSignature,
     algorithm_by_name,
     algorithm_by_oid,
     verify,
+    verify_certificate,
 )
 
 
@@ -58,6 +60,13 @@ def test_signatures_do_not_verify_under_the_other_context(vector: Vector) -> Non
         verify(vector.public_key, vector.fields["s"], message=vector.message, context=vector.context)
     with pytest.raises(InvalidSignature):
         verify(vector.public_key, vector.fields["sWithContext"], message=vector.message)
+
+
+def test_the_certificate_verifies_offline_with_nothing_but_this_library(vector: Vector) -> None:
+    certificate = CompositeCertificate.from_der(vector.fields["x5c"])
+    fact = verify_certificate(certificate, certificate.public_key)
+    assert fact.certificate.public_key.raw == vector.fields["pk"]
+    assert certificate.algorithm is vector.algorithm
 
 
 def test_the_certificate_holds_the_key_and_verifies_with_it(vector: Vector) -> None:

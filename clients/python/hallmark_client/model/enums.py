@@ -9,11 +9,19 @@ and the answer carries the proof."""
 
 
 class Algorithm(StrEnum):
-    """Composite signature algorithms (draft-ietf-lamps-pq-composite-sigs), by their ASN.1 names."""
+    """What a key does. Composites (draft-ietf-lamps-pq-composite-sigs) have their ASN.1 names; HPKE opens envelopes."""
 
     MLDSA65_ECDSA_P256_SHA512 = "id-MLDSA65-ECDSA-P256-SHA512"
     MLDSA44_ECDSA_P256_SHA256 = "id-MLDSA44-ECDSA-P256-SHA256"
     MLDSA87_ECDSA_P384_SHA512 = "id-MLDSA87-ECDSA-P384-SHA512"
+    ML_DSA_44 = "ML-DSA-44"
+    ML_DSA_65 = "ML-DSA-65"
+    ML_DSA_87 = "ML-DSA-87"
+    ECDSA_P256_SHA256 = "ECDSA-P256-SHA256"
+    ECDSA_P384_SHA384 = "ECDSA-P384-SHA384"
+    ED25519 = "Ed25519"
+    HPKE_MLKEM768_X25519 = "HPKE-MLKEM768-X25519"
+    HPKE_MLKEM1024_P384 = "HPKE-MLKEM1024-P384"
     UNKNOWN = "UNKNOWN"
 
 
@@ -35,18 +43,75 @@ class KeyPurpose(StrEnum):
     SIGN = "SIGN"
     SERVICE = "SERVICE"
     """The service's own: signs revocation events and heartbeats."""
+    ENVELOPE = "ENVELOPE"
+    """Opens envelopes."""
+    MANIFEST = "MANIFEST"
+    """Signs manifests, and nothing else."""
+    UNKNOWN = "UNKNOWN"
+
+
+class ExportPolicy(StrEnum):
+    """What may leave the HSM boundary. Can only be made stricter."""
+
+    NEVER = "NEVER"
+    WRAPPED = "WRAPPED"
+    """Sealed to a public key, after approvals."""
+    UNKNOWN = "UNKNOWN"
+
+
+class KeyVersionAction(StrEnum):
+    """What can be asked of a key version."""
+
+    ACTIVATE = "ACTIVATE"
+    SUSPEND = "SUSPEND"
+    RESUME = "RESUME"
+    DEACTIVATE = "DEACTIVATE"
+    SCHEDULE_DESTROY = "SCHEDULE_DESTROY"
+    RESTORE = "RESTORE"
     UNKNOWN = "UNKNOWN"
 
 
 class KeyVersionState(StrEnum):
-    """States of NIST SP 800-57 part 1 that the server uses."""
+    """States of NIST SP 800-57 part 1."""
 
+    PRE_ACTIVE = "PRE_ACTIVE"
+    """Its public key is known already; it is not used yet."""
     ACTIVE = "ACTIVE"
     """Signs and verifies."""
+    SUSPENDED = "SUSPENDED"
+    """Not used until it is resumed."""
     DEACTIVATED = "DEACTIVATED"
     """Rotated out: verifies, does not sign."""
     COMPROMISED = "COMPROMISED"
     """Revoked: does not sign. The revocation's effective time tells which old signatures still count."""
+    DESTROY_SCHEDULED = "DESTROY_SCHEDULED"
+    """Not used; destroyed at its destroy_time unless it is restored before."""
+    DESTROYED = "DESTROYED"
+    """The private key is gone for good."""
+    UNKNOWN = "UNKNOWN"
+
+
+class ProposedAct(StrEnum):
+    """What several people have to agree to, where the server asks for it."""
+
+    DESTROY = "DESTROY"
+    """Destroy a key version, or shred an epoch."""
+    EXPORT = "EXPORT"
+    POLICY_CHANGE = "POLICY_CHANGE"
+    TRUST_ROOT_CHANGE = "TRUST_ROOT_CHANGE"
+    UNKNOWN = "UNKNOWN"
+
+
+class ProposalState(StrEnum):
+    """Where a proposal stands."""
+
+    OPEN = "OPEN"
+    """Waits for approvals."""
+    APPROVED = "APPROVED"
+    """Has enough of them: the act may be done, once."""
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    EXECUTED = "EXECUTED"
     UNKNOWN = "UNKNOWN"
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hallmark_client.errors import VerificationFailed
-from hallmark_client.model.enums import Algorithm, KeyPurpose, KeyVersionState, ProtectionLevel
+from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, KeyVersionState, ProtectionLevel
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_composite import CompositeError, CompositePublicKey
@@ -20,10 +20,36 @@ class KeyComponent(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyVersion(Result):
-    """One key pair of a key. public_key_sha256: hex, of the composite SubjectPublicKeyInfo in DER.
+class RotationPolicy(Result):
+    """When a key gets a new version. period: 1 hour to 5 years; None is on demand only.
 
-    revoke_time: set when it was revoked; from then on its signatures are not to be trusted.
+    publish_lead: how long the next public key is in the trust bundle before it signs, 0 to half the period.
+    verify_tail: how long a version stays in the trust bundle after it was rotated out; None is for ever.
+    next_rotation_time: when the next version is made; only on keys that were read.
+    """
+
+    period: timedelta | None = None
+    publish_lead: timedelta = timedelta(0)
+    verify_tail: timedelta | None = None
+    next_rotation_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageLimits(Result):
+    """How much a key may be used; None is no limit. per_second: sustained, counted by each replica. total: exact."""
+
+    per_second: int | None = None
+    total: int | None = None
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVersion(Result):
+    """One key pair of a key. public_key_sha256: hex, of the SubjectPublicKeyInfo in DER.
+
+    revoke_time: set when it was revoked; from then on its signatures are not to be trusted. activate_time: when it
+    begins, or began, to sign. destroy_time: when it will be, or was, destroyed. compromise_time: since when its secret
+    may be known.
     """
 
     name: str
@@ -34,6 +60,9 @@ class KeyVersion(Result):
     deactivate_time: datetime | None
     revoke_time: datetime | None
     public_key_sha256: str
+    activate_time: datetime | None = None
+    compromise_time: datetime | None = None
+    destroy_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +70,8 @@ class Key(Result):
     """A key and all its versions, newest first.
 
     primary_version: the one that signs now, empty when none may. etag: give it to `rotate` to refuse a rotation of
-    what changed meanwhile. log, replayed: only on the answers of `create` and `rotate`.
+    what changed meanwhile. destroy_wait: from `schedule_destroy` to the destruction. use_count: signatures or openings
+    so far. aliases: full names. log, replayed: only on the answers of calls that change a key.
     """
 
     name: str
@@ -54,8 +84,19 @@ class Key(Result):
     etag: str
     versions: tuple[KeyVersion, ...]
     revoke_time: datetime | None
+    rotation: RotationPolicy = RotationPolicy()
+    usage_limits: UsageLimits = UsageLimits()
+    destroy_wait: timedelta = timedelta(days=30)
+    export_policy: ExportPolicy = ExportPolicy.NEVER
+    use_count: int = 0
+    aliases: tuple[str, ...] = ()
     log: LogPromise | None = None
     replayed: bool = False
+
+    @property
+    def next_version(self) -> KeyVersion | None:
+        """The newest version that waits to become the primary one."""
+        return next((version for version in self.versions if version.state is KeyVersionState.PRE_ACTIVE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 from hallmark.v1 import keys_pb2
 from hallmark_client.testing.devices import CHALLENGE_LIFE, MAX_EVIDENCE_BYTES
-from hallmark_client.testing.keys import ALGORITHMS
+from hallmark_client.testing.keys import ALGORITHMS, KEMS
 from hallmark_client.testing.log import FakeLog
 from hallmark_client.testing.signing import MAX_CONTEXT_BYTES, MAX_DATA_BYTES
 
 
 def capabilities(log: FakeLog, tls_group: str) -> keys_pb2.Capabilities:
     """tls_group: empty when there was no TLS."""
-    numbers = list(ALGORITHMS)
+    numbers = [*ALGORITHMS, *KEMS]
     answer = keys_pb2.Capabilities(
         version="fake",
         algorithms=numbers,

@@ -44,10 +44,10 @@ class TestAuthority:
         address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
         return self._issue("server", [x509.DNSName("localhost"), address])
 
-    def client(self, role: str, tenant: str = "default") -> Identity:
-        """With the SPIFFE-style name of a role."""
-        uri = f"spiffe://hallmark.local/tenants/{tenant}/{role}/{role}"
-        return self._issue(role, [x509.UniformResourceIdentifier(uri)])
+    def client(self, role: str, tenant: str = "default", *, name: str | None = None) -> Identity:
+        """With the SPIFFE-style name of a role, or of a person in that role."""
+        uri = f"spiffe://hallmark.local/tenants/{tenant}/{role}/{name or role}"
+        return self._issue(name or role, [x509.UniformResourceIdentifier(uri)])
 
     def _issue(self, name: str, names: list[x509.GeneralName]) -> Identity:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import grpc
@@ -11,7 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hallmark.v1 import common_pb2, keys_pb2
 from hallmark_client.checksum import crc32c
 from hallmark_client.testing.composite import CompositeKeyPair
-from hallmark_client.testing.refusals import invalid, not_found, precondition, refusal
+from hallmark_client.testing.key_rules import KeyRules, activate, plan_rotation, set_primary, stamp
+from hallmark_client.testing.refusals import invalid, not_found, refusal
 from hallmark_client.testing.state import State, check_id
 from hallmark_composite import (
     MLDSA44_ECDSA_P256_SHA256,
@@ -19,9 +20,15 @@ from hallmark_composite import (
     MLDSA87_ECDSA_P384_SHA512,
     CompositeAlgorithm,
 )
+from hallmark_envelope import SEED_SIZE, EnvelopePrivateKey, HpkeKem
 
 SERVICE_KEY: Final = "tenants/system/keys/revocation-events"
 """Signs revocation events and heartbeats, as in the service."""
+ENVELOPE_SERVICE_KEY: Final = "tenants/system/keys/envelope-keys"
+"""Signs which key to seal to."""
+TRUST_SERVICE_KEY: Final = "tenants/system/keys/trust-bundle"
+"""Signs trust bundles."""
+SERVICE_KEYS: Final = (SERVICE_KEY, ENVELOPE_SERVICE_KEY, TRUST_SERVICE_KEY)
 
 ALGORITHMS: Final[dict[Any, CompositeAlgorithm]] = {
     common_pb2.ALGORITHM_MLDSA65_ECDSA_P256_SHA512: MLDSA65_ECDSA_P256_SHA512,
@@ -30,31 +37,45 @@ ALGORITHMS: Final[dict[Any, CompositeAlgorithm]] = {
 }
 """By their numbers on the wire; the first is the default."""
 
+KEMS: Final[dict[Any, HpkeKem]] = {
+    common_pb2.ALGORITHM_HPKE_MLKEM768_X25519: HpkeKem.MLKEM768_X25519,
+    common_pb2.ALGORITHM_HPKE_MLKEM1024_P384: HpkeKem.MLKEM1024_P384,
+}
+"""Of keys that open envelopes."""
+
 _DEFAULT: Final = common_pb2.ALGORITHM_MLDSA65_ECDSA_P256_SHA512
 _MAX_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 100
 
 
 class FakeKeys:
-    """CreateKey, GetKey, ListKeys, GetPublicKey, RotateKey. Asserts that a key never has two active versions."""
+    """CreateKey, GetKey, ListKeys, GetPublicKey, and the state that the other parts change.
+
+    Asserts that a key never has two active versions. What is due is done when a key is looked at.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._keys: dict[str, keys_pb2.Key] = {}
         self._pairs: dict[str, CompositeKeyPair] = {}
-        self._insert(SERVICE_KEY, _DEFAULT, keys_pb2.KEY_PURPOSE_SERVICE, {})
+        self._openers: dict[str, EnvelopePrivateKey] = {}
+        self.aliases: dict[str, keys_pb2.Alias] = {}
+        self.rules = KeyRules()
+        settings = settings_of(keys_pb2.Key())
+        for service_key in SERVICE_KEYS:
+            self._insert(service_key, _DEFAULT, keys_pb2.KEY_PURPOSE_SERVICE, settings)
 
     def create(self, request: keys_pb2.CreateKeyRequest) -> keys_pb2.CreateKeyResponse:
         self._state.check_parent(request.parent)
         check_id(request.key_id, "key_id")
-        algorithm = request.algorithm or _DEFAULT
-        if algorithm not in ALGORITHMS:
-            raise invalid("algorithm", "is not one this server knows")
+        algorithm, purpose = _kind(request)
         name = f"{request.parent}/keys/{request.key_id}"
         if name in self._keys:
             raise refusal(grpc.StatusCode.ALREADY_EXISTS, "KEY_EXISTS", f"{name} exists already")
-        key = self._insert(name, algorithm, keys_pb2.KEY_PURPOSE_SIGN, dict(request.labels))
-        return keys_pb2.CreateKeyResponse(key=key, log=self._record("key.created", key, request.log_wait))
+        settings = settings_of(request)
+        settings.labels.update(request.labels)
+        key = self._insert(name, algorithm, purpose, settings)
+        return keys_pb2.CreateKeyResponse(key=key, log=self.record("key.created", key, request.log_wait))
 
     def get(self, request: keys_pb2.GetKeyRequest) -> keys_pb2.Key:
         name, number = self._state.read_key_name(request.name)
@@ -72,40 +93,58 @@ class FakeKeys:
             raise invalid("page_token", "is not one of ours", "PAGE_TOKEN_INVALID")
         after = [name for name in names if name > request.page_token]
         more = after[size - 1] if len(after) > size else ""
-        return keys_pb2.ListKeysResponse(keys=[self._keys[name] for name in after[:size]], next_page_token=more)
+        return keys_pb2.ListKeysResponse(keys=[self.find(name) for name in after[:size]], next_page_token=more)
 
     def get_public_key(self, request: keys_pb2.GetPublicKeyRequest) -> keys_pb2.PublicKey:
-        version = self.version(*self._state.read_key_name(request.name))
-        pair = self._pairs[version.name]
+        version = self.version(*self.reference(request.name))
+        pair = self._pairs.get(version.name)
+        raw = self._openers[version.name].public_key if pair is None else pair.public_key.raw
         return keys_pb2.PublicKey(
             name=version.name,
             algorithm=self.find(version.name.partition("/versions/")[0]).algorithm,
-            public_key=pair.public_key.raw,
-            pem=pair.public_key.to_spki_pem(),
-            public_key_crc32c=crc32c(pair.public_key.raw),
+            public_key=raw,
+            pem="" if pair is None else pair.public_key.to_spki_pem(),
+            public_key_crc32c=crc32c(raw),
             state=version.state,
         )
-
-    def rotate(self, request: keys_pb2.RotateKeyRequest) -> keys_pb2.RotateKeyResponse:
-        key = self.get(keys_pb2.GetKeyRequest(name=request.name))
-        if request.etag and request.etag != key.etag:
-            sentence = f"{key.name} changed meanwhile; read it again and retry"
-            raise refusal(grpc.StatusCode.ABORTED, "ETAG_MISMATCH", sentence)
-        if key.HasField("revoke_time"):
-            raise precondition("KEY_REVOKED", f"{key.name} was revoked; create a new key")
-        for version in key.versions:
-            if version.state == keys_pb2.KEY_VERSION_STATE_ACTIVE:
-                version.state = keys_pb2.KEY_VERSION_STATE_DEACTIVATED
-                version.deactivate_time.CopyFrom(self._now())
-        self._add_version(key)
-        self._touch(key)
-        return keys_pb2.RotateKeyResponse(key=key, log=self._record("key.rotated", key, request.log_wait))
 
     def find(self, name: str) -> keys_pb2.Key:
         """The key itself, not a copy. Raises NotFound."""
         if name not in self._keys:
             raise not_found(name)
-        return self._keys[name]
+        key = self._keys[name]
+        if self.rules.pass_time(key, self._state.now()):
+            self.touch(key)
+        return key
+
+    def reference(self, given: str) -> tuple[str, int | None]:
+        """Key and version number from the name of a key, a version or an alias. Raises NotFound."""
+        if "/aliases/" not in given:
+            return self._state.read_key_name(given)
+        self._state.read_alias_name(given)
+        if given not in self.aliases:
+            raise refusal(grpc.StatusCode.NOT_FOUND, "ALIAS_NOT_FOUND", f"{given} was not found")
+        return self.aliases[given].key, None
+
+    def point_alias(self, name: str, alias: keys_pb2.Alias | None) -> None:
+        """None deletes it."""
+        self.aliases.pop(name, None)
+        if alias is not None:
+            self.aliases[name] = alias
+        for key in self._keys.values():
+            del key.aliases[:]
+            key.aliases.extend(sorted(each for each, target in self.aliases.items() if target.key == key.name))
+
+    def all_keys(self) -> Iterable[keys_pb2.Key]:
+        """By name, the service's own too."""
+        return map(self.find, sorted(self._keys))
+
+    def public_forms(self, version_name: str) -> tuple[bytes, bytes]:
+        """SubjectPublicKeyInfo in DER (empty for HPKE), and the raw key."""
+        pair = self._pairs.get(version_name)
+        if pair is None:
+            return b"", self._openers[version_name].public_key
+        return pair.public_key.to_spki_der(), pair.public_key.raw
 
     def version(self, name: str, number: int | None) -> keys_pb2.KeyVersion:
         """The version of that number; the primary one, or the newest, for None. Raises NotFound."""
@@ -120,66 +159,112 @@ class FakeKeys:
     def pair(self, version_name: str) -> CompositeKeyPair:
         return self._pairs[version_name]
 
+    def opener(self, version_name: str) -> EnvelopePrivateKey:
+        return self._openers[version_name]
+
+    def destroy(self, version: keys_pb2.KeyVersion) -> None:
+        """The private half is gone; the public half stays."""
+        version.state = keys_pb2.KEY_VERSION_STATE_DESTROYED
+        version.destroy_time.CopyFrom(stamp(self._state.now()))
+        self.touch(self.find(version.name.partition("/versions/")[0]))
+
     def revoke(self, subject: str, *, compromised: bool, effective_time: datetime) -> None:
         """Take a key or one version out of use. Raises NotFound."""
         name, number = self._state.read_key_name(subject)
         key = self.find(name)
         versions = list(key.versions) if number is None else [self.version(name, number)]
-        state = keys_pb2.KEY_VERSION_STATE_COMPROMISED if compromised else keys_pb2.KEY_VERSION_STATE_DEACTIVATED
         for version in versions:
-            if version.state != keys_pb2.KEY_VERSION_STATE_COMPROMISED:
-                version.state = state
-            if not version.HasField("deactivate_time"):
-                version.deactivate_time.CopyFrom(self._now())
-            _set_earlier(version.revoke_time, effective_time, known=version.HasField("revoke_time"))
-        if key.primary_version in {version.name for version in versions}:
-            key.primary_version = ""
+            self.rules.revoke(version, compromised=compromised, effective=effective_time, now=self._state.now())
+        set_primary(key)
         if number is None:
             _set_earlier(key.revoke_time, effective_time, known=key.HasField("revoke_time"))
-        self._touch(key)
+        self.touch(key)
 
-    def _insert(self, name: str, algorithm: Any, purpose: Any, labels: dict[str, str]) -> keys_pb2.Key:
-        now = self._now()
-        key = keys_pb2.Key(
-            name=name, purpose=purpose, algorithm=algorithm, labels=labels, create_time=now, update_time=now
-        )
-        self._keys[name] = key
-        self._add_version(key)
-        self._touch(key)
-        return key
-
-    def _add_version(self, key: keys_pb2.Key) -> None:
+    def add_version(self, key: keys_pb2.Key, begin: datetime) -> keys_pb2.KeyVersion:
+        """A version that waits; the newest."""
         name = f"{key.name}/versions/{len(key.versions) + 1}"
-        pair = CompositeKeyPair.generate(ALGORITHMS[key.algorithm])
-        halves = (pair.algorithm.ml_dsa.value, f"ECDSA-{pair.algorithm.curve.value.replace('-', '')}")
+        halves, fingerprint = self._generate(name, key.algorithm)
         software = common_pb2.PROTECTION_LEVEL_SOFTWARE
         version = keys_pb2.KeyVersion(
             name=name,
-            state=keys_pb2.KEY_VERSION_STATE_ACTIVE,
+            state=keys_pb2.KEY_VERSION_STATE_PRE_ACTIVE,
             protection_level=software,
             components=[keys_pb2.KeyComponent(algorithm=half, protection_level=software) for half in halves],
-            create_time=self._now(),
-            public_key_sha256=pair.public_key.fingerprint().hex(),
+            create_time=stamp(self._state.now()),
+            activate_time=stamp(begin),
+            public_key_sha256=fingerprint.hex(),
         )
-        self._pairs[name] = pair
         newest_first = [version, *key.versions]
         del key.versions[:]
         key.versions.extend(newest_first)
-        key.primary_version = name
+        return key.versions[0]
 
-    def _touch(self, key: keys_pb2.Key) -> None:
+    def _insert(self, name: str, algorithm: Any, purpose: Any, settings: keys_pb2.Key) -> keys_pb2.Key:
+        now = self._state.now()
+        key = keys_pb2.Key(
+            name=name, purpose=purpose, algorithm=algorithm, create_time=stamp(now), update_time=stamp(now)
+        )
+        key.MergeFrom(settings)
+        self._keys[name] = key
+        activate(key, self.add_version(key, now), now)
+        plan_rotation(key, now)
+        self.touch(key)
+        return key
+
+    def _generate(self, name: str, algorithm: Any) -> tuple[tuple[str, ...], bytes]:
+        """Makes a key pair; what it consists of, and the SHA-256 of its public key."""
+        if algorithm in KEMS:
+            opener = EnvelopePrivateKey.from_seed(KEMS[algorithm], self._state.random_bytes(SEED_SIZE))
+            self._openers[name] = opener
+            return (f"HPKE-{opener.kem.standard_name}",), hashlib.sha256(opener.public_key).digest()
+        pair = CompositeKeyPair.generate(ALGORITHMS[algorithm])
+        self._pairs[name] = pair
+        halves = (pair.algorithm.ml_dsa.value, f"ECDSA-{pair.algorithm.curve.value.replace('-', '')}")
+        return halves, pair.public_key.fingerprint()
+
+    def touch(self, key: keys_pb2.Key) -> None:
         _assert_one_active(key.versions)
-        key.update_time.CopyFrom(self._now())
+        key.update_time.CopyFrom(stamp(self._state.now()))
         key.etag = hashlib.sha256(key.etag.encode() + key.name.encode()).hexdigest()[:16]
 
-    def _record(self, kind: str, key: keys_pb2.Key, wait: int) -> common_pb2.LogPromise:
+    def record(self, kind: str, key: keys_pb2.Key, wait: int) -> common_pb2.LogPromise:
         newest = key.versions[0]
         return self._state.record(kind, newest.name, {"public_key_sha256": newest.public_key_sha256}, wait=wait)
 
-    def _now(self) -> Timestamp:
-        stamp = Timestamp()
-        stamp.FromDatetime(self._state.now())
-        return stamp
+
+def settings_of(given: keys_pb2.CreateKeyRequest | keys_pb2.Key) -> keys_pb2.Key:
+    """Rotation, limits, waiting period and export policy, with their defaults. Raises InvalidArgument."""
+    wait = given.destroy_wait.ToTimedelta() if given.HasField("destroy_wait") else timedelta(days=30)
+    if not timedelta(days=1) <= wait <= timedelta(days=120):
+        raise invalid("destroy_wait", "must be 1 day to 120 days")
+    rotation = given.rotation
+    lead_max = timedelta(days=366)
+    if rotation.HasField("period"):
+        if rotation.period.ToTimedelta() < timedelta(hours=1):
+            raise invalid("rotation.period", "must be 1 hour to 5 years")
+        lead_max = rotation.period.ToTimedelta() / 2
+    if not timedelta(0) <= rotation.publish_lead.ToTimedelta() <= lead_max:
+        raise invalid("rotation.publish_lead", "must be at most half the period")
+    settings = keys_pb2.Key(export_policy=given.export_policy or keys_pb2.EXPORT_POLICY_NEVER)
+    settings.rotation.CopyFrom(rotation)
+    settings.rotation.publish_lead.FromTimedelta(rotation.publish_lead.ToTimedelta())
+    settings.usage_limits.CopyFrom(given.usage_limits)
+    settings.destroy_wait.FromTimedelta(wait)
+    return settings
+
+
+def _kind(request: keys_pb2.CreateKeyRequest) -> tuple[Any, Any]:
+    """Algorithm and purpose of a new key. Raises InvalidArgument."""
+    purpose: Any = request.purpose
+    if not purpose:
+        purpose = keys_pb2.KEY_PURPOSE_ENVELOPE if request.algorithm in KEMS else keys_pb2.KEY_PURPOSE_SIGN
+    opens = purpose == keys_pb2.KEY_PURPOSE_ENVELOPE
+    algorithm: Any = request.algorithm or (common_pb2.ALGORITHM_HPKE_MLKEM768_X25519 if opens else _DEFAULT)
+    if algorithm not in ALGORITHMS and algorithm not in KEMS:
+        raise invalid("algorithm", "is not one this server knows")
+    if opens != (algorithm in KEMS):
+        raise invalid("algorithm", "is not for this purpose", "PURPOSE_MISMATCH")
+    return algorithm, purpose
 
 
 def _assert_one_active(versions: Iterable[keys_pb2.KeyVersion]) -> None:

@@ -7,11 +7,14 @@ from concurrent import futures
 from typing import Any, Final, NoReturn, cast
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hallmark_client.errors import HallmarkError
 from hallmark_client.profile import Profile
 from hallmark_client.rpc import RPCS, Rpc
 from hallmark_client.testing.certificates import TestAuthority
+from hallmark_client.testing.people import Peer
 from hallmark_client.testing.refusals import status_of
 from hallmark_client.testing.roles import Role
 from hallmark_client.testing.transport import Backend
@@ -42,9 +45,9 @@ class LoopbackServer:
         """localhost:port"""
         return f"localhost:{self._port}"
 
-    def profile(self, role: Role, authority: TestAuthority | None = None) -> Profile:
-        """A client identity for this server; from another authority, to be refused."""
-        identity = (authority or self._authority).client(role)
+    def profile(self, role: Role, authority: TestAuthority | None = None, *, name: str | None = None) -> Profile:
+        """A client identity for this server, of a role or of a person in it; from another authority, to be refused."""
+        identity = (authority or self._authority).client(role, name=name)
         return Profile(
             address=self.address,
             ca_pem=self._authority.pem,
@@ -85,6 +88,8 @@ class _Handlers(grpc.GenericRpcHandler):
             "request_deserializer": rpc.request.FromString,
             "response_serializer": rpc.response.SerializeToString,
         }
+        if rpc.uploads:
+            return grpc.stream_unary_rpc_method_handler(self._upload(rpc), **codec)
         if rpc.streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream, **codec)
         return grpc.unary_unary_rpc_method_handler(self._unary(rpc), **codec)
@@ -93,7 +98,17 @@ class _Handlers(grpc.GenericRpcHandler):
         def handle(request: Any, context: grpc.ServicerContext) -> Any:
             assert context.time_remaining() is not None, "a call without a deadline"
             try:
-                return self._backend.answer(rpc, request, role=_role(context))
+                return self._backend.answer(rpc, request, role=_role(context), peer=_peer(context))
+            except HallmarkError as error:
+                _abort(context, error)
+
+        return handle
+
+    def _upload(self, rpc: Rpc[Any, Any]) -> Any:
+        def handle(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            assert context.time_remaining() is not None, "a call without a deadline"
+            try:
+                return self._backend.upload(rpc, list(requests), role=_role(context), peer=_peer(context))
             except HallmarkError as error:
                 _abort(context, error)
 
@@ -121,6 +136,14 @@ def _role(context: grpc.ServicerContext) -> Role:
     if not found:
         context.abort(grpc.StatusCode.UNAUTHENTICATED, "the certificate has no name of ours")
     return cast("Role", found[0][1].decode())
+
+
+def _peer(context: grpc.ServicerContext) -> Peer:
+    auth = cast("Mapping[str, Sequence[bytes]]", context.auth_context())
+    names = [name.decode() for name in auth["x509_subject_alternative_name"] if name.startswith(b"spiffe://")]
+    key = x509.load_pem_x509_certificate(next(iter(auth["x509_pem_cert"]))).public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey), "certificates of the test authority are ECDSA"
+    return Peer(names[0], key)
 
 
 def _abort(context: grpc.ServicerContext, error: HallmarkError) -> NoReturn:

@@ -29,6 +29,12 @@ def status_of(
     return status
 
 
+def refusal_to_status(error: HallmarkError) -> status_pb2.Status:
+    """Back again, for refusals that stand inside an answer."""
+    code = error.grpc_code or grpc.StatusCode.INTERNAL
+    return status_of(code, error.reason, error.message, retry_after_seconds=error.retry_after_seconds)
+
+
 def unreachable() -> HallmarkError:
     """What gRPC says when nobody listens."""
     return error_of_code(grpc.StatusCode.UNAVAILABLE, "connection refused")

@@ -3,38 +3,44 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
-from hallmark.v1 import revocation_pb2
+from hallmark.v1 import keys_pb2, revocation_pb2
 from hallmark_client.client import Client
 from hallmark_client.errors import HallmarkError
 from hallmark_client.rpc import Request, Response, Rpc
 from hallmark_client.system import System
+from hallmark_client.testing.aliases import FakeAliases
+from hallmark_client.testing.approvals import FakeApprovals
+from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.capabilities import capabilities
 from hallmark_client.testing.devices import FakeDevices
+from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.faults import Fault, Faults
 from hallmark_client.testing.feed import FakeFeed, Frame
-from hallmark_client.testing.keys import SERVICE_KEY, FakeKeys
+from hallmark_client.testing.handlers import LEAVES, key_life_handlers, people_handlers
+from hallmark_client.testing.key_life import FakeKeyLife
+from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
 from hallmark_client.testing.log import FakeLog
+from hallmark_client.testing.people import Peer, Person
 from hallmark_client.testing.refusals import invalid, refusal, unreachable
 from hallmark_client.testing.roles import Role, check_role
 from hallmark_client.testing.running import Running, Watcher
 from hallmark_client.testing.signing import FakeSigning
 from hallmark_client.testing.state import State
 from hallmark_client.testing.transport import InMemoryTransport
+from hallmark_client.testing.trust import FakeTrust
 from hallmark_client.testing.virtual_device import VirtualDevice
 from hallmark_composite import CompositePublicKey
 
 Copied = TypeVar("Copied", bound=Message)
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# Log entries of one act. A challenge is no act of trust; a subject is revoked once, however often it is asked for.
-_LEAVES: Final = {"CreateChallenge": {0}, "Revoke": {0, 1}}
 _ORIGIN: Final = "fake.hallmark.invalid/log"
 
 
@@ -62,18 +68,48 @@ class FakeService:
         self._keys = FakeKeys(self._state)
         self._devices = FakeDevices(self._state)
         self._feed = FakeFeed(self._state, self._keys, self._devices)
+        self._trust = FakeTrust(self._state, self._keys)
         self._running = Running()
         self._faults = Faults()
         self._replays: dict[tuple[str, str], tuple[bytes, Message]] = {}
         self._requests: list[tuple[str, Message]] = []
-        self._handlers = self._table(FakeSigning(self._state, self._keys))
+        self._approvals = FakeApprovals(self._state)
+        self._people: dict[tuple[str, str], Person] = {}
+        signing = FakeSigning(self._state, self._keys)
+        self._batches = FakeBatches(self._state, self._keys, signing, self._once)
+        self._handlers = {
+            **self._table(signing),
+            **key_life_handlers(
+                FakeKeyLife(self._state, self._keys, self._feed, self._trust, self._approvals),
+                FakeAliases(self._state, self._keys),
+                self._trust,
+            ),
+            **people_handlers(self._approvals, FakeEnvelopes(self._state, self._keys, self._approvals)),
+        }
 
-    def client(self, *, role: Role = "admin", timeout_seconds: float = 10.0, system: System | None = None) -> Client:
-        """A Client of this fake, as it would be with the certificate of that role."""
-        transport = InMemoryTransport(self, role)
+    def client(
+        self,
+        *,
+        role: Role = "admin",
+        name: str | None = None,
+        timeout_seconds: float = 10.0,
+        system: System | None = None,
+    ) -> Client:
+        """A Client of this fake, as it would be with the certificate of that role, or of a person in that role."""
+        person = self._people.get((role, name or role)) or Person.create(self._state.tenant, role, name or role)
+        self._people[role, name or role] = person
         return Client.over(
-            transport, tenant=self._state.tenant, timeout_seconds=timeout_seconds, system=system or System()
+            InMemoryTransport(self, role, person.peer),
+            tenant=self._state.tenant,
+            timeout_seconds=timeout_seconds,
+            system=system or System(),
+            key_pem=person.key_pem,
         )
+
+    def require_approvals(self, number: int) -> None:
+        """How many approvals every act needs that can need some; 0 as in a new server."""
+        with self._running.condition:
+            self._approvals.required = number
 
     @property
     def origin(self) -> str:
@@ -87,9 +123,9 @@ class FakeService:
 
     @property
     def trusted_keys(self) -> Mapping[str, CompositePublicKey]:
-        """The service keys that sign events and heartbeats, for `watch(trusted_keys=...)`."""
-        version = self._keys.version(SERVICE_KEY, None).name
-        return {version: self._keys.pair(version).public_key}
+        """The service's own keys, for `watch(trusted_keys=...)` and `EnvelopeKey.verify`."""
+        versions = [self._keys.version(name, None).name for name in SERVICE_KEYS]
+        return {version: self._keys.pair(version).public_key for version in versions}
 
     def virtual_device(self, *, bootloader_locked: bool = True) -> VirtualDevice:
         """A phone whose evidence this fake, and nobody else, accepts."""
@@ -139,7 +175,9 @@ class FakeService:
         with self._running.condition:
             self._feed.replace_history()
 
-    def answer(self, rpc: Rpc[Request, Response], request: Request, *, role: Role) -> Response:
+    def answer(
+        self, rpc: Rpc[Request, Response], request: Request, *, role: Role, peer: Peer | None = None
+    ) -> Response:
         """One unary call. For transports. Raises HallmarkError."""
         with self._running.condition:
             self._running.check_up()
@@ -148,7 +186,29 @@ class FakeService:
             fault = self._faults.take(rpc.name)
             if fault is not None and not fault.stored:
                 raise fault.error
-            response = self._once(rpc, request, role)
+            self._approvals.peer = peer
+            self._trust.client = self._batches.caller = role if peer is None else peer.spiffe_id
+            response = self._once(rpc, request, role if peer is None else peer.spiffe_id)
+            if fault is not None:
+                raise fault.error
+            self._faults.change(rpc.name, response)
+            self._running.condition.notify_all()
+            assert isinstance(response, rpc.response)
+            return response
+
+    def upload(
+        self, rpc: Rpc[Request, Response], requests: Sequence[Request], *, role: Role, peer: Peer | None = None
+    ) -> Response:
+        """One call whose requests streamed, now that all are here. For transports. Raises HallmarkError."""
+        with self._running.condition:
+            self._running.check_up()
+            self._requests += [(rpc.name, _copy(request)) for request in requests]
+            check_role(rpc.name, role)
+            fault = self._faults.take(rpc.name)
+            if fault is not None and not fault.stored:
+                raise fault.error
+            self._batches.caller = role if peer is None else peer.spiffe_id
+            response = self._batches.stream(cast("Sequence[keys_pb2.SignStreamRequest]", requests))
             if fault is not None:
                 raise fault.error
             self._faults.change(rpc.name, response)
@@ -177,7 +237,7 @@ class FakeService:
         with self._running.condition:
             self._running.condition.notify_all()
 
-    def _once(self, rpc: Rpc[Any, Any], request: Any, role: str) -> Message:
+    def _once(self, rpc: Rpc[Any, Any], request: Any, caller: str) -> Message:
         """Answer, or answer again: the same request_id gets the same answer, with another body it is refused."""
         handler = self._handlers[rpc.name]
         if "request_id" not in request.DESCRIPTOR.fields_by_name:
@@ -186,13 +246,13 @@ class FakeService:
             raise invalid("request_id", "must be a UUID, made once for each call", "REQUEST_ID_INVALID")
         body = rpc.path.encode() + b"\0" + request.SerializeToString(deterministic=True)
         fingerprint = hashlib.sha256(body).digest()
-        known = self._replays.get((role, request.request_id))
+        known = self._replays.get((caller, request.request_id))
         if known is None:
             size = self._state.log.size
             answer = _copy(handler(request))
             recorded = self._state.log.size - size
-            assert recorded in _LEAVES.get(rpc.name, {1}), f"{rpc.name} was logged {recorded} times"
-            self._replays[role, request.request_id] = fingerprint, _copy(answer)
+            assert recorded in LEAVES.get(rpc.name, {1}), f"{rpc.name} was logged {recorded} times"
+            self._replays[caller, request.request_id] = fingerprint, _copy(answer)
             return answer
         if known[0] != fingerprint:
             sentence = "this request_id was used for a different call; make a new UUID for each call"
@@ -209,10 +269,12 @@ class FakeService:
             "GetKey": self._keys.get,
             "ListKeys": self._keys.list,
             "GetPublicKey": self._keys.get_public_key,
-            "RotateKey": self._keys.rotate,
             "GetCapabilities": lambda _: capabilities(log, ""),
             "Sign": signing.sign,
+            "BatchSign": self._batches.sign,
+            "SignStream": signing.sign,
             "Verify": signing.verify,
+            "BatchVerify": self._batches.verify,
             "CreateChallenge": self._devices.create_challenge,
             "AttestDevice": self._devices.attest,
             "GetDevice": self._devices.get,

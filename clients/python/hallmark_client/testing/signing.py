@@ -7,6 +7,7 @@ import grpc
 
 from hallmark.v1 import keys_pb2
 from hallmark_client.checksum import crc32c
+from hallmark_client.testing.key_use import MANIFEST_CONTEXT, check_use
 from hallmark_client.testing.keys import FakeKeys
 from hallmark_client.testing.refusals import invalid, not_found, precondition, refusal
 from hallmark_client.testing.state import State
@@ -26,12 +27,13 @@ class FakeSigning:
     def sign(self, request: keys_pb2.SignRequest) -> keys_pb2.SignResponse:
         _check_input(request)
         version = self._signing_version(request.name)
+        context = check_use(self._keys.find(version.name.partition("/versions/")[0]), request, self._state.now())
         pair = self._keys.pair(version.name)
         digest = _digest(request, pair.algorithm)
-        signature = pair.sign(digest, request.context)
-        verify(pair.public_key, signature, digest=digest, context=request.context)
+        signature = pair.sign(digest, context)
+        verify(pair.public_key, signature, digest=digest, context=context)
         details = {
-            "context_sha256": hashlib.sha256(request.context).hexdigest(),
+            "context_sha256": hashlib.sha256(context).hexdigest(),
             "input_digest_sha256": hashlib.sha256(digest).hexdigest(),
             "signature_sha256": hashlib.sha256(signature).hexdigest(),
         }
@@ -49,13 +51,16 @@ class FakeSigning:
         _check_input(request)
         if crc32c(request.signature) != request.signature_crc32c:
             raise invalid("signature_crc32c", "does not match the bytes that arrived", "CHECKSUM_MISMATCH")
-        name, number = self._state.read_key_name(request.name)
+        name, number = self._keys.reference(request.name)
         candidates = self._keys.find(name).versions if number is None else [self._keys.version(name, number)]
         for version in candidates:
             pair = self._keys.pair(version.name)
+            context = request.context
+            if self._keys.find(name).purpose == keys_pb2.KEY_PURPOSE_MANIFEST:
+                context = context or MANIFEST_CONTEXT
             try:
                 digest = _digest(request, pair.algorithm)
-                verify(pair.public_key, request.signature, digest=digest, context=request.context)
+                verify(pair.public_key, request.signature, digest=digest, context=context)
             except CompositeError:
                 continue
             return keys_pb2.VerifyResponse(key_version=version.name, state=version.state, verified_input_crc32c=True)
@@ -63,10 +68,12 @@ class FakeSigning:
         raise refusal(grpc.StatusCode.INVALID_ARGUMENT, "SIGNATURE_INVALID", sentence)
 
     def _signing_version(self, given: str) -> keys_pb2.KeyVersion:
-        name, number = self._state.read_key_name(given)
+        name, number = self._keys.reference(given)
         key = self._keys.find(name)
-        if key.purpose != keys_pb2.KEY_PURPOSE_SIGN:
+        if key.purpose == keys_pb2.KEY_PURPOSE_SERVICE:
             raise not_found(given)
+        if key.purpose == keys_pb2.KEY_PURPOSE_ENVELOPE:
+            raise precondition("PURPOSE_MISMATCH", f"{name} signs nothing")
         version = self._keys.version(name, number)
         if key.HasField("revoke_time"):
             raise precondition("KEY_REVOKED", f"{name} was revoked; create a new key")

@@ -13,6 +13,7 @@ from hallmark_client.testing.refusals import invalid, not_found
 
 _ID: Final = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _KEY: Final = re.compile(f"tenants/({_ID})/keys/({_ID})(?:/versions/([1-9][0-9]{{0,8}}))?")
+_ALIAS: Final = re.compile(f"tenants/({_ID})/aliases/({_ID})")
 _CHILD: Final = re.compile(f"tenants/({_ID})/([a-z]+)/([0-9a-f-]{{36}})")
 
 
@@ -56,6 +57,13 @@ class State:
         if found is None:
             raise invalid("name", "must look like tenants/{tenant}/keys/{key}[/versions/{number}]", "NAME_INVALID")
         return f"tenants/{found[1]}/keys/{found[2]}", int(found[3]) if found[3] else None
+
+    def read_alias_name(self, name: str) -> str:
+        """The tenant."""
+        found = _ALIAS.fullmatch(name)
+        if found is None:
+            raise invalid("name", "must look like tenants/{tenant}/aliases/{alias}", "NAME_INVALID")
+        return found[1]
 
     def check_child_name(self, name: str, collection: str) -> None:
         found = _CHILD.fullmatch(name)

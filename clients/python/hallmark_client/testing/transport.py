@@ -1,7 +1,7 @@
 """Calls into the fake without a network."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import grpc
@@ -11,6 +11,7 @@ from hallmark_client.errors import Unavailable
 from hallmark_client.rpc import Request, Response, Rpc
 from hallmark_client.status import error_of_code
 from hallmark_client.testing.feed import Frame
+from hallmark_client.testing.people import Peer
 from hallmark_client.testing.roles import Role
 from hallmark_client.transport import Stream
 
@@ -18,7 +19,13 @@ from hallmark_client.transport import Stream
 class Backend(Protocol):
     """What a transport needs of a FakeService. All of it is thread-safe and raises HallmarkError."""
 
-    def answer(self, rpc: Rpc[Request, Response], request: Request, *, role: Role) -> Response: ...
+    def answer(
+        self, rpc: Rpc[Request, Response], request: Request, *, role: Role, peer: Peer | None = None
+    ) -> Response: ...
+
+    def upload(
+        self, rpc: Rpc[Request, Response], requests: Sequence[Request], *, role: Role, peer: Peer | None = None
+    ) -> Response: ...
 
     def watch(
         self, request: revocation_pb2.WatchRevocationsRequest, *, role: Role, is_cancelled: Callable[[], bool]
@@ -30,15 +37,23 @@ class Backend(Protocol):
 class InMemoryTransport:
     """Asserts that every call has a deadline, and refuses one whose deadline has passed already."""
 
-    def __init__(self, backend: Backend, role: Role) -> None:
+    def __init__(self, backend: Backend, role: Role, peer: Peer | None = None) -> None:
+        """peer: who calls; matters for approvals only."""
         self._backend = backend
         self._role = role
+        self._peer = peer
         self._closed = threading.Event()
 
     def unary(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Response:
         self._check(timeout_seconds)
         # Through bytes and back: what does not survive the wire must not work here either.
-        return self._backend.answer(rpc, rpc.request.FromString(request.SerializeToString()), role=self._role)
+        arrived = rpc.request.FromString(request.SerializeToString())
+        return self._backend.answer(rpc, arrived, role=self._role, peer=self._peer)
+
+    def upload(self, rpc: Rpc[Request, Response], requests: Iterator[Request], timeout_seconds: float) -> Response:
+        self._check(timeout_seconds)
+        arrived = [rpc.request.FromString(request.SerializeToString()) for request in requests]
+        return self._backend.upload(rpc, arrived, role=self._role, peer=self._peer)
 
     def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Stream[Response]:
         self._check(timeout_seconds)

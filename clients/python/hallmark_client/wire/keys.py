@@ -2,11 +2,12 @@
 
 from hallmark.v1 import keys_pb2
 from hallmark_client.checksum import check_crc32c
-from hallmark_client.model.enums import Algorithm, KeyPurpose, KeyVersionState, ProtectionLevel
+from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, KeyVersionState, ProtectionLevel
 from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
 from hallmark_client.model.log import LogPromise
+from hallmark_client.wire.key_settings import limits_of, rotation_of
 from hallmark_client.wire.log import promise_of
-from hallmark_client.wire.scalars import member_of, moment
+from hallmark_client.wire.scalars import member_of, moment, moment_or_none, span
 
 
 def key_of(wire: keys_pb2.Key, *, log: LogPromise | None = None, replayed: bool = False) -> Key:
@@ -20,13 +21,24 @@ def key_of(wire: keys_pb2.Key, *, log: LogPromise | None = None, replayed: bool 
         labels=dict(wire.labels),
         etag=wire.etag,
         versions=tuple(_version_of(version) for version in wire.versions),
-        revoke_time=moment(wire.revoke_time) if wire.HasField("revoke_time") else None,
+        revoke_time=moment_or_none(wire, "revoke_time"),
+        rotation=rotation_of(wire.rotation),
+        usage_limits=limits_of(wire.usage_limits),
+        destroy_wait=span(wire.destroy_wait),
+        export_policy=member_of(ExportPolicy, wire.export_policy),
+        use_count=wire.use_count,
+        aliases=tuple(wire.aliases),
         log=log,
         replayed=replayed,
     )
 
 
-def changed_key_of(wire: keys_pb2.CreateKeyResponse | keys_pb2.RotateKeyResponse) -> Key:
+def changed_key_of(
+    wire: keys_pb2.CreateKeyResponse
+    | keys_pb2.UpdateKeyResponse
+    | keys_pb2.RotateKeyResponse
+    | keys_pb2.ChangeKeyVersionStateResponse,
+) -> Key:
     return key_of(wire.key, log=promise_of(wire.log), replayed=wire.replayed)
 
 
@@ -43,9 +55,12 @@ def _version_of(wire: keys_pb2.KeyVersion) -> KeyVersion:
             for component in wire.components
         ),
         create_time=moment(wire.create_time),
-        deactivate_time=moment(wire.deactivate_time) if wire.HasField("deactivate_time") else None,
-        revoke_time=moment(wire.revoke_time) if wire.HasField("revoke_time") else None,
+        deactivate_time=moment_or_none(wire, "deactivate_time"),
+        revoke_time=moment_or_none(wire, "revoke_time"),
         public_key_sha256=wire.public_key_sha256,
+        activate_time=moment_or_none(wire, "activate_time"),
+        compromise_time=moment_or_none(wire, "compromise_time"),
+        destroy_time=moment_or_none(wire, "destroy_time"),
     )
 
 

@@ -1,12 +1,12 @@
 """Revocation events and watch frames from the wire."""
 
-from hallmark.v1 import common_pb2, revocation_pb2
+from hallmark.v1 import revocation_pb2
 from hallmark_client.errors import Internal
 from hallmark_client.model.enums import InitiatingEntity, RevocationReason
 from hallmark_client.model.revocations import Bookmark, Event, Frame, Goodbye, Heartbeat, RevocationEvent
-from hallmark_client.model.signed import ServiceSignature
 from hallmark_client.wire.log import promise_of
 from hallmark_client.wire.scalars import member_of, moment, span
+from hallmark_client.wire.signed import signature_of
 
 
 def event_of(wire: revocation_pb2.RevocationEvent, *, replayed: bool = False) -> RevocationEvent:
@@ -18,7 +18,7 @@ def event_of(wire: revocation_pb2.RevocationEvent, *, replayed: bool = False) ->
         effective_time=moment(wire.effective_time),
         initiating_entity=member_of(InitiatingEntity, wire.initiating_entity),
         payload=wire.payload,
-        signature=_signature_of(wire.signature),
+        signature=signature_of(wire.signature),
         log=promise_of(wire.log),
         replayed=replayed,
     )
@@ -48,7 +48,7 @@ def _frame_of(wire: revocation_pb2.WatchRevocationsResponse) -> Frame | None:
                 server_time=moment(beat.server_time),
                 next_in=span(beat.next_in),
                 payload=beat.payload,
-                signature=_signature_of(beat.signature) if beat.HasField("signature") else None,
+                signature=signature_of(beat.signature) if beat.HasField("signature") else None,
                 cursor=wire.cursor,
             )
         case "goodbye":
@@ -62,12 +62,3 @@ def _goodbye_of(wire: revocation_pb2.WatchRevocationsResponse) -> Goodbye:
     if longest < shortest:
         raise Internal("ANSWER_INVALID", "the server said goodbye with a longest wait below its shortest")
     return Goodbye(reason=wire.goodbye.reason, retry_after_min=shortest, retry_after_max=longest, cursor=wire.cursor)
-
-
-def _signature_of(wire: common_pb2.ServiceSignature) -> ServiceSignature:
-    return ServiceSignature(
-        key_version=wire.key_version,
-        signature=wire.signature,
-        context=wire.context,
-        sign_time=moment(wire.sign_time),
-    )

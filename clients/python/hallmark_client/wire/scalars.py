@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hallmark.v1 import common_pb2, devices_pb2, keys_pb2, revocation_pb2
+from hallmark.v1 import approvals_pb2, common_pb2, devices_pb2, keys_pb2, revocation_pb2
 from hallmark_client.errors import InvalidArgument
 from hallmark_client.model import enums
 
@@ -19,7 +20,11 @@ _WIRE: Final[dict[type[StrEnum], tuple[Any, str]]] = {
     enums.ProtectionLevel: (common_pb2.ProtectionLevel, "PROTECTION_LEVEL_"),
     enums.InitiatingEntity: (common_pb2.InitiatingEntity, "INITIATING_ENTITY_"),
     enums.KeyPurpose: (keys_pb2.KeyPurpose, "KEY_PURPOSE_"),
+    enums.ExportPolicy: (keys_pb2.ExportPolicy, "EXPORT_POLICY_"),
+    enums.KeyVersionAction: (keys_pb2.KeyVersionAction, "KEY_VERSION_ACTION_"),
     enums.KeyVersionState: (keys_pb2.KeyVersionState, "KEY_VERSION_STATE_"),
+    enums.ProposedAct: (approvals_pb2.ProposedAct, "PROPOSED_ACT_"),
+    enums.ProposalState: (approvals_pb2.ProposalState, "PROPOSAL_STATE_"),
     enums.DeviceState: (devices_pb2.DeviceState, "DEVICE_STATE_"),
     enums.EvidenceFormat: (devices_pb2.EvidenceFormat, "EVIDENCE_FORMAT_"),
     enums.RevocationReason: (revocation_pb2.RevocationReason, "REVOCATION_REASON_"),
@@ -70,9 +75,24 @@ def moment(time: Timestamp) -> datetime:
     return time.ToDatetime(tzinfo=UTC)
 
 
+def moment_or_none(message: Message, field: str) -> datetime | None:
+    """A time that may be absent."""
+    return moment(getattr(message, field)) if message.HasField(field) else None
+
+
 def span(duration: Duration) -> timedelta:
     """Microseconds; finer parts are cut off."""
     return duration.ToTimedelta()
+
+
+def span_argument(value: timedelta, name: str) -> Duration:
+    """Raises InvalidArgument for what is no length of time the wire can hold."""
+    wire = Duration()
+    try:
+        wire.FromTimedelta(value)
+    except (ValueError, OverflowError):
+        raise InvalidArgument("FIELD_INVALID", f"{name} is too long") from None
+    return wire
 
 
 def timestamp_argument(value: datetime, name: str) -> Timestamp:

@@ -7,16 +7,22 @@ import ctypes.util
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from hallmark_composite import MlDsaParameterSet
 from hsm.engine import EngineUnavailable
-from hsm.engines.liboqs import find_library
+from hsm.engines import liboqs
+from hsm.engines.openssl import OpenSslEngine
 
 WITHOUT_LIBRARY = """
 import os, sys
+from pathlib import Path
+from hsm.engines import liboqs
 from hsm.engines.discovery import discover
+liboqs.built_here = lambda: Path("/nowhere")    # as if `make liboqs` had not been run
 engines, unavailable = discover(os.environ)
 print([engine.name for engine in engines], [fact.name for fact in unavailable], "oqs" in sys.modules)
 """
@@ -77,8 +83,54 @@ def test_an_import_without_the_library_installs_nothing(tmp_path: Path, tempting
 
 
 @needs_absence
-def test_a_file_that_is_no_library_is_passed_over(tmp_path: Path) -> None:
+def test_a_file_that_is_no_library_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liboqs, "built_here", lambda: tmp_path / "nowhere")
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "liboqs.so").write_text("not a library")
-    with pytest.raises(EngineUnavailable, match="OQS_INSTALL_PATH"):
-        find_library({"OQS_INSTALL_PATH": str(tmp_path)})
+    with pytest.raises(EngineUnavailable, match="make liboqs"):
+        liboqs.find_library({"OQS_INSTALL_PATH": str(tmp_path)})
+
+
+@pytest.fixture
+def engine() -> liboqs.LibOqsEngine:
+    try:
+        return liboqs.LibOqsEngine(os.environ)
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
+
+
+def test_the_environment_is_left_as_it_was(engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dict(os.environ)
+    liboqs.LibOqsEngine(os.environ)
+    assert dict(os.environ) == before
+
+
+def test_keys_of_several_threads_do_not_mix(engine) -> None:
+    """The source of randomness is one for the whole process; each thread's seed is its own."""
+    seeds = [bytes((number,)) * 32 for number in range(16)]
+    right = [OpenSslEngine().load(MlDsaParameterSet.ML_DSA_44, seed).public_key for seed in seeds]
+
+    def load_and_sign(seed: bytes) -> bytes:
+        for _ in range(20):
+            key = engine.load(MlDsaParameterSet.ML_DSA_44, seed)
+            key.sign(b"message", b"")
+        return key.public_key
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(load_and_sign, seeds)) == right
+
+
+def test_two_keys_from_one_seed_sign_with_fresh_randomness(engine) -> None:
+    keys = [engine.load(MlDsaParameterSet.ML_DSA_65, bytes(32)) for _ in range(2)]
+    assert len({key.sign(b"message", b"") for key in keys * 4}) == 8
+
+
+def test_the_library_draws_from_the_system_when_no_seed_is_served(engine) -> None:
+    """A key pair made without a seed is a new one, also right after one was made with a seed."""
+    import oqs
+
+    engine.load(MlDsaParameterSet.ML_DSA_44, bytes(32))
+    with oqs.Signature("ML-DSA-44") as first, oqs.Signature("ML-DSA-44") as second:
+        made = {first.generate_keypair(), second.generate_keypair()}
+    assert len(made) == 2
+    assert engine.load(MlDsaParameterSet.ML_DSA_44, bytes(32)).public_key not in made

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hallmark_composite import verify
-from hsm.errors import HsmBusy, KeyNotFound, PinLocked, SealBroken, SignatureFault, TokenUnavailable
+from hsm.errors import CircuitOpen, HsmBusy, KeyNotFound, PinLocked, SealBroken, SignatureFault, TokenUnavailable
 from hsm.testing import Operation
 from kms.core.errors import (
     Aborted,
@@ -21,6 +21,7 @@ from kms.core.errors import (
 )
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys.model import KeyVersionState
+from kms.keys.rotation import RotationService
 from kms.keys.service import KeyService
 from support.keys_world import KeysWorld, keys_world
 from support.randomness import SeededRandomness
@@ -62,7 +63,7 @@ async def test_one_request_id_sent_twice_at_once_acts_once(world: KeysWorld) -> 
 async def test_a_revocation_that_commits_while_the_hsm_signs_wins(world: KeysWorld) -> None:
     await world.create()
     provider, entered = world.world.provider, asyncio.Event()
-    original = provider.sign_composite
+    original = provider.sign_many
 
     async def slow(*args, **more):
         signature = await original(*args, **more)
@@ -70,19 +71,22 @@ async def test_a_revocation_that_commits_while_the_hsm_signs_wins(world: KeysWor
         await asyncio.sleep(0.05)
         return signature
 
-    provider.sign_composite = slow  # type: ignore[method-assign]
+    provider.sign_many = slow  # type: ignore[method-assign]
     signing = asyncio.create_task(world.sign(b"m"))
     await entered.wait()
     await world.revoke(MANIFEST)
-    with pytest.raises(FailedPrecondition, match="discarded"):
+    with pytest.raises(FailedPrecondition) as refused:
         await signing
+    assert refused.value.reason is Reason.KEY_REVOKED, "the signature was discarded and the key read again"
 
 
 async def test_a_rotation_by_another_replica_is_noticed_at_the_commit(world: KeysWorld) -> None:
     await world.create()
     assert (await world.sign(b"m")).key_version.endswith("/1")
     elsewhere = KeyService(world.world.database, world.world.provider, world.world.log, SeededRandomness(7))
-    await elsewhere.rotate(MANIFEST, etag="", request=world.request(), now=world.world.clock.now(), published=False)
+    await RotationService(elsewhere).rotate(
+        MANIFEST, etag="", request=world.request(), now=world.world.clock.now(), published=False
+    )
     assert (await world.sign(b"m")).key_version.endswith("/2")
     await world.revoke(MANIFEST)
     with pytest.raises(FailedPrecondition) as refused:
@@ -121,6 +125,7 @@ async def test_a_retry_is_answered_while_the_hsm_is_away(world: KeysWorld) -> No
         (SignatureFault("fault"), InternalError, Reason.SIGNATURE_FAULT),
         (SealBroken("broken"), InternalError, Reason.INTERNAL),
         (KeyNotFound("none"), InternalError, Reason.INTERNAL),
+        (CircuitOpen("resting", retry_after_seconds=3), Unavailable, Reason.HSM_UNAVAILABLE),
     ],
 )
 async def test_what_the_hsm_says_reaches_the_caller_typed_and_nothing_is_stored(

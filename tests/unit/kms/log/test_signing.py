@@ -51,7 +51,7 @@ async def test_replicas_that_start_at_once_share_one_pair(bare_world: LogWorld) 
     await asyncio.gather(*(bare_world.on_same_data(bare_world.files).prepare() for _ in range(5)))
     keys = await keys_of(bare_world)
     assert await signing.CheckpointSigner(bare_world.provider, keys).sign(HEAD, SystemClock().now())
-    assert len(bare_world.provider._token) == 1, "the pairs that came too late left nothing in the token"
+    assert len(bare_world.provider._token._keys) == 1, "the pairs that came too late left nothing in the token"
 
 
 async def test_the_sealed_seed_signs_for_this_log_only(world: LogWorld) -> None:

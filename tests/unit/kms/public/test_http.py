@@ -32,6 +32,8 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
         "log/tile/0/x001/000.p/7": TILE,
         "log/tile/entries/000": BUNDLE,
         "status.json": b"{}",
+        "trust/default/bundle-7.json": b"{}",
+        "trust/default/latest.json": b"{}",
         ".writing/1-2-3": b"half",
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +80,13 @@ async def test_a_tile_is_bytes_and_immutable(url: str) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["etag"] == f'"{hashlib.sha256(TILE).hexdigest()}"'
     assert "content-encoding" not in answer.headers, "hashes do not shrink"
+
+
+async def test_a_trust_bundle_is_immutable_and_the_latest_is_asked_about_again(url: str) -> None:
+    answer = await request(url, "/trust/default/bundle-7.json")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.headers["cache-control"] == "public, max-age=604800, immutable"
+    assert (await request(url, "/trust/default/latest.json")).headers["cache-control"] == "no-cache"
 
 
 async def test_a_bundle_shrinks_for_whoever_takes_gzip(url: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from hallmark.v1 import revocation_pb2
-from hallmark_composite import DEFAULT_ALGORITHM, CompositePublicKey
+from hallmark_composite import CompositePublicKey
 from hsm.testing import FakeKeyProvider
 from kms.core.call import Call, Channel
 from kms.core.database import Database, metadata
@@ -19,9 +19,11 @@ from kms.core.idempotency import RequestKey
 from kms.core.identity import Caller, Role
 from kms.core.names import KeyName
 from kms.devices.revocable import RevocableDevices
+from kms.keys.algorithms import DEFAULT
 from kms.keys.model import Key
 from kms.keys.service import KeyService
 from kms.keys.signing import SigningService
+from kms.keys.usage import UseRates
 from kms.log.model import LogSettings
 from kms.log.service import TransparencyLog
 from kms.public.files import FolderPublicFiles
@@ -85,7 +87,7 @@ class Bench:
         request = RequestKey.of(caller(tenant=tenant), str(uuid.uuid4()), "CreateKey", key_id.encode())
         key, _, _ = await self.keys.create(
             KeyName(tenant, key_id),
-            algorithm=DEFAULT_ALGORITHM,
+            algorithm=DEFAULT,
             labels={},
             request=request,
             now=self.clock.now(),
@@ -149,7 +151,7 @@ async def serving(
     await log.prepare()
     keys = KeyService(database, provider, log, randomness)
     service_key = await keys.ensure_service_key(SIGNING_KEY_ID, clock.now())
-    signing = SigningService(database, provider, log, randomness)
+    signing = SigningService(database, provider, log, randomness, UseRates(clock))
     draining = asyncio.Event()
     signal = FeedSignal(database, draining, tick_seconds=tick_seconds)
     revocations = RevocationService(

@@ -75,7 +75,7 @@ async def test_a_revoked_key_does_not_sign(bench: Bench) -> None:
     assert key.revoke_time == START
     assert key.versions[0].state is KeyVersionState.COMPROMISED
     with pytest.raises(FailedPrecondition) as refused:
-        signing_version(key, None)
+        signing_version(key, None, START)
     assert refused.value.reason is Reason.KEY_REVOKED
 
 

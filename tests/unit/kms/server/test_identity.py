@@ -53,5 +53,10 @@ def test_post_quantum_means_tls_13_with_ml_kem(version: str, group: str, expecte
     assert (channel.tls_version, channel.group, channel.is_post_quantum) == (version, group, expected)
 
 
+def test_the_peers_certificate_is_handed_on_as_it_came() -> None:
+    assert read_channel({"x509_pem_cert": [b"-----BEGIN"]}, "peer").peer_certificate == b"-----BEGIN"
+    assert read_channel({}, "peer").peer_certificate == b""
+
+
 def test_what_grpc_does_not_tell_is_unknown_and_not_post_quantum() -> None:
     assert not read_channel({}, "peer").is_post_quantum

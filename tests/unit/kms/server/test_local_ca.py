@@ -2,6 +2,7 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.verification import PolicyBuilder, Store
@@ -39,6 +40,25 @@ def test_every_role_gets_a_folder_with_a_private_key_nobody_else_reads(tmp_path:
         assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
         assert (folder / "ca.pem").read_bytes() == authority.pem
     assert stat.S_IMODE((tmp_path / "tls" / "ca.key").stat().st_mode) == 0o600
+
+
+def test_further_admins_get_folders_of_their_own(tmp_path: Path) -> None:
+    folders = _authority(tmp_path).ensure_admins(("alice", "bob"))
+    assert [folder.name for folder in folders] == ["alice", "bob"]
+    certificates = [x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes()) for folder in folders]
+    names = [each.extensions.get_extension_for_class(x509.SubjectAlternativeName).value for each in certificates]
+    assert [name.get_values_for_type(x509.UniformResourceIdentifier) for name in names] == [
+        ["spiffe://hallmark.local/tenants/default/admin/alice"],
+        ["spiffe://hallmark.local/tenants/default/admin/bob"],
+    ]
+    assert certificates[0].public_key() != certificates[1].public_key()
+
+
+@pytest.mark.parametrize("name", ["", "Alice", "../x", "backend", "admin", "a" * 64])
+def test_an_admins_name_fits_a_spiffe_id_and_is_no_role(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="can not name an admin"):
+        _authority(tmp_path).ensure_admins((name,))
+    assert not (tmp_path / "clients" / name / "key.pem").exists()
 
 
 def test_a_restart_keeps_everything(tmp_path: Path) -> None:

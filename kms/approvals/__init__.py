@@ -1,0 +1,1 @@
+"""m of n approvals: somebody proposes an act, others sign that they agree, then it may be done once."""

@@ -1,0 +1,42 @@
+"""CPU time of processes on this machine. The machine may be shared: time on the clock is not what work cost."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSeconds:
+    """Of a server: its own process, and its signer processes."""
+
+    front: float
+    signers: float
+
+    def since(self, before: "CpuSeconds") -> "CpuSeconds":
+        return CpuSeconds(self.front - before.front, self.signers - before.signers)
+
+
+def cpu_of_server(pid: int | None) -> CpuSeconds | None:
+    """None where it can not be told: not Linux, or a server that is elsewhere."""
+    if pid is None:
+        return None
+    try:
+        return CpuSeconds(_used(pid), sum(_used(child) for child in _children(pid)))
+    except (OSError, ValueError):
+        return None
+
+
+def _used(pid: int) -> float:
+    """Seconds on a processor, of all threads that are there now (proc_pid_schedstat)."""
+    spent = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            spent += int((task / "schedstat").read_text().split()[0])
+        except FileNotFoundError:  # the thread has just ended
+            continue
+    return spent / 1e9
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]

@@ -1,0 +1,40 @@
+"""What a commit of signatures reads of keys: written for the driver, because it is on the path of every signature."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from kms.core.database import from_microseconds
+from kms.core.direct_sql import DirectSql
+from kms.core.names import AliasName, KeyName, KeyVersionName
+from kms.keys.model import KeyVersionState
+
+_FACTS = DirectSql(
+    "SELECT v.state, k.use_not_after FROM key_version v JOIN key k ON k.tenant = v.tenant AND k.key_id = v.key_id"
+    " WHERE v.tenant = ? AND v.key_id = ? AND v.number = ?",
+    lock="FOR UPDATE OF k",
+)
+_TARGET = DirectSql("SELECT key_id FROM key_alias WHERE tenant = ? AND alias = ?")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What decides whether a version may still sign. `not_after` is its key's."""
+
+    state: KeyVersionState
+    not_after: datetime | None
+
+
+def version_facts(tx: Connection, name: KeyVersionName) -> VersionFacts | None:
+    """Its key stays locked until the transaction ends."""
+    rows = _FACTS.rows(tx, (name.tenant, name.key, name.version))
+    if not rows:
+        return None
+    state, not_after = rows[0]
+    return VersionFacts(KeyVersionState(state), None if not_after is None else from_microseconds(not_after))
+
+
+def alias_target(tx: Connection, alias: AliasName) -> KeyName | None:
+    rows = _TARGET.rows(tx, (alias.tenant, alias.alias))
+    return KeyName(alias.tenant, rows[0][0]) if rows else None

@@ -1,0 +1,48 @@
+"""Trust bundles as they are known to the service."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kms.keys.model import ServiceSignature
+from kms.log.model import LogPromise
+
+SIGNING_KEY_ID = "trust-bundle"
+"""tenants/system/keys/trust-bundle signs every bundle."""
+BUNDLE_CONTEXT = "hallmark/trust-bundle/v1"
+BUNDLE_LIFETIME = timedelta(days=7)
+"""After it a bundle proves nothing any more: its holder was cut off for too long."""
+REFRESH_AFTER = timedelta(days=1)
+"""A bundle is made anew at this age even when nothing changed."""
+SEEN_WITHIN = timedelta(days=30)
+"""Clients whose last acknowledgement is older do not count."""
+NOT_READY_MAX = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustBundle:
+    """`sequence` counts 1, 2, 3... per tenant without gaps. `payload` is what is signed (kms.trust.payload)."""
+
+    tenant: str
+    sequence: int
+    payload: bytes
+    signature: ServiceSignature
+    promise: LogPromise
+
+    @property
+    def public_path(self) -> str:
+        return f"trust/{self.tenant}/bundle-{self.sequence}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which changes a bundle shows: of the tenant's own keys and of the service's. `next_change_time`: when it is
+    out of date by the passing of time alone.
+    """
+
+    own: int
+    system: int
+    next_change_time: datetime
+
+
+def latest_path(tenant: str) -> str:
+    return f"trust/{tenant}/latest.json"

@@ -1,0 +1,1 @@
+// Cargo asks for a source file; the C source comes with the dependency.
