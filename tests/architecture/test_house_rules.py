@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_the_documents_hold_no_marks_to_be_filled_in() -> None:
     for name in ("README.md", "CHANGELOG.md", *(f"decisions/{path.name}" for path in (ROOT / "decisions").iterdir())):
         text = (ROOT / name).read_text()
         assert not re.findall(r"\b[A-Z]+_TABLE\b|\bTBD\b|" + UNFINISHED.pattern, text), name
+
+
+def test_no_file_that_pins_records_where_things_are_downloaded() -> None:
+    """Lock files of other tools do (Cargo.lock, package-lock.json); their pins belong into ours, by hash."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    locks = [name for name in tracked if re.search(r"(lock|constraints|requirements)[^/]*$", name)]
+    assert not [name for name in locks if "://" in (ROOT / name).read_text()]
 
 
 def test_generated_code_is_not_in_the_sources() -> None:
