@@ -25,9 +25,11 @@ _TOGETHER_MAX: Final = 8
 
 
 @dataclass(slots=True)
-class _Frame:
+class _Part:
+    """What one caller waits for: `items` in a row, and where their answers go."""
+
     items: list[SignItem]
-    answers: list["asyncio.Future[Answer]"]
+    answers: "asyncio.Future[list[Answer]]"
 
 
 class Schedule:
@@ -36,8 +38,8 @@ class Schedule:
     def __init__(self, send: Send, signers: Callable[[], int]) -> None:
         self._send = send
         self._signers = signers
-        self._singles: deque[tuple[SignItem, asyncio.Future[Answer]]] = deque()
-        self._chunks: deque[_Frame] = deque()
+        self._singles: deque[_Part] = deque()
+        self._chunks: deque[_Part] = deque()
         self._single_is_next = True
         self._sent = 0
         self._is_due = False
@@ -46,18 +48,16 @@ class Schedule:
     async def sign(self, items: Sequence[SignItem]) -> list[Answer]:
         """Answers in order."""
         loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[Answer]] = [loop.create_future() for _ in items]
         if len(items) == 1:
-            self._singles.append((items[0], futures[0]))
+            parts = [_Part(list(items), loop.create_future())]
+            self._singles += parts
         else:
-            start = 0
-            for chunk in in_chunks(items, workers=self._signers()):
-                self._chunks.append(_Frame(chunk, futures[start : start + len(chunk)]))
-                start += len(chunk)
+            parts = [_Part(chunk, loop.create_future()) for chunk in in_chunks(items, workers=self._signers())]
+            self._chunks += parts
         if not self._is_due:  # at the end of this turn of the loop: others may be about to ask, too
             self._is_due = True
             loop.call_soon(self._fill)
-        return [await future for future in futures]
+        return [answer for part in parts for answer in await part.answers]
 
     async def drain(self) -> None:
         """Returns when nothing waits and nothing is on its way."""
@@ -70,45 +70,47 @@ class Schedule:
         self._is_due = False
         while self._sent < _FRAMES_PER_SIGNER * max(self._signers(), 1):
             frame = self._next()
-            if frame is None:
+            if not frame:
                 return
             self._sent += 1
             task = asyncio.get_running_loop().create_task(self._carry(frame))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _next(self) -> _Frame | None:
-        """Singles and chunks in turn. What nobody waits for any more is left out."""
-        take_singles = bool(self._singles) and (self._single_is_next or not self._chunks)
-        self._single_is_next = not take_singles
-        frame = self._take_singles() if take_singles else self._chunks.popleft() if self._chunks else None
-        if frame is not None and all(answer.done() for answer in frame.answers):
-            return self._next()
-        return frame
+    def _next(self) -> list[_Part]:
+        """Singles and chunks in turn, empty when nothing waits. What nobody waits for any more is left out."""
+        while self._singles or self._chunks:
+            take_singles = bool(self._singles) and (self._single_is_next or not self._chunks)
+            self._single_is_next = not take_singles
+            frame = self._take_singles() if take_singles else [self._chunks.popleft()]
+            wanted = [part for part in frame if not part.answers.done()]
+            if wanted:
+                return wanted
+        return []
 
-    def _take_singles(self) -> _Frame:
+    def _take_singles(self) -> list[_Part]:
         """A fair share for each free place, at most eight."""
         free = _FRAMES_PER_SIGNER * max(self._signers(), 1) - self._sent
         count = min(_TOGETHER_MAX, -(-len(self._singles) // max(free, 1)))
-        taken = [self._singles.popleft() for _ in range(count)]
-        wanted = [(item, answer) for item, answer in taken if not answer.done()] or taken[:1]
-        return _Frame([item for item, _ in wanted], [answer for _, answer in wanted])
+        return [self._singles.popleft() for _ in range(count)]
 
-    async def _carry(self, frame: _Frame) -> None:
+    async def _carry(self, frame: list[_Part]) -> None:
         try:
-            answers = await self._send(frame.items)
+            answers = await self._send([item for part in frame for item in part.items])
         except asyncio.CancelledError:
-            for waiting in frame.answers:
-                waiting.cancel()
+            for part in frame:
+                part.answers.cancel()
             raise
         except Exception as error:  # a mistake of ours: those who wait hear of it
-            for waiting in frame.answers:
-                if not waiting.done():
-                    waiting.set_exception(error)
+            for part in frame:
+                if not part.answers.done():
+                    part.answers.set_exception(error)
             return
         finally:
             self._sent -= 1
             self._fill()
-        for waiting, answer in zip(frame.answers, answers, strict=True):
-            if not waiting.done():
-                waiting.set_result(answer)
+        start = 0
+        for part in frame:
+            if not part.answers.done():
+                part.answers.set_result(answers[start : start + len(part.items)])
+            start += len(part.items)

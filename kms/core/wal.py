@@ -1,7 +1,7 @@
 """Moves what SQLite's write-ahead log holds into the database file, beside the writer instead of in its way.
 
 Left to itself SQLite does it inside whichever commit makes the log long, and that commit, with everybody waiting for
-it, takes some ten times as long as others. A thread of its own copies while the writer writes (PASSIVE blocks
+it, takes 40 ms instead of 1 or 2 (decision 0008). A thread of its own copies while the writer writes (PASSIVE blocks
 nobody); now and then it waits for the writer to pause and starts the log from its beginning (RESTART), which is short,
 because little is left to copy then.
 """
@@ -16,7 +16,8 @@ from sqlalchemy.engine import Engine
 
 _logger = logging.getLogger(__name__)
 
-_ROUND_SECONDS: Final = 0.5
+_ROUND_SECONDS: Final = 0.1
+"""More seldom, each round copies so much that its fsync holds up the writer's."""
 _PAGES_MAX: Final = 8_000
 """About 33 MB: then the log starts from its beginning."""
 

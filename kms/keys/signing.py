@@ -6,6 +6,7 @@ is its total used up? answer for replays and log entry. Only then the signature 
 (3) decides.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,7 @@ from kms.core.idempotency import Replays, RequestKey
 from kms.core.ids import new_id
 from kms.core.names import KeyName
 from kms.core.randomness import Randomness
+from kms.core.turns import ends_turn
 from kms.keys import store
 from kms.keys.algorithms import composite_of
 from kms.keys.commit import Outcome, Signed, VersionStopped, commit_signatures, decode_answer, encode_answer
@@ -146,10 +148,14 @@ class SigningService:
                 asked.append((place, key, prepared, envelope))
             except ServiceError as error:
                 outcomes[place] = error
+            if ends_turn(place):
+                await asyncio.sleep(0)
         signatures = await self._ask_hsm([(key, prepared) for _, key, prepared, _ in asked])
         places, signed = [], []
         time = entry_time(now)
         for (place, key, prepared, envelope), signature in zip(asked, signatures, strict=True):
+            if ends_turn(place):
+                await asyncio.sleep(0)
             if isinstance(signature, ServiceError):
                 outcomes[place] = signature
                 continue

@@ -1,5 +1,6 @@
 """SigningService on the wire."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -11,6 +12,7 @@ from kms.core.checksum import check_crc32c
 from kms.core.errors import InvalidArgument, Reason, ServiceError
 from kms.core.idempotency import RequestKey
 from kms.core.names import TenantName
+from kms.core.turns import ends_turn
 from kms.keys import signing_wire as wire
 from kms.keys.model import SYSTEM_TENANT, KeyVersion
 from kms.keys.resolve import KeyReference, parse_reference
@@ -48,14 +50,20 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
 
     async def BatchSign(self, request: keys_pb2.BatchSignRequest, call: Call) -> keys_pb2.BatchSignResponse:  # noqa: N802
         tenant = _batch_tenant(request.parent, request.requests, call)
-        items = [_or_error(partial(_sign_item, one, call, tenant)) for one in request.requests]
+        items: list[SignItem | ServiceError] = []
+        for number, one in enumerate(request.requests):
+            items.append(_or_error(partial(_sign_item, one, call, tenant)))
+            if ends_turn(number):
+                await asyncio.sleep(0)
         good = [item for item in items if isinstance(item, SignItem)]
         published = wants_published(request.log_wait)
         outcomes = iter(await self.signing.sign_many(good, now=call.now, published=published) if good else [])
         response = keys_pb2.BatchSignResponse()
-        for one, item in zip(request.requests, items, strict=True):
+        for number, (one, item) in enumerate(zip(request.requests, items, strict=True)):
             outcome = item if isinstance(item, ServiceError) else next(outcomes)
             self._add_signature(response, outcome, call, verified_input=one.HasField("input_crc32c"))
+            if ends_turn(number):
+                await asyncio.sleep(0)
         return response
 
     async def SignStream(  # noqa: N802
@@ -115,7 +123,7 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
             case Exception():
                 raise outcome
             case _:
-                result.response.CopyFrom(wire.signature_to_wire(outcome, verified_input=verified_input))
+                wire.write_signature(result.response, outcome, verified_input=verified_input)
 
 
 def _sign_item(request: keys_pb2.SignRequest, call: Call, parent: str | None) -> SignItem:

@@ -8,7 +8,7 @@ from kms.keys.formats import SignatureFormat
 from kms.keys.inputs import SignInput
 from kms.keys.model import CONTEXT_BYTES_MAX, MESSAGE_BYTES_MAX, KeyVersion
 from kms.keys.signing import SignOutcome
-from kms.log.wire import promise_to_wire
+from kms.log.wire import write_promise
 
 _FORMATS: dict[keys_pb2.SignatureFormat, SignatureFormat] = {
     keys_pb2.SIGNATURE_FORMAT_UNSPECIFIED: SignatureFormat.RAW,
@@ -50,17 +50,22 @@ def format_from_wire(number: keys_pb2.SignatureFormat) -> SignatureFormat:
 
 
 def signature_to_wire(outcome: SignOutcome, *, verified_input: bool) -> keys_pb2.SignResponse:
+    message = keys_pb2.SignResponse()
+    write_signature(message, outcome, verified_input=verified_input)
+    return message
+
+
+def write_signature(message: keys_pb2.SignResponse, outcome: SignOutcome, *, verified_input: bool) -> None:
+    """In place: a message put into another is copied, and these are large."""
     answer, promise, replayed = outcome
-    return keys_pb2.SignResponse(
-        key_version=answer.key_version,
-        algorithm=wire.algorithm_to_wire(answer.algorithm),
-        protection_level=wire.protection_to_wire(answer.protection),
-        signature=answer.signature,
-        signature_crc32c=crc32c(answer.signature),
-        verified_input_crc32c=verified_input,
-        log=promise_to_wire(promise),
-        replayed=replayed,
-    )
+    message.key_version = answer.key_version
+    message.algorithm = wire.algorithm_to_wire(answer.algorithm)
+    message.protection_level = wire.protection_to_wire(answer.protection)
+    message.signature = answer.signature
+    message.signature_crc32c = crc32c(answer.signature)
+    message.verified_input_crc32c = verified_input
+    message.replayed = replayed
+    write_promise(message.log, promise)
 
 
 def verified_to_wire(version: KeyVersion, *, verified_input: bool) -> keys_pb2.VerifyResponse:

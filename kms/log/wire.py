@@ -6,13 +6,20 @@ from kms.log.model import LogPromise
 
 
 def promise_to_wire(promise: LogPromise) -> common_pb2.LogPromise:
-    return common_pb2.LogPromise(
-        leaf_hash=promise.leaf_hash,
-        event_key=promise.event_key,
-        leaf_index=promise.leaf_index,
-        tlog_proof=promise.tlog_proof or b"",
-        entry=promise.entry,
-    )
+    message = common_pb2.LogPromise()
+    write_promise(message, promise)
+    return message
+
+
+def write_promise(message: common_pb2.LogPromise, promise: LogPromise) -> None:
+    """Into a message that is part of another."""
+    message.leaf_hash = promise.leaf_hash
+    message.event_key = promise.event_key
+    message.entry = promise.entry
+    if promise.leaf_index is not None:
+        message.leaf_index = promise.leaf_index
+    if promise.tlog_proof is not None:
+        message.tlog_proof = promise.tlog_proof
 
 
 def wants_published(log_wait: common_pb2.LogWait) -> bool:

@@ -43,7 +43,7 @@ class _Generic:
     """Takes what generated code registers, but for one thing: methods are not registered one by one.
 
     For registered methods grpc.aio (1.85) waits on a future for each of them at every call that comes in: with the 44
-    of this server that alone was a quarter of a unary call's CPU. Found by name they cost one dictionary look-up.
+    of this server that alone was a sixth of a small call's CPU (decision 0008). By name they cost one look-up.
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:

@@ -23,7 +23,9 @@ class Run:
 
     Ratios compare with `alone`, loop "checked" (engine and token with self-verification, as many processes as signers):
     `..._ratio` on the clock, while the callers take CPU from the same cores; `..._ratio_without_callers` with what they
-    took given back; `..._cpu_ratio` by CPU for each signature, which holds on a shared machine too.
+    took given back; `..._cpu_ratio` by CPU for each signature, which holds on a shared machine too. In "checked" the
+    sealed seed is open already; `..._cpu_ratio_sealed` compares with "sealed", which opens it for every signature as a
+    single call has to.
     """
 
     engine: str
@@ -37,12 +39,13 @@ class Run:
     def ratios(self, cores: int) -> dict[str, float | None]:
         found: dict[str, float | None] = {}
         for name, called in (("batch", self.batch), ("unary", self.unary)):
-            limit, cost = self.alone.per_second["checked"], self.alone.cpu_us["checked"]
+            limit, cost = self.alone.per_second["checked"], self.alone.cpu_us
             left = max(cores - called.caller_cores, 0.01) / cores
             used = None if called.front_us is None or called.signers_us is None else called.front_us + called.signers_us
             found[f"{name}_ratio"] = called.per_second / limit
             found[f"{name}_ratio_without_callers"] = called.per_second / (limit * left)
-            found[f"{name}_cpu_ratio"] = None if used is None else cost / used
+            found[f"{name}_cpu_ratio"] = None if used is None else cost["checked"] / used
+            found[f"{name}_cpu_ratio_sealed"] = None if used is None else cost["sealed"] / used
         return found
 
 

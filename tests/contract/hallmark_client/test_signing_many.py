@@ -187,3 +187,29 @@ def test_a_revoked_key_signs_neither_batch_nor_stream(admin: Client, backend: Cl
     assert isinstance(answer, FailedPrecondition)
     with pytest.raises(FailedPrecondition):
         backend.signing.sign_stream(key, [b"m"])
+
+
+@pytest.mark.parametrize("form", ["jws", "cose"])
+def test_a_hybrid_key_has_no_settled_formats(backend: Client, key: str, form) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        backend.signing.sign(key, b"m", format=form)
+    assert refused.value.reason == "FORMAT_UNSUPPORTED"
+
+
+def test_a_hybrid_key_takes_no_external_mu(backend: Client, key: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        backend.signing.sign(key, external_mu=bytes(64))
+    assert refused.value.reason == "FIELD_INVALID"
+
+
+def test_a_format_that_is_none_is_refused_before_anything_is_sent(backend: Client, key: str) -> None:
+    with pytest.raises(InvalidArgument, match="raw, cose, jws"):
+        backend.signing.sign(key, b"m", format="pdf")  # type: ignore[arg-type]
+
+
+def test_an_alias_signs_many_and_streams(admin: Client, backend: Client, key: str) -> None:
+    alias = f"alias-{uuid.uuid4().hex[:12]}"
+    admin.aliases.set(alias, key)
+    [signed] = _signatures(backend.signing.sign_many([ToSign(name=f"aliases/{alias}", data=b"m")]))
+    assert signed.key_version == f"{key}/versions/1"
+    assert backend.signing.sign_stream(f"aliases/{alias}", [b"m"]).key_version == signed.key_version

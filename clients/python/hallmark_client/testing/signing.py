@@ -26,6 +26,8 @@ class FakeSigning:
 
     def sign(self, request: keys_pb2.SignRequest) -> keys_pb2.SignResponse:
         _check_input(request)
+        if request.format not in {keys_pb2.SIGNATURE_FORMAT_UNSPECIFIED, keys_pb2.SIGNATURE_FORMAT_RAW}:
+            raise invalid("format", "of composites is not settled yet; take the raw signature", "FORMAT_UNSUPPORTED")
         version = self._signing_version(request.name)
         context = check_use(self._keys.find(version.name.partition("/versions/")[0]), request, self._state.now())
         pair = self._keys.pair(version.name)
@@ -86,6 +88,8 @@ def _check_input(request: keys_pb2.SignRequest | keys_pb2.VerifyRequest) -> None
     kind = request.WhichOneof("input")
     if kind is None:
         raise invalid("input", "is missing: give data or digest")
+    if kind == "external_mu":
+        raise invalid("external_mu", "is for ML-DSA; this key takes data or digest")
     given = request.data if kind == "data" else request.digest
     if len(given) > MAX_DATA_BYTES:
         raise invalid(kind, f"may have {MAX_DATA_BYTES} bytes; sign the digest instead", "MESSAGE_TOO_LARGE")
