@@ -109,9 +109,11 @@ class KeyCustody(Protocol):
         import_key_binding: bytes,
         key_binding: bytes,
         exportable: bool = False,
+        exported_as: str = "",
     ) -> KeyMaterial:
         """A foreign key, sealed to `import_key` by its owner with hallmark_envelope.import_info.
 
+        exported_as: instead, an envelope that `export_key` elsewhere made for `import_key`: the name in its permit.
         Formats: hallmark_envelope.transfer. Raises EnvelopeInvalid, ImportRefused, UnsupportedAlgorithm (the token
         takes no foreign keys). It has made a signature that verifies (or opened an envelope) before this returns.
         """

@@ -5,6 +5,8 @@ HsmError
         ModuleNotFound     there is no PKCS#11 library
     TokenUnavailable       device lost, signer process died                                           retryable
         TokenNotFound      the library is there, the token is not                                     retryable
+        LibraryAway        the PKCS#11 library cannot be loaded; is it being replaced?                retryable
+        PinAway            the PIN file cannot be read, so no PIN was tried                           retryable
         CircuitOpen        the token failed several times in a row and is left alone for a moment     retryable
     PinMissing             nobody told us the PIN
     PinIncorrect           the token refused the PIN; it was tried once and is not tried again
@@ -53,6 +55,14 @@ class TokenUnavailable(HsmError):
 
 class TokenNotFound(TokenUnavailable):
     code = "TOKEN_NOT_FOUND"
+
+
+class LibraryAway(TokenUnavailable):
+    code = "PKCS11_LIBRARY_AWAY"
+
+
+class PinAway(TokenUnavailable):
+    code = "PIN_AWAY"
 
 
 class CircuitOpen(TokenUnavailable):
@@ -133,6 +143,8 @@ ERRORS_BY_CODE: dict[str, type[HsmError]] = {
         ModuleNotFound,
         TokenNotFound,
         TokenUnavailable,
+        LibraryAway,
+        PinAway,
         CircuitOpen,
         PinMissing,
         PinIncorrect,

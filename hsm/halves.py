@@ -22,15 +22,17 @@ class ProtectionLevel(enum.StrEnum):
     """Where a private key lives. HSM: made and used inside the token, never outside.
 
     HSM_WRAPPED: at rest sealed under a token key that cannot be exported; opened in the signer process for one call.
+    IMPORTED: made elsewhere, however it is kept since. Material does not know that; whoever imported it does.
     """
 
     HSM = "HSM"
     HSM_WRAPPED = "HSM_WRAPPED"
+    IMPORTED = "IMPORTED"
 
     @classmethod
     def weaker(cls, *levels: "ProtectionLevel") -> "ProtectionLevel":
         """What may be claimed for a key with several halves: the worst of them."""
-        return cls.HSM_WRAPPED if cls.HSM_WRAPPED in levels else cls.HSM
+        return next((level for level in (cls.IMPORTED, cls.HSM_WRAPPED) if level in levels), cls.HSM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ from .material import (
 from .slot_health import SlotHealth
 
 MAX_KEY_BINDING_SIZE: Final = 4096
-MAX_MESSAGE_SIZE: Final = 65_536
-"""Of the plain signatures below; composite signatures take a digest."""
+MAX_MESSAGE_SIZE: Final = 98_304
+"""Of the plain signatures below: 64 KiB in base64, with a header. Composite signatures take a digest."""
 MAX_BATCH_SIZE: Final = 512
 MU_SIZE: Final = 64
 """Bytes of ML-DSA's message representative (FIPS 204, algorithm 7)."""

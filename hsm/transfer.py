@@ -94,11 +94,12 @@ class KeyTransfer:
         import_key_binding: bytes,
         key_binding: bytes,
         exportable: bool,
+        exported_as: str = "",
         cka_id: bytes,
     ) -> KeyMaterial:
         """Raises EnvelopeInvalid, ImportRefused, UnsupportedAlgorithm, SealBroken."""
         target = target_of(algorithm)
-        info = _info(import_info, algorithm, key_name)
+        info = _info(export_info, algorithm, exported_as) if exported_as else _info(import_info, algorithm, key_name)
         encoded = hpke.open_envelope(
             self.vault, import_key, envelope=envelope, info=info, key_binding=import_key_binding
         )

@@ -57,7 +57,7 @@ class HsmConfig(_Section):
 
 class RequiredApprovals(_Section):
     destroy: int = Field(0, ge=0, le=32, description="For destroying key versions and shredding epochs.")
-    export: int = Field(0, ge=0, le=32, description="For letting a wrapped private key out.")
+    export: int = Field(0, ge=0, le=32, description="For letting a wrapped private key out; always one at least.")
     policy_change: int = Field(0, ge=0, le=32, description="For changing policies.")
     trust_root_change: int = Field(0, ge=0, le=32, description="For changing roots of trust.")
 

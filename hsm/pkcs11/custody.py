@@ -89,6 +89,7 @@ class Custody:
         import_key_binding: bytes,
         key_binding: bytes,
         exportable: bool,  # noqa: FBT001 - one of the frame's arguments
+        exported_as: str,
         cka_id: bytes,
     ) -> bytes:
         return self._transfer.import_key(
@@ -99,6 +100,7 @@ class Custody:
             import_key_binding=import_key_binding,
             key_binding=key_binding,
             exportable=exportable,
+            exported_as=exported_as,
             cka_id=cka_id,
         ).to_bytes()
 

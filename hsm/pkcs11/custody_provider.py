@@ -89,6 +89,7 @@ class CustodyProvider(ABC):
         import_key_binding: bytes,
         key_binding: bytes,
         exportable: bool = False,
+        exported_as: str = "",
     ) -> KeyMaterial:
         check_binding(key_binding)
         check_binding(import_key_binding)
@@ -102,6 +103,7 @@ class CustodyProvider(ABC):
             import_key_binding,
             key_binding,
             exportable,
+            exported_as,
             cka_id,
         ]
         return material_from_bytes(await self._generate(Operation.IMPORT_KEY, arguments, [cka_id]))

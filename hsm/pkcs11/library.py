@@ -6,22 +6,22 @@ from typing import Any
 import pkcs11
 from pkcs11 import exceptions as driver
 
-from hsm.errors import SetupError, TokenNotFound
+from hsm.errors import LibraryAway, TokenNotFound
 
 
 def open_library(module: Path) -> Any:
-    """Raises SetupError when it is no PKCS#11 library, TokenNotFound when it cannot reach its tokens."""
+    """Raises LibraryAway when it cannot be loaded as one, TokenNotFound when it cannot reach its tokens."""
     try:
         return pkcs11.lib(str(module))
     except driver.PKCS11Error as error:
         if type(error) is driver.PKCS11Error:  # the driver's own failure to load, not a code of the library
-            raise SetupError(f"{module} cannot be loaded as a PKCS#11 library") from None
+            raise LibraryAway(f"{module} cannot be loaded as a PKCS#11 library") from None
         raise TokenNotFound(
             f"the PKCS#11 library at {module} does not initialise ({type(error).__name__}); "
             "are its configuration and its token folder in place?"
         ) from None
     except (RuntimeError, OSError):
-        raise SetupError(f"{module} cannot be loaded as a PKCS#11 library") from None
+        raise LibraryAway(f"{module} cannot be loaded as a PKCS#11 library") from None
 
 
 def find_token(library: Any, *, label: str, serial: str | None) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
-from hsm.errors import PinMissing, SetupError
+from hsm.errors import PinAway, PinMissing, SetupError
 from hsm.secret import Secret
 
 MIN_PIN_SIZE: Final = 4
@@ -16,7 +16,10 @@ _GENERATED_PIN_BYTES: Final = 16
 
 
 def read_pin(pin_file: Path | None, pin_env: str | None, environ: MutableMapping[str, str]) -> Secret:
-    """The PIN, without the newline at its end; a variable is removed from `environ`. Raises PinMissing, SetupError."""
+    """The PIN, without the newline at its end; a variable is removed from `environ`.
+
+    Raises PinAway for a file that is not there or empty (it may come back), PinMissing, SetupError.
+    """
     if pin_env is not None:
         value = environ.pop(pin_env, "").encode()
         where = f"the environment variable {pin_env}"
@@ -24,10 +27,10 @@ def read_pin(pin_file: Path | None, pin_env: str | None, environ: MutableMapping
         where = f"the file {pin_file}"
         try:
             value = pin_file.read_bytes().rstrip(b"\r\n")
-        except FileNotFoundError:
-            value = b""
         except OSError as error:
-            raise SetupError(f"the PIN file {pin_file} cannot be read: {error.strerror}") from None
+            raise PinAway(f"the PIN file {pin_file} cannot be read: {error.strerror}") from None
+        if not value:
+            raise PinAway(f"the PIN file {pin_file} is empty: put the token's PIN into it")
     else:
         raise PinMissing("no PIN file and no environment variable for the PIN are set")
     if not value:

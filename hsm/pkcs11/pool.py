@@ -22,6 +22,7 @@ from .process import SignerProcess
 from .settings import Pkcs11Settings
 from .slot import Slot
 from .token_files import mend
+from .writing_turn import WritingTurn
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_BACKOFF_SECONDS: Final = 0.2
@@ -40,7 +41,7 @@ class WorkerPool:
         self._environ = environ
         self._slots = [Slot() for _ in range(settings.worker_count)]
         self._changed = asyncio.Condition()
-        self._writing = asyncio.Lock()
+        self._writing = WritingTurn(settings.data_folder)
         self._fatal: HsmError | None = None
         self._closing = False
         self._items = 0
@@ -114,15 +115,12 @@ class WorkerPool:
 
         A token in files is rewritten at both, and a process that logs in meanwhile does not find it.
         """
-        try:
-            async with asyncio.timeout(self._settings.call_timeout_seconds * 2):
-                await self._writing.acquire()
-        except TimeoutError:
-            raise HsmTimeout("signer processes are starting and hold the token; try again shortly") from None
-        try:
+        async with contextlib.AsyncExitStack() as turn:
+            try:
+                await turn.enter_async_context(self._writing.held(timeout_seconds=self._settings.call_timeout_seconds))
+            except TimeoutError:
+                raise HsmTimeout("signer processes are starting and hold the token; try again shortly") from None
             yield
-        finally:
-            self._writing.release()
 
     async def call(
         self, operation: Operation, arguments: Any, *, items: int = 1, repeatable: bool = False, writes: bool = False
@@ -256,7 +254,7 @@ class WorkerPool:
 
     async def _try_to_start(self, slot: Slot) -> SignerProcess | None:
         """None with `slot.failure` set. Logins take turns, so that a PIN that went bad is tried once, not per slot."""
-        async with self._writing:
+        async with self._writing.held():
             if self._fatal is None:
                 try:
                     await self._mend_token()

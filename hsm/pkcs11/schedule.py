@@ -1,4 +1,4 @@
-"""Who signs next: signatures asked for one by one travel together, batches travel in chunks, and both take turns.
+"""Who signs next: small requests travel together, batches travel in chunks, and both take turns.
 
 A signer process has at most two frames at a time, the one it works on and the next; what comes meanwhile waits here.
 So load makes the frames: an idle signer gets a single signature at once, a busy one gets up to eight together, which
@@ -21,7 +21,7 @@ Send = Callable[[list[SignItem]], Awaitable[list[Answer]]]
 
 _FRAMES_PER_SIGNER: Final = 2
 _TOGETHER_MAX: Final = 8
-"""Single signatures in one frame; more gains nothing measurable and makes the first one wait."""
+"""Signatures of small requests in one frame; more gains nothing measurable and makes the first one wait."""
 
 
 @dataclass(slots=True)
@@ -38,9 +38,9 @@ class Schedule:
     def __init__(self, send: Send, signers: Callable[[], int]) -> None:
         self._send = send
         self._signers = signers
-        self._singles: deque[_Part] = deque()
+        self._small: deque[_Part] = deque()
         self._chunks: deque[_Part] = deque()
-        self._single_is_next = True
+        self._small_is_next = True
         self._sent = 0
         self._is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,12 +48,10 @@ class Schedule:
     async def sign(self, items: Sequence[SignItem]) -> list[Answer]:
         """Answers in order."""
         loop = asyncio.get_running_loop()
-        if len(items) == 1:
-            parts = [_Part(list(items), loop.create_future())]
-            self._singles += parts
-        else:
-            parts = [_Part(chunk, loop.create_future()) for chunk in in_chunks(items, workers=self._signers())]
-            self._chunks += parts
+        idle = max(self._signers() - self._sent, 1)
+        parts = [_Part(chunk, loop.create_future()) for chunk in in_chunks(items, workers=idle)]
+        queue = self._small if len(items) <= _TOGETHER_MAX else self._chunks
+        queue += parts
         if not self._is_due:  # at the end of this turn of the loop: others may be about to ask, too
             self._is_due = True
             loop.call_soon(self._fill)
@@ -61,7 +59,7 @@ class Schedule:
 
     async def drain(self) -> None:
         """Returns when nothing waits and nothing is on its way."""
-        while self._is_due or self._singles or self._chunks or self._tasks:
+        while self._is_due or self._small or self._chunks or self._tasks:
             await asyncio.sleep(0)
             if self._tasks:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -78,21 +76,27 @@ class Schedule:
             task.add_done_callback(self._tasks.discard)
 
     def _next(self) -> list[_Part]:
-        """Singles and chunks in turn, empty when nothing waits. What nobody waits for any more is left out."""
-        while self._singles or self._chunks:
-            take_singles = bool(self._singles) and (self._single_is_next or not self._chunks)
-            self._single_is_next = not take_singles
-            frame = self._take_singles() if take_singles else [self._chunks.popleft()]
+        """Small requests and chunks in turn, empty when nothing waits. What nobody waits for any more is left out."""
+        while self._small or self._chunks:
+            take_small = bool(self._small) and (self._small_is_next or not self._chunks)
+            self._small_is_next = not take_small
+            frame = self._take_small() if take_small else [self._chunks.popleft()]
             wanted = [part for part in frame if not part.answers.done()]
             if wanted:
                 return wanted
         return []
 
-    def _take_singles(self) -> list[_Part]:
+    def _take_small(self) -> list[_Part]:
         """A fair share for each free place, at most eight."""
         free = _FRAMES_PER_SIGNER * max(self._signers(), 1) - self._sent
-        count = min(_TOGETHER_MAX, -(-len(self._singles) // max(free, 1)))
-        return [self._singles.popleft() for _ in range(count)]
+        waiting = sum(len(part.items) for part in self._small)
+        count = min(_TOGETHER_MAX, -(-waiting // max(free, 1)))
+        taken = [self._small.popleft()]
+        left = count - len(taken[0].items)
+        while self._small and len(self._small[0].items) <= left:
+            taken.append(self._small.popleft())
+            left -= len(taken[-1].items)
+        return taken
 
     async def _carry(self, frame: list[_Part]) -> None:
         try:

@@ -25,6 +25,11 @@ from .library import find_token
 
 T = TypeVar("T")
 _SETTLE_SECONDS: Final = 0.05
+VIEW_SECONDS: Final = 30.0
+"""A process that has run for longer may have missed a key that another one made: SoftHSM looks into its folder again
+only when a counter in a file says so. That a key is missing is believed of younger processes only; asking for one that
+really is costs a process every so often, not more.
+"""
 _TAG_BITS: Final = 128
 _MAX_HANDLES: Final = 4096
 CURVE_NAMES: Final = {EcCurve.P256: "secp256r1", EcCurve.P384: "secp384r1"}
@@ -57,11 +62,14 @@ _PROBE_AAD: Final = b"hallmark-probe"
 class TokenSession:
     """A logged-in session. Errors are hsm errors; TokenLost means: end this process."""
 
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+
     def __init__(self, token: Any, session: Any, pin: Secret, kek_id: bytes) -> None:
         self.token = token
         self.kek_id = kek_id
         self._session = session
         self._pin = pin
+        self._began = self.clock()
         self._handles: dict[tuple[ObjectClass, bytes, str | None], Any] = {}
         self._probe, self.sealing_fault = self._try_to_seal()
         """`sealing_fault`: why this token cannot seal (it may still make and use keys of its own), or None."""
@@ -238,7 +246,9 @@ class TokenSession:
             raise self._diagnose(error) from None
 
     def _diagnose(self, error: driver.PKCS11Error) -> Exception:
-        """A key that is not found is only missing if the token still has its key-encryption key."""
+        """A key that is not found is only missing if the token still has its key-encryption key, and if this process
+        began so lately that it sees all there is.
+        """
         reported = translate(error)
         if isinstance(reported, KeyNotFound):
             try:
@@ -246,6 +256,8 @@ class TokenSession:
                 self._find(ObjectClass.SECRET_KEY, self.kek_id)
             except driver.PKCS11Error:
                 return TokenLost("the token has lost its objects; its signer process starts over")
+            if self.clock() - self._began > VIEW_SECONDS:
+                return TokenLost("a key is not to be seen; its signer process starts over and looks again")
         elif remedy(error) is not Remedy.NONE:
             return TokenLost(f"the token failed twice ({type(error).__name__}); its signer process starts over")
         return reported

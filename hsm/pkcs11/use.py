@@ -9,6 +9,8 @@ from typing import Final
 
 from hsm.errors import RestoreFailed, SetupError, TokenUnavailable
 
+from .writing_turn import FILE
+
 _LOCK: Final = "use.lock"
 
 
@@ -45,5 +47,5 @@ def exclusive_use(folder: Path) -> Iterator[None]:
 
 
 def is_occupied(folder: Path) -> bool:
-    """Whether anything but such a lock is in it."""
-    return folder.exists() and any(path.name != _LOCK for path in folder.iterdir())
+    """Whether anything but locks is in it."""
+    return folder.exists() and any(path.name not in {_LOCK, FILE} for path in folder.iterdir())

@@ -148,6 +148,7 @@ class FakeCustody(ABC):
         import_key_binding: bytes,
         key_binding: bytes,
         exportable: bool = False,
+        exported_as: str = "",
     ) -> KeyMaterial:
         self._enter(Operation.TRANSFER)
         check_binding(key_binding)
@@ -161,6 +162,7 @@ class FakeCustody(ABC):
             import_key_binding=import_key_binding,
             key_binding=key_binding,
             exportable=exportable,
+            exported_as=exported_as,
             cka_id=self._random_bytes(CKA_ID_SIZE),
         )
 

@@ -26,11 +26,12 @@ from hallmark.v1 import (
 from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms import migrations
-from kms.app.approvals import client_folders, make_approvals
+from kms.app.approvals import KeyApprovals, client_folders, make_approvals
 from kms.app.devices import devices_settings, status_feed
 from kms.app.envelopes import make_envelopes
-from kms.app.hsm import keep_trying, make_provider, start_or_say_why
+from kms.app.hsm import keep_trying, make_provider, pkcs11_settings, start_or_say_why
 from kms.app.keys import make_key_parts
+from kms.app.log_origin import log_origin
 from kms.app.upkeep import purge_answers
 from kms.approvals.rpc import ApprovalServicer
 from kms.config import Config
@@ -49,6 +50,7 @@ from kms.keys.signing import SigningService
 from kms.keys.signing_rpc import SigningServicer
 from kms.keys.usage import UseRates
 from kms.keys.verification import VerificationService
+from kms.keys.wrapping import WrappingKeys
 from kms.log.model import LogSettings
 from kms.log.rpc import LogServicer
 from kms.log.service import TransparencyLog
@@ -70,6 +72,7 @@ from kms.server.local_ca import LocalAuthority
 from kms.trust.model import SIGNING_KEY_ID as TRUST_SIGNING_KEY_ID
 from kms.trust.scheduler import Scheduler
 
+_GROUPS_PER_SIGNER = 3  # two that its process has, one that is being committed
 _SIGNING_KEY_IDS = (SIGNING_KEY_ID, TRUST_SIGNING_KEY_ID, ENVELOPES_SIGNING_KEY_ID)
 
 
@@ -112,18 +115,21 @@ class Application:
         self, database: Database, provider: KeyProvider, log: TransparencyLog, public_folder: Path
     ) -> tuple[list[Registration], Scheduler]:
         """Every servicer, and the clock work of keys, which is not started yet."""
-        signing = SigningService(database, provider, log, self._randomness, UseRates(self._clock))
-        keys = KeyService(database, provider, log, self._randomness)
+        groups = _GROUPS_PER_SIGNER * pkcs11_settings(self._config).worker_count
+        signing = SigningService(database, provider, log, self._randomness, UseRates(self._clock), groups)
+        approvals = make_approvals(self._config, database, log, self._randomness)
+        keys = KeyService(database, provider, log, self._randomness, KeyApprovals(approvals))
         for key_id in _SIGNING_KEY_IDS:
             await keys.ensure_service_key(key_id, self._clock.now())
+        wrapping = WrappingKeys(keys, signing, ENVELOPES_SIGNING_KEY_ID)
+        await wrapping.ensure(self._clock.now())
         health = HsmHealthCheck(provider, self._clock)
-        approvals = make_approvals(self._config, database, log, self._randomness)
         revocations = self._revocations(database, signing, log)
         parts = make_key_parts(
             keys=keys,
             signing=signing,
             revocations=revocations,
-            approvals=approvals,
+            wrapping=wrapping,
             files=FolderPublicFiles(public_folder),
             capabilities=CapabilityReader(provider, health, self._facts(log)),
             clock=self._clock,
@@ -167,7 +173,7 @@ class Application:
 
     async def _start_log(self, database: Database, provider: KeyProvider, public_folder: Path) -> TransparencyLog:
         settings = LogSettings(
-            origin=self._config.log.origin or self._home.log_origin(self._randomness),
+            origin=await log_origin(self._config, self._home, database, self._randomness),
             min_checkpoint_interval_seconds=self._config.log.checkpoint_interval_seconds,
             refresh_seconds=self._config.log.refresh_seconds,
         )

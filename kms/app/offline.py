@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.hsm import make_provider
+from kms.app.log_origin import log_origin
 from kms.config import Config
 from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
@@ -47,7 +48,7 @@ async def open_offline(config: Config) -> AsyncIterator[OfflineHome]:
             provider=provider,
             public_files=FolderPublicFiles(config.path(config.log.public_folder)),
             clock=clock,
-            settings=LogSettings(origin=config.log.origin or home.log_origin(randomness)),
+            settings=LogSettings(origin=await log_origin(config, home, database, randomness)),
         )
         closing.push_async_callback(log.close)
         await log.prepare()

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from kms.core.errors import FailedPrecondition, InvalidArgument, Reason
 from kms.core.names import ID_PATTERN, ChildName
+from kms.keys.model import SYSTEM_TENANT
 from kms.log.model import LogPromise
 
 LIFETIME_MIN = timedelta(minutes=10)
@@ -20,9 +21,10 @@ _SUBJECT = re.compile(rf"tenants/({ID_PATTERN})(?:/[a-z-]{{1,63}}/[A-Za-z0-9._/-
 
 
 class ProposedAct(StrEnum):
-    """What can be asked for. DESTROY: a key version, or the shredding of an epoch."""
+    """What can be asked for. DESTROY can be called off for a while, SHRED (of an epoch) can not."""
 
     DESTROY = "destroy"
+    SHRED = "shred"
     EXPORT = "export"
     POLICY_CHANGE = "policy_change"
     TRUST_ROOT_CHANGE = "trust_root_change"
@@ -114,18 +116,21 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalPolicy:
-    """How many approvals an act needs beside its proposal; 0: the act is not asked about. Production sets 2 or more."""
+    """How many approvals an act needs beside its proposal; 0: the act is not asked about. Production sets 2 or more.
+
+    An export always takes one: what has left can not be called back.
+    """
 
     required: Mapping[ProposedAct, int] = field(default_factory=dict)
 
     def needed(self, act: ProposedAct) -> int:
-        return self.required.get(act, 0)
+        return max(self.required.get(act, 0), 1 if act is ProposedAct.EXPORT else 0)
 
 
 def check_planned(planned: PlannedAct, tenant: str) -> PlannedAct:
-    """Of a resource of the tenant, or of the tenant itself. Raises InvalidArgument."""
+    """Of a resource of the tenant or of the service's own, or of the tenant itself. Raises InvalidArgument."""
     found = _SUBJECT.fullmatch(planned.subject)
-    if found is None or found[1] != tenant:
+    if found is None or found[1] not in {tenant, SYSTEM_TENANT}:
         raise InvalidArgument(
             Reason.NAME_INVALID, f"subject must be the name of a resource of tenants/{tenant}", field="subject"
         )
@@ -200,4 +205,10 @@ def approval_required(planned: PlannedAct, needed: int) -> FailedPrecondition:
         Reason.APPROVAL_REQUIRED,
         f"{planned} needs a proposal with {needed} approvals: create one, have it approved, and name it in this call",
         resource=planned.subject,
+        metadata={
+            "act": planned.act.value,
+            "subject": planned.subject,
+            "parameters_sha256": planned.parameters_sha256.hex(),
+            "approvals_needed": str(needed),
+        },
     )

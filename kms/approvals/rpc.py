@@ -33,7 +33,8 @@ def _own_proposal(text: str, call: Call) -> ChildName:
 
 
 def _request_key(request: _Mutation, call: Call) -> RequestKey:
-    return RequestKey.of(call.caller, request.request_id, call.method, request.SerializeToString(deterministic=True))
+    """Whoever repeats an approval signs anew, and an ECDSA signature is another one each time: still the same call."""
+    return RequestKey.of_message(call.caller, call.method, request, without=("signature",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from kms.core.idempotency import Replays, RequestKey
 from kms.core.ids import new_id
 from kms.core.names import ChildName
 from kms.core.randomness import Randomness
+from kms.keys.model import SYSTEM_TENANT
 from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 
@@ -51,12 +52,13 @@ class ProposalAnswer:
 
 @dataclass(slots=True, kw_only=True)
 class ApprovalService:
-    """`policy` says how many approvals an act needs."""
+    """`policy` says how many approvals an act needs. `operator_tenant`: whose people decide about the service's own."""
 
     database: Database
     log: TransparencyLog
     randomness: Randomness
     policy: ApprovalPolicy
+    operator_tenant: str = ""
     _replays: Replays[ProposalAnswer] = field(default_factory=lambda: Replays(ProposalAnswer))
 
     async def propose(
@@ -167,7 +169,8 @@ class ApprovalService:
         if not proposal:
             return None
         name = ChildName.parse(proposal, store.COLLECTION, "proposal")
-        if planned.subject.split("/")[1:2] != [name.tenant]:
+        owner = planned.subject.split("/")[1]
+        if name.tenant != (self.operator_tenant if owner == SYSTEM_TENANT else owner):
             raise not_found(proposal)
         return name
 

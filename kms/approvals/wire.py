@@ -13,6 +13,7 @@ SIGNATURE_BYTES_MAX = 72
 """DER of an ECDSA P-256 signature (RFC 3279, section 2.2.3)."""
 _ACTS: dict[approvals_pb2.ProposedAct, ProposedAct] = {
     approvals_pb2.PROPOSED_ACT_DESTROY: ProposedAct.DESTROY,
+    approvals_pb2.PROPOSED_ACT_SHRED: ProposedAct.SHRED,
     approvals_pb2.PROPOSED_ACT_EXPORT: ProposedAct.EXPORT,
     approvals_pb2.PROPOSED_ACT_POLICY_CHANGE: ProposedAct.POLICY_CHANGE,
     approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE: ProposedAct.TRUST_ROOT_CHANGE,

@@ -14,7 +14,7 @@ from kms.cli.output import moment, print_facts, print_json, print_table, short
 if TYPE_CHECKING:
     from hallmark_client.model.approvals import Proposal
 
-ACTS = ("destroy", "export", "policy-change", "trust-root-change")
+ACTS = ("destroy", "shred", "export", "policy-change", "trust-root-change")
 STATES = ("open", "approved", "rejected", "expired", "executed")
 
 
@@ -26,7 +26,7 @@ def approvals() -> None:
     server (approvals.required); its setting server.admins makes profiles for several people.
 
     \b
-    Example:  hallmark approvals propose destroy telemetry/versions/1 --reason "end of retention"
+    Example:  hallmark approvals propose shred telemetry/versions/1 --reason "end of retention"
     Then, somebody else:  hallmark approvals approve ID --profile HOME/clients/bob
     """
 
@@ -35,19 +35,26 @@ def approvals() -> None:
 @click.argument("act", type=click.Choice(ACTS))
 @click.argument("subject")
 @click.option("--reason", default="", help="Why; whoever approves signs it too.")
+@click.option("--parameters", default="", metavar="HEX", help="SHA-256 of what exactly; a refused call tells it.")
 @click.option("--hours", type=click.FloatRange(1 / 6, 168), default=24, show_default=True, help="How long it may wait.")
 @server_options("admin")
 @json_option
-def propose(act: str, subject: str, reason: str, hours: float, server: Server, as_json: bool) -> None:
+def propose(act: str, subject: str, reason: str, parameters: str, hours: float, server: Server, as_json: bool) -> None:
     """Ask others to agree to an act on SUBJECT, a name as other commands show it.
 
+    `hallmark keys export --propose` and `hallmark keys update --propose` fill in the parameters themselves.
+
     \b
-    Example:  hallmark approvals propose destroy telemetry/versions/1 --reason "end of retention"
+    Example:  hallmark approvals propose shred telemetry/versions/1 --reason "end of retention"
     Then:     hallmark approvals show ID
     """
     with server.connect() as client:
         proposal = client.approvals.propose(
-            act.replace("-", "_"), subject, reason=reason, lifetime=timedelta(hours=hours)
+            act.replace("-", "_"),
+            subject,
+            reason=reason,
+            parameters_sha256=_parameters(parameters),
+            lifetime=timedelta(hours=hours),
         )
     _tell(proposal, f"Proposed {_what(proposal)}; it needs {_people(proposal.approvals_needed)}.", as_json=as_json)
 
@@ -137,6 +144,16 @@ def show(proposal_id: str, server: Server, as_json: bool) -> None:
         print_json(proposal.to_dict())
     else:
         _print(proposal)
+
+
+def _parameters(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b"?"
+    if len(found) not in {0, 32}:
+        raise click.BadParameter("it has 64 hexadecimal digits", param_hint="--parameters")
+    return found
 
 
 def _tell(proposal: "Proposal", sentence: str, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,7 +111,7 @@ def _file_failure(error: OSError) -> Failure:
 
 _NOT_SO: Final = frozenset({"EnvelopeInvalid", "SignatureInvalid", "VerificationFailed", "ManifestMismatch"})
 _NOT_USABLE: Final = frozenset({"ProfileInvalid", "ManifestInvalid"})
-_UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID"})
+_UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID", "KEY_FILE_INVALID", "WRAPPING_KEY_EXPIRED"})
 _NOT_REACHABLE: Final = frozenset({"DeadlineExceeded"})
 
 _ADVICE: Final = {
@@ -125,7 +125,12 @@ _ADVICE: Final = {
     "CURSOR_EPOCH": "The server's history was replaced: remove the cursor file to begin from the start",
     "PQ_TLS_REQUIRED": "This server takes post-quantum TLS only; use a client with X25519MLKEM768",
     "HSM_UNAVAILABLE": "Look into the server's log; it says what its token answered",
-    "APPROVAL_REQUIRED": "`hallmark approvals propose destroy NAME` begins; then give --proposal ID",
+    "APPROVAL_REQUIRED": "`hallmark approvals propose --help` says how; then give --proposal ID",
+    "EXPORT_FORBIDDEN": "What was made to stay stays: make another with `hallmark keys create NAME --export wrapped`",
+    "IMPORT_REFUSED": "Check --algorithm, and that --public-key is that of the private key",
+    "ALGORITHM_UNSUPPORTED": "`hallmark hsm doctor` says what the token can; take another --algorithm",
+    "KEY_FILE_INVALID": "`hallmark keys wrapping-key --output` and `hallmark keys export` write such files",
+    "WRAPPING_KEY_EXPIRED": "Get it again: hallmark keys wrapping-key --output FILE",
     "PROPOSAL_NOT_APPROVED": "`hallmark approvals show ID` tells who approved it and how many it takes",
     "PROPOSAL_EXPIRED": "Propose it again with `hallmark approvals propose`",
     "PROPOSAL_USED": "A proposal is good for one act: propose it again with `hallmark approvals propose`",
@@ -140,6 +145,8 @@ def _client_failure(error: Exception) -> Failure:
     """An error of hallmark_client, which has reason, message, metadata and retry_after_seconds."""
     found: Any = error
     advice = _ADVICE.get(found.reason, "")
+    if found.reason == "APPROVAL_REQUIRED" and "act" in found.metadata:
+        advice = _how_to_propose(found.metadata)
     match type(error).__name__:
         case name if name in _NOT_USABLE or found.reason in _UNUSABLE_REASONS:
             return Failure(ExitCode.NOT_USABLE, found.reason, found.message, advice)
@@ -158,6 +165,14 @@ def _client_failure(error: Exception) -> Failure:
         case _:
             pass
     return Failure(ExitCode.SERVER_SAYS_NO, found.reason, found.message, advice)
+
+
+def _how_to_propose(metadata: Mapping[str, str]) -> str:
+    """The very command that asks for what the server refused."""
+    words = ["hallmark approvals propose", metadata["act"].replace("_", "-"), metadata.get("subject", "")]
+    if metadata.get("parameters_sha256"):
+        words.append(f"--parameters {metadata['parameters_sha256']}")
+    return f"Ask others: {' '.join(words)}; once they approved it, repeat this with --proposal ID"
 
 
 _USE_ITS_PROFILE: Final = "Use a profile folder that this server wrote (HOME/clients/); its authority and ours differ"

@@ -7,6 +7,7 @@ import click
 
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
+from kms.cli.key_approval import tell_update
 from kms.cli.key_output import print_key, print_readiness
 from kms.cli.key_settings import SettingsGiven, read_labels, settings_options
 from kms.cli.output import moment, print_json, print_table, short
@@ -20,27 +21,36 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--lead", type=SPAN, metavar="SPAN", help="Publish it this long before it signs; default: the key's own.")
 @click.option("--validate-only", is_flag=True, help="Change nothing: say what would happen, and who is not ready.")
+@click.option("--proposal", help="Approved proposal, for the service's own keys where the server asks for approvals.")
 @click.option("--etag", help="Refuse when the key changed since it had this etag.")
 @server_options("admin")
 @json_option
 def rotate(
-    name: str, lead: timedelta | None, validate_only: bool, etag: str | None, server: Server, as_json: bool
+    name: str,
+    lead: timedelta | None,
+    validate_only: bool,
+    proposal: str | None,
+    etag: str | None,
+    server: Server,
+    as_json: bool,
 ) -> None:
     """Make a new version of a key. Older ones verify on and sign no more once it is the primary one.
 
     Without a lead it signs from now on. With one its public key is in the trust bundle first, so that every client can
-    know it before it is used.
+    know it before it is used. The service's own keys are rotated the same way, by their whole name; those that sign for
+    it have a lead of 8 days, longer than a trust bundle is good for.
 
     \b
     Example:  hallmark keys rotate manifest --validate-only
               hallmark keys rotate manifest --lead 7d
+              hallmark keys rotate tenants/system/keys/trust-bundle
     Then:     hallmark trust readiness manifest
     """
     with server.connect() as client:
         if validate_only:
             _rehearse(client, name, lead, etag, as_json=as_json)
             return
-        key = client.keys.rotate(name, lead=lead, etag=etag)
+        key = client.keys.rotate(name, lead=lead, proposal=proposal, etag=etag)
     if as_json:
         print_json(key.to_dict())
     elif (waiting := key.next_version) is not None:
@@ -66,14 +76,32 @@ def _rehearse(client: "Client", name: str, lead: timedelta | None, etag: str | N
 @click.argument("name")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Replaces all labels; several times.")
 @settings_options
+@click.option("--validate-only", is_flag=True, help="Change nothing: say what would be loosened, and what it takes.")
+@click.option("--propose", is_flag=True, help="Change nothing: ask others to approve it.")
+@click.option("--reason", default="", help="With --propose: why; whoever approves signs it too.")
+@click.option("--proposal", help="The approved one, where the server asks for approvals of what loosens settings.")
 @server_options("admin")
 @json_option
-def update(name: str, labels: tuple[str, ...], settings: SettingsGiven, server: Server, as_json: bool) -> None:
+def update(
+    name: str,
+    labels: tuple[str, ...],
+    settings: SettingsGiven,
+    validate_only: bool,
+    propose: bool,
+    reason: str,
+    proposal: str | None,
+    server: Server,
+    as_json: bool,
+) -> None:
     """Change the settings of a key; what is not mentioned stays.
 
     \b
     Example:  hallmark keys update manifest --rotate-every 90d --lead 7d --verify-tail 365d
               hallmark keys update manifest --max-uses 100000 --not-after 2027-12-31
+    Where it takes others:
+              hallmark keys update manifest --destroy-wait 1d --propose --reason "clean up"
+              hallmark approvals approve ID --profile HOME/clients/bob
+              hallmark keys update manifest --destroy-wait 1d --proposal ID
     """
     with server.connect() as client:
         key = client.keys.get(name)
@@ -82,7 +110,11 @@ def update(name: str, labels: tuple[str, ...], settings: SettingsGiven, server: 
             arguments["labels"] = read_labels(labels)
         if not arguments:
             raise click.UsageError("say what to change: see --help")
-        key = client.keys.update(name, etag=key.etag, **arguments)
+        if validate_only or propose:
+            rehearsal = client.keys.rehearse_update(name, etag=key.etag, **arguments)
+            tell_update(client, rehearsal, reason=reason, propose=propose, as_json=as_json)
+            return
+        key = client.keys.update(name, etag=key.etag, proposal=proposal, **arguments)
     if as_json:
         print_json(key.to_dict())
     else:

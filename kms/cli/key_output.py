@@ -37,11 +37,12 @@ def print_key(key: "Key") -> None:
             "used": f"{key.use_count} times",
             "destroyed after": f"{span_text(key.destroy_wait)} of waiting",
             "export": key.export_policy.lower(),
+            "made (log event)": key.versions[0].creation_event_key if key.versions else "",
             "etag": key.etag,
         }
     )
     print_table(
-        ("VERSION", "STATE", "PROTECTION", "SIGNS FROM", "UNTIL", "PUBLIC KEY SHA-256"),
+        ("VERSION", "STATE", "PROTECTION", "SIGNS FROM", "UNTIL", "REVOKED", "PUBLIC KEY SHA-256"),
         [
             (
                 version.name.rpartition("/")[2],
@@ -49,6 +50,7 @@ def print_key(key: "Key") -> None:
                 "" if version.protection_level == "UNKNOWN" else version.protection_level,
                 moment(version.activate_time),
                 moment(version.deactivate_time),
+                moment(version.revoke_time),
                 version.public_key_sha256,
             )
             for version in key.versions

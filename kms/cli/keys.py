@@ -4,36 +4,23 @@ from pathlib import Path
 
 import click
 
+from kms.cli import key_life, key_transfer
 from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
-from kms.cli.key_life import COMMANDS
+from kms.cli.key_choices import ALGORITHMS, PURPOSES
 from kms.cli.key_output import key_row, print_key
 from kms.cli.key_settings import SettingsGiven, read_labels, settings_options
 from kms.cli.output import print_json, print_table, short, write_file
 
-ALGORITHMS = {
-    "mldsa65-p256": "id-MLDSA65-ECDSA-P256-SHA512",
-    "mldsa44-p256": "id-MLDSA44-ECDSA-P256-SHA256",
-    "mldsa87-p384": "id-MLDSA87-ECDSA-P384-SHA512",
-    "mldsa44": "ML-DSA-44",
-    "mldsa65": "ML-DSA-65",
-    "mldsa87": "ML-DSA-87",
-    "p256": "ECDSA-P256-SHA256",
-    "p384": "ECDSA-P384-SHA384",
-    "ed25519": "Ed25519",
-    "hpke-mlkem768-x25519": "HPKE-MLKEM768-X25519",
-    "hpke-mlkem1024-p384": "HPKE-MLKEM1024-P384",
-}
-PURPOSES = ("sign", "manifest", "envelope")
-
 
 @click.group()
 def keys() -> None:
-    """Create, list, show and rotate keys; change them and move their versions along; export public keys.
+    """Create, list, show and rotate keys; change them and move their versions along; hand out public keys.
 
     A key is hybrid: one ML-DSA and one ECDSA key that sign together, so that a signature holds as long as either of
-    the two holds. Private keys never leave the HSM boundary.
+    the two holds. Private keys never leave the HSM boundary, but for those created with `--export wrapped`: sealed,
+    and when others have approved it.
 
     \b
     Example:  hallmark keys create manifest
@@ -88,9 +75,10 @@ def create(
 
 
 @keys.command("list")
+@click.option("--system", is_flag=True, help="The service's own keys; operators rotate them like any other.")
 @server_options("backend")
 @json_option
-def list_keys(server: Server, as_json: bool) -> None:
+def list_keys(system: bool, server: Server, as_json: bool) -> None:
     """List the keys of the tenant.
 
     \b
@@ -98,7 +86,7 @@ def list_keys(server: Server, as_json: bool) -> None:
     Then:     hallmark keys show NAME
     """
     with server.connect() as client:
-        found = list(client.keys.list())
+        found = list(client.keys.list(own=system))
     if as_json:
         print_json({"keys": [key.to_dict() for key in found]})
     elif found:
@@ -147,7 +135,8 @@ def public(name: str, output: Path | None, server: Server, as_json: bool) -> Non
         key.composite()  # the bytes that are handed out do parse
     if not key.pem and not as_json:
         sentence = f"keys of {key.algorithm} have no settled PEM form"
-        raise not_usable("NO_PEM", sentence, "`hallmark envelope key` shows it; --json prints the raw key")
+        advice = f"`hallmark envelope key {name}` shows it with the service's signature; --json prints the raw key"
+        raise not_usable("NO_PEM", sentence, advice)
     if output is not None:
         write_file(output, key.pem.encode())
     if as_json:
@@ -158,5 +147,5 @@ def public(name: str, output: Path | None, server: Server, as_json: bool) -> Non
         click.echo(f"Wrote {short(key.name)} to {output}. Next: hallmark verify FILE --key {output}")
 
 
-for _command in COMMANDS:
+for _command in (*key_life.COMMANDS, *key_transfer.COMMANDS):
     keys.add_command(_command)

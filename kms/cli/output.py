@@ -46,9 +46,12 @@ def moment(value: datetime | None) -> str:
 
 
 def short(name: str) -> str:
-    """A resource name without its tenant and collection, as commands take it: manifest/versions/2."""
+    """A resource name without its tenant and collection, as commands take it: manifest/versions/2.
+
+    The service's own keep theirs: commands take short names for those of the tenant.
+    """
     parts = name.split("/")
-    if len(parts) < 4 or parts[0] != "tenants":
+    if len(parts) < 4 or parts[0] != "tenants" or parts[1] == "system":
         return name
     return "/".join(parts[3:] if parts[2] == "keys" else parts[2:])
 

@@ -43,8 +43,8 @@ def receipt_file(promise: "LogPromise") -> bytes:
     return bytes(replace(parse_proof(promise.tlog_proof), extra=promise.entry))
 
 
-def check_receipt(data: bytes, keys: Sequence["VerifierKey"], *, signature: bytes, digest: bytes) -> Receipt:
-    """digest: PH(M) of what was signed. Raises TlogError, CommandError.
+def check_receipt(data: bytes, keys: Sequence["VerifierKey"], *, signature: bytes, inputs: Sequence[bytes]) -> Receipt:
+    """inputs: what the key may have been given of the message, such as PH(M). Raises TlogError, CommandError.
 
     1. the entry inside is in the log: inclusion path, checkpoint, the log's signature
     2. the entry is about this signature and this input, not about another one
@@ -58,8 +58,8 @@ def check_receipt(data: bytes, keys: Sequence["VerifierKey"], *, signature: byte
     entry = json.loads(proved.entry)
     if entry.get("type") != "signature.created":
         raise not_so("PROOF_OF_ANOTHER_ACT", "the proof is about another kind of act than a signature")
-    _check_same(entry, "signature_sha256", signature, "the proof is about another signature")
-    _check_same(entry, "input_digest_sha256", digest, "the proof is about another input")
+    _check_same(entry, "signature_sha256", [signature], "the proof is about another signature")
+    _check_same(entry, "input_digest_sha256", inputs, "the proof is about another input")
     return Receipt(
         origin=proved.checkpoint.checkpoint.origin,
         leaf_index=proved.index,
@@ -69,8 +69,9 @@ def check_receipt(data: bytes, keys: Sequence["VerifierKey"], *, signature: byte
     )
 
 
-def _check_same(entry: dict[str, dict[str, str]], detail: str, content: bytes, problem: str) -> None:
-    if not hmac.compare_digest(entry["details"].get(detail, ""), hashlib.sha256(content).hexdigest()):
+def _check_same(entry: dict[str, dict[str, str]], detail: str, contents: Sequence[bytes], problem: str) -> None:
+    logged = entry["details"].get(detail, "")
+    if not any(hmac.compare_digest(logged, hashlib.sha256(content).hexdigest()) for content in contents):
         raise not_so("PROOF_OF_ANOTHER_ACT", problem)
 
 

@@ -68,13 +68,14 @@ def serve(
         "server.require_pq_tls": require_pq_tls,
     }
     config = load_config(file, overrides=overrides)
-    _raise_file_limit()
+    _set_limits()
     configure_logging(log_level.upper(), for_people=sys.stderr.isatty())
     _run(config, as_json=as_json)
 
 
-def _raise_file_limit() -> None:
-    """Each stream is a descriptor: take what the system allows."""
+def _set_limits() -> None:
+    """Each stream is a descriptor: take what the system allows. No core files: opened data keys pass through here."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -58,7 +58,8 @@ def sign(
     """Sign FILE; the signature goes to FILE.sig (FILE.jws, FILE.cose).
 
     With a hybrid key FILE is hashed here and only its hash travels, so it may be of any size; other keys get the file
-    itself. "-" reads standard input. With --folder a manifest is written beside the folder and signed.
+    itself, and at most 64 KiB of it where they sign no hash (Ed25519, ML-DSA inside a token). "-" reads standard input.
+    With --folder a manifest is written beside the folder and signed.
 
     \b
     Example:  hallmark sign model.safetensors --key manifest --proof
@@ -72,14 +73,15 @@ def sign(
     wait: LogWait = "published" if proof else "committed"
     wanted = Wanted(key_name=key_name, path=path, context=context.encode(), form=form, stream=stream, wait=wait)
     with server.connect() as client:
-        signature = sign_input(client, wanted)
-    proof_file = _write(target, signature) if target is not None else None
+        signature, used = sign_input(client, wanted)
+    proof_file = _write(target, signature)
     if as_json:
         _print(signature, path=path, target=target, proof_file=proof_file)
     elif target is None:
         sys.stdout.buffer.write(signature.signature)
     else:
-        _tell(signature, path=path, target=target, proof_file=proof_file, folder=folder, is_raw=form == "raw")
+        _tell(signature, path=path, target=target, proof_file=proof_file)
+        _tell_next(signature, path=path, target=target, folder=folder, context=used.decode(), form=form)
 
 
 def _check(file: str | None, folder: Path | None, *, stream: bool, form: str) -> None:
@@ -110,9 +112,11 @@ def _target(path: Path, output: Path | None, suffix: str) -> Path | None:
     return None
 
 
-def _write(target: Path, signature: "Signature") -> Path | None:
+def _write(target: Path | None, signature: "Signature") -> Path | None:
     from kms.cli.receipt import receipt_file
 
+    if target is None:
+        return None
     write_file(target, signature.signature)
     if not signature.log.tlog_proof:
         return None
@@ -126,15 +130,24 @@ def _print(signature: "Signature", *, path: Path, target: Path | None, proof_fil
     print_json({**{name: file and str(file) for name, file in files.items()}, **signature.to_dict()})
 
 
-def _tell(
-    signature: "Signature", *, path: Path, target: Path, proof_file: Path | None, folder: Path | None, is_raw: bool
-) -> None:
+def _tell(signature: "Signature", *, path: Path, target: Path, proof_file: Path | None) -> None:
     click.echo(f"Signed {path} with {short(signature.key_version)} ({signature.protection_level}): {target}")
     if proof_file is not None:
         click.echo(f"Logged as entry {signature.log.leaf_index}: {proof_file}")
-    if not is_raw or not signature.algorithm.value.startswith("id-"):
-        return  # `hallmark verify` is for hybrid signatures
-    key = short(signature.key_version)
-    folder_check = f" --manifest {shlex.quote(str(folder))}" if folder is not None else ""
-    verify = f"hallmark verify {shlex.quote(str(path))} --key key.pem{folder_check}"
-    click.echo(f"Next: hallmark keys public {key} --output key.pem && {verify}")
+
+
+def _tell_next(
+    signature: "Signature", *, path: Path, target: Path, folder: Path | None, context: str, form: "SignatureFormat"
+) -> None:
+    """Of raw signatures of files: the other formats hold the file, and libraries for JOSE and COSE verify them."""
+    if form != "raw" or str(path) == STANDARD_INPUT:
+        return
+    arguments = ["hallmark", "verify", str(path), "--key", "key.pem"]
+    if target != path.with_name(f"{path.name}.sig"):
+        arguments += ["--signature", str(target)]
+    if context:
+        arguments += ["--context", context]
+    if folder is not None:
+        arguments += ["--manifest", str(folder)]
+    public = f"hallmark keys public {short(signature.key_version)} --output key.pem"
+    click.echo(f"Next: {public} && {shlex.join(arguments)}")

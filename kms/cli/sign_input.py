@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT: Final = "-"
 SUFFIXES: Final[dict[str, str]] = {"raw": "sig", "jws": "jws", "cose": "cose"}
 """Of signature files, by format."""
+MANIFEST_CONTEXT: Final = b"hallmark/manifest/v1"
 _CHUNK_BYTES: Final = 1024 * 1024
 _WHOLE_BYTES_MAX: Final = 1024 * 1024
 
@@ -33,27 +34,26 @@ class Wanted:
     wait: "LogWait"
 
 
-def sign_input(client: "Client", wanted: Wanted) -> "Signature":
-    """By its hash where the algorithm allows it, so that the file stays here. Raises HallmarkError, OSError."""
-    if wanted.form != "raw":
-        return _sign_whole(client, wanted)
-    if wanted.stream:
-        return _sign_stream(client, wanted)
-    public_key = client.keys.public_key(wanted.key_name)
-    if _must_see_it(client, public_key):
-        return _sign_whole(client, wanted)
-    if not public_key.algorithm.value.startswith("id-"):
-        return _sign_stream(client, wanted)
-    return _sign_digest(client, public_key, wanted)
+def sign_input(client: "Client", wanted: Wanted) -> "tuple[Signature, bytes]":
+    """By its hash where the algorithm allows it, so that the file stays here. Raises HallmarkError, OSError.
 
-
-def _must_see_it(client: "Client", public_key: "PublicKey") -> bool:
-    """Ed25519 signs the message itself, and a key for manifests has to see that it is one."""
+    The signature, and the context it was made under: keys for manifests have one of their own.
+    """
     from hallmark_client.model.enums import Algorithm, KeyPurpose
 
-    if public_key.algorithm is Algorithm.ED25519:
-        return True
-    return client.keys.get(public_key.name.partition("/versions/")[0]).purpose is KeyPurpose.MANIFEST
+    if wanted.form != "raw":
+        return _sign_whole(client, wanted), wanted.context
+    if wanted.stream:
+        return _sign_stream(client, wanted), wanted.context
+    public_key = client.keys.public_key(wanted.key_name)
+    if public_key.algorithm is Algorithm.ED25519:  # signs the message itself
+        return _sign_whole(client, wanted), wanted.context
+    key = client.keys.get(public_key.name.partition("/versions/")[0])
+    if key.purpose is KeyPurpose.MANIFEST:  # has to see that it is one
+        return _sign_whole(client, wanted), MANIFEST_CONTEXT
+    if not public_key.algorithm.value.startswith("id-"):
+        return _sign_stream(client, wanted), wanted.context
+    return _sign_digest(client, public_key, wanted), wanted.context
 
 
 def _sign_digest(client: "Client", public_key: "PublicKey", wanted: Wanted) -> "Signature":

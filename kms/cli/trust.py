@@ -13,7 +13,6 @@ from kms.cli.output import moment, print_facts, print_json, print_table, read_fi
 
 if TYPE_CHECKING:
     from hallmark_client.client import Client
-    from hallmark_client.model.bundle_payload import BundleVersion
     from hallmark_client.model.trust import VerifiedBundle
 
 _MAX_DOCUMENT_BYTES: Final = 32 * 1024 * 1024
@@ -133,13 +132,15 @@ def _print(bundle: "VerifiedBundle") -> None:
     click.echo(f"Trust bundle {bundle.sequence} of {bundle.tenant}: the signature holds.")
     print_facts({"issued": bundle.issued, "good until": bundle.not_after})
     rows = [
-        (short(version.name), key.purpose.lower(), version.state, moment(version.activate_time), _end(version))
+        (
+            short(version.name),
+            key.purpose.lower(),
+            version.state,
+            moment(version.activate_time),
+            moment(version.deactivate_time),
+            moment(version.revoke_time or version.compromise_time),
+        )
         for key in bundle.keys
         for version in key.versions
     ]
-    print_table(("VERSION", "PURPOSE", "STATE", "SIGNS FROM", "UNTIL"), rows)
-
-
-def _end(version: "BundleVersion") -> str:
-    """When signatures stop counting: revoked comes before rotated out."""
-    return moment(version.revoke_time or version.deactivate_time)
+    print_table(("VERSION", "PURPOSE", "STATE", "SIGNS FROM", "UNTIL", "REVOKED"), rows)

@@ -12,12 +12,13 @@ from kms.cli.output import print_json, read_file, short
 if TYPE_CHECKING:
     from hallmark_client.bundle import VerifiedFile
     from hallmark_client.manifest import ManifestReport
-    from hallmark_composite import CompositePublicKey
+    from hallmark_client.verifying_key import VerifyingKey
     from kms.cli.receipt import Receipt
 
 _EXISTING: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 _MAX_SIGNATURE_BYTES: Final = 64 * 1024
 _MAX_PROOF_BYTES: Final = 1024 * 1024
+_MAX_IN_TOKEN_BYTES: Final = 65_536
 
 
 @click.command()
@@ -47,8 +48,8 @@ def verify(
 ) -> None:
     """Verify the signature of FILE offline: no server, only the public key. Ends 1 when it does not verify.
 
-    Both halves of the hybrid signature must hold. What a signature can not tell is whether its key was revoked since:
-    `hallmark watch` does.
+    KEY may be of any algorithm that signs; of a hybrid signature both halves must hold. What a signature can not tell
+    is whether its key was revoked since: `hallmark watch` does.
 
     \b
     Example:  hallmark verify model.safetensors --key manifest.pem
@@ -64,7 +65,7 @@ def verify(
     signature = _signature(file, signature_file)
     verified = verify_file(key, file, signature, context.encode())
     report = None if folder is None else verify_manifest(file.read_bytes(), folder)
-    receipt = None if proof_file is None else _receipt(proof_file, vkeys, key, file, signature)
+    receipt = None if proof_file is None else _receipt(proof_file, vkeys, key, file, verified, signature)
     if as_json:
         print_json(_document(verified, report, receipt))
     else:
@@ -79,14 +80,21 @@ def _signature(file: Path, signature_file: Path | None) -> bytes:
 
 
 def _receipt(
-    proof_file: Path, vkeys: tuple[str, ...], key: "CompositePublicKey", file: Path, signature: bytes
+    proof_file: Path,
+    vkeys: tuple[str, ...],
+    key: "VerifyingKey",
+    file: Path,
+    verified: "VerifiedFile",
+    signature: bytes,
 ) -> "Receipt":
-    from hallmark_client.bundle import prehash_file
+    from hallmark_client.bundle import signed_input
     from kms.cli.receipt import check_receipt, read_vkeys
 
     proof = read_file(proof_file, _MAX_PROOF_BYTES)
-    digest = prehash_file(key.algorithm, file)
-    return check_receipt(proof, read_vkeys(vkeys), signature=signature, digest=digest)
+    inputs = [signed_input(key, file, verified.context)]
+    if verified.algorithm.startswith("ML-DSA") and file.stat().st_size <= _MAX_IN_TOKEN_BYTES:
+        inputs.append(read_file(file, _MAX_IN_TOKEN_BYTES))  # a token that signs the message itself
+    return check_receipt(proof, read_vkeys(vkeys), signature=signature, inputs=inputs)
 
 
 def _document(verified: "VerifiedFile", report: "ManifestReport | None", receipt: "Receipt | None") -> dict[str, Any]:
@@ -101,7 +109,8 @@ def _document(verified: "VerifiedFile", report: "ManifestReport | None", receipt
 
 
 def _tell(verified: "VerifiedFile", report: "ManifestReport | None", receipt: "Receipt | None") -> None:
-    click.echo(f"Verified: {verified.path}, {verified.algorithm}, both halves.")
+    halves = ", both halves" if verified.algorithm.startswith("id-") else ""
+    click.echo(f"Verified: {verified.path}, {verified.algorithm}{halves}.")
     click.echo(f"Signed by the key with SHA-256 {verified.public_key_sha256}.")
     if report is not None:
         click.echo(f"The folder is what the manifest says ({report.files} in all, {report.total_bytes} bytes).")

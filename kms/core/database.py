@@ -1,7 +1,8 @@
 """The database: one group-commit writer, a few readers. SQLite (WAL, synchronous=FULL) or PostgreSQL.
 
 Writes of many callers share one commit (kms.core.writer). No timer: load makes the batches. Truth for the caller: when
-`write` returns, the work is durable; when it raises, nothing of that work was stored.
+`write` returns, the work is durable; when it raises, nothing of that work was stored; except OutcomeUnknown, which only
+a database behind a connection can raise.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from kms.core.database_failures import as_service_error
 from kms.core.wal import WalKeeper
-from kms.core.writer import Writer, as_service_error
+from kms.core.writer import Writer
 
 metadata = sa.MetaData()
 T = TypeVar("T")
@@ -36,6 +38,18 @@ _PRAGMAS: Final = (
     "wal_autocheckpoint=100000",  # pages; kms.core.wal does it long before
     "cache_size=-16000",  # KiB; the index of request ids is hit at random
 )
+
+_POSTGRESQL: Final = {
+    "connect_timeout": 5,  # seconds; a host that is gone must not hold callers longer than they wait
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "hallmark",
+    # What was answered is on disk; a lock is not waited for without end; a replica that froze lets go of its locks.
+    "options": "-c synchronous_commit=on -c lock_timeout=10s -c idle_in_transaction_session_timeout=20s",
+}
+"""libpq's parameters (PostgreSQL 15, 34.1.2) where the URL names none."""
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -69,6 +83,7 @@ class Database:
     def __init__(self, url: str, *, readers: int = 2, commit_interval_seconds: float = 0.0) -> None:
         """`commit_interval_seconds`: the least time between two commits (kms.core.writer)."""
         self.engine = _create_engine(url, readers)
+        self._snapshots = _snapshots(self.engine)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
         self._wal = WalKeeper(self.engine) if self.engine.dialect.name == "sqlite" else None
         self._writer = Writer(self.engine, interval_seconds=commit_interval_seconds)
@@ -119,10 +134,27 @@ class Database:
 
     def _read(self, work: Work[T]) -> T:
         try:
-            with self.engine.begin() as connection:
+            with self._snapshots.begin() as connection:
                 return work(connection)
-        except sa.exc.OperationalError as error:
-            raise as_service_error(error) from error
+        except Exception as error:
+            translated = as_service_error(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+
+def _snapshots(engine: Engine) -> Engine:
+    """For reads: each of them sees one state, also PostgreSQL's, whose statements would each see their own."""
+    if engine.dialect.name != "postgresql":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _connect_arguments(url: sa.URL) -> dict[str, object]:
+    """PostgreSQL's; what the URL says itself goes before."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    return {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
 
 
 def _make_private(file: str | None) -> None:
@@ -133,7 +165,9 @@ def _make_private(file: str | None) -> None:
 
 def _create_engine(url: str, readers: int) -> Engine:
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=readers + 1, pool_pre_ping=True)
+        return sa.create_engine(
+            url, pool_size=readers + 1, pool_pre_ping=True, connect_args=_connect_arguments(sa.make_url(url))
+        )
     _make_private(sa.engine.make_url(url).database)
     engine = sa.create_engine(url, pool_size=readers + 2, connect_args={"check_same_thread": False, "timeout": 10})
 

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     ENVELOPE_INVALID = "ENVELOPE_INVALID"
     EXPORT_FORBIDDEN = "EXPORT_FORBIDDEN"
+    IMPORT_REFUSED = "IMPORT_REFUSED"
+    ALGORITHM_UNSUPPORTED = "ALGORITHM_UNSUPPORTED"
     STREAM_INVALID = "STREAM_INVALID"
     CHALLENGE_USED = "CHALLENGE_USED"
     CHALLENGE_EXPIRED = "CHALLENGE_EXPIRED"
@@ -126,6 +128,13 @@ class DeadlineExceeded(ServiceError):
 
 class Unavailable(ServiceError):
     """Nothing is wrong with the request: retry with the same request_id."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The database went away during the commit: it may be stored or not. A repeated call finds out.
+
+    Until then nothing may be undone that a stored row would need, such as the key pair of a new version.
+    """
 
 
 class InternalError(ServiceError):

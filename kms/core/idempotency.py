@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cbor2
 import sqlalchemy as sa
@@ -59,6 +59,19 @@ class RequestKey:
         check_request_id(request_id)
         return cls(caller.spiffe_id, request_id, hashlib.sha256(method.encode() + b"\0" + body).digest())
 
+    @classmethod
+    def of_message(cls, caller: Caller, method: str, request: Any, *, without: Sequence[str] = ()) -> "RequestKey":
+        """Of a protobuf message with a request_id. `without`: fields that a retry of the same call may have otherwise.
+
+        log_wait always is one: who asks again may wait for more, or for less. Raises InvalidArgument.
+        """
+        body = type(request)()
+        body.CopyFrom(request)
+        for field in ("log_wait", *without):
+            if field in body.DESCRIPTOR.fields_by_name:
+                body.ClearField(field)
+        return cls.of(caller, request.request_id, method, body.SerializeToString(deterministic=True))
+
 
 class Replays(Generic[T]):
     """Stored answers of one kind: a frozen dataclass that pydantic can write and read, or `encode` and `decode`."""
@@ -84,6 +97,10 @@ class Replays(Generic[T]):
     def find_many(self, tx: Connection, keys: Sequence[RequestKey]) -> dict[RequestKey, T | AlreadyExists]:
         """Earlier answers, and a refusal where the body differs; nothing for a key that is new."""
         return {key: self._read(key, row) for key, row in _find(tx, keys).items()}
+
+    def knows(self, tx: Connection, caller: Caller, request_id: str) -> bool:
+        """Was this request_id answered, whatever the body? For calls whose body comes later than the question."""
+        return bool(_FIND.rows(tx, (caller.spiffe_id,), among=[request_id]))
 
     def store(self, tx: Connection, key: RequestKey, answer: T, now: datetime) -> None:
         """Call after `find` answered None in the same write transaction."""

@@ -4,15 +4,15 @@ Load makes the batches. Commits keep a small distance, because most of what one 
 it; who writes when nobody has just written does not wait.
 
 Each piece of work runs in a savepoint of its own. Items that wait for the same grouped work are handed to it together;
-a group that raises is run again caller by caller, so one bad item costs the others nothing but time.
+a group that raises is run again caller by caller, so one bad item costs the others nothing but time. When transactions
+of replicas stand in each other's way (PostgreSQL's deadlocks), each piece is run again in a transaction of its own.
 """
 
 import asyncio
 import contextlib
 import functools
-import logging
 import queue
-import sqlite3
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,23 +22,19 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from kms.core.database_failures import TransactionLost, as_service_error, is_conflict
 from kms.core.errors import Reason, ResourceExhausted, Unavailable
+from kms.core.transactions import check_transaction, savepoint, server_transaction, sqlite_transaction
 
-_logger = logging.getLogger(__name__)
 _ITEMS_MAX: Final = 512
 """In one transaction, about: longer ones make everybody wait and save nothing more."""
 _ITEMS_ENOUGH: Final = 128
 """That wait already: then a commit begins at once."""
 _QUEUE_MAX: Final = 20_000
 """Items that may wait."""
-
-
-class TransactionLost(Unavailable):
-    """The database dropped the transaction of a whole batch: none of its work was stored."""
-
-    def __init__(self) -> None:
-        problem = "the database could not store this (is its disk full?); retry"
-        super().__init__(Reason.DATABASE_UNAVAILABLE, problem, retry_after_seconds=5)
+_ATTEMPTS_ALONE: Final = 4
+"""Of one piece of work whose transaction another replica's gave no way."""
+_Group = tuple[Callable[..., Any], "list[Job]"]
 
 
 @dataclass(slots=True)
@@ -134,18 +130,10 @@ class Writer:
         self._began = time.monotonic()
 
     def _commit(self, jobs: list[Job]) -> None:
-        try:
-            with self._transaction() as connection:
-                for work, group in _groups(jobs).items():
-                    if group[0].items is None:
-                        _run_each(connection, group)
-                    else:
-                        _run_together(connection, work, group)
-                _check_transaction(connection)
-        except Exception as error:  # the transaction as a whole failed: nobody's work was stored
-            failure = as_service_error(error)
-            for job in jobs:
-                job.error = failure
+        groups = _groups(jobs)
+        if not self._transact(groups):
+            for group in groups:
+                self._transact_alone(group)
         by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         for job in jobs:
             by_loop.setdefault(job.loop, []).append(job)
@@ -153,56 +141,66 @@ class Writer:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_settle, done)
 
+    def _transact_alone(self, group: _Group) -> None:
+        """Locks are taken in one order within a piece, so a few attempts are plenty."""
+        for attempt in range(_ATTEMPTS_ALONE):
+            if self._transact([group]):
+                return
+            time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - two replicas must not meet again
+        for job in group[1]:
+            job.error = Unavailable(
+                Reason.DATABASE_UNAVAILABLE, "other replicas were in the way; retry", retry_after_seconds=1
+            )
+
+    def _transact(self, groups: list[_Group]) -> bool:
+        """One transaction. False: another one stood in its way, nothing was stored, and it should be run again."""
+        try:
+            with self._transaction() as connection:
+                for work, jobs in groups:
+                    if jobs[0].items is None:
+                        _run_each(connection, jobs)
+                    else:
+                        _run_together(connection, work, jobs)
+                check_transaction(connection)
+        except Exception as error:  # the transaction as a whole failed: nobody's work was stored, unless it says so
+            if is_conflict(error):
+                return False
+            failure = as_service_error(error)
+            for _, jobs in groups:
+                for job in jobs:
+                    job.error = failure
+        return True
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """SQLite's connection is kept; a server's comes from the pool each time, which finds out when it was lost."""
         if self._engine.dialect.name == "sqlite":
             if self._kept is None:
                 self._kept = self._engine.connect().execution_options(writes=True)
-            with _sqlite_transaction(self._kept):
+            with sqlite_transaction(self._kept):
                 yield self._kept
         else:
-            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            with (
+                self._engine.connect().execution_options(writes=True) as connection,
+                server_transaction(connection),
+            ):
                 yield connection
 
 
-@contextlib.contextmanager
-def _sqlite_transaction(connection: Connection) -> Iterator[None]:
-    """Begun and ended at the driver: what only SQLAlchemy knows of a transaction costs a third of a small one.
-
-    Work that goes through SQLAlchemy begins its own transaction, which finds this one (kms.core.database).
-    """
-    driver: Any = connection.connection.dbapi_connection
-    driver.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        driver.rollback()
-        raise
-    try:
-        connection.commit()
-        driver.commit()
-    except BaseException:
-        driver.rollback()
-        raise
-
-
-def _groups(jobs: list[Job]) -> dict[Callable[..., Any], list[Job]]:
+def _groups(jobs: list[Job]) -> list[_Group]:
     groups: dict[Callable[..., Any], list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.work, []).append(job)
-    return groups
+    return list(groups.items())
 
 
 def _run_each(connection: Connection, jobs: list[Job]) -> None:
     for job in jobs:
+        job.error = None
         try:
             job.result = _run(connection, functools.partial(job.work, connection))
-        except TransactionLost:
-            raise
         except Exception as error:
-            job.error = as_service_error(error)
+            job.error = _own_error(error)
 
 
 def _run_together(connection: Connection, work: Callable[..., Any], jobs: list[Job]) -> None:
@@ -210,17 +208,23 @@ def _run_together(connection: Connection, work: Callable[..., Any], jobs: list[J
     try:
         results = iter(_run(connection, functools.partial(work, connection, items)))
         answers = [[next(results) for _ in job.items or ()] for job in jobs]
-    except TransactionLost:
-        raise
     except Exception as error:
+        own = _own_error(error)
         if len(jobs) == 1:
-            jobs[0].error = as_service_error(error)
+            jobs[0].error = own
             return
         for job in jobs:
             _run_together(connection, work, [job])
         return
     for job, answer in zip(jobs, answers, strict=True):
-        job.result = answer
+        job.result, job.error = answer, None
+
+
+def _own_error(error: Exception) -> Exception:
+    """For the caller whose work raised it. Raises what ends the transaction for everybody."""
+    if isinstance(error, TransactionLost) or is_conflict(error):
+        raise error
+    return as_service_error(error)
 
 
 def _run(connection: Connection, work: Callable[[], Any]) -> Any:
@@ -228,43 +232,11 @@ def _run(connection: Connection, work: Callable[[], Any]) -> Any:
     finds that row. Raises TransactionLost when the whole transaction is gone.
     """
     try:
-        with _savepoint(connection):
+        with savepoint(connection):
             return work()
     except sa.exc.IntegrityError:
-        with _savepoint(connection):
+        with savepoint(connection):
             return work()
-
-
-def _check_transaction(connection: Connection) -> None:
-    """SQLite gives up the whole transaction on a full disk or an I/O error, and what follows would commit by itself."""
-    driver = connection.connection.dbapi_connection
-    if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
-        raise TransactionLost
-
-
-def as_service_error(error: Exception) -> Exception:
-    """A database that is locked, full or away is worth a retry; anything else is the work's own."""
-    if isinstance(error, sa.exc.OperationalError | sqlite3.OperationalError):
-        _logger.error("the database refused: %s", error)
-        return Unavailable(
-            Reason.DATABASE_UNAVAILABLE, "the database is not usable right now; retry", retry_after_seconds=5
-        )
-    return error
-
-
-@contextlib.contextmanager
-def _savepoint(connection: Connection) -> Iterator[None]:
-    """Straight to the driver: SQLAlchemy's own nested transaction costs more than most work inside it."""
-    driver: Any = connection.connection.dbapi_connection
-    driver.execute("SAVEPOINT piece")
-    try:
-        yield
-    except BaseException:
-        _check_transaction(connection)
-        driver.execute("ROLLBACK TO SAVEPOINT piece")
-        driver.execute("RELEASE SAVEPOINT piece")
-        raise
-    driver.execute("RELEASE SAVEPOINT piece")
 
 
 def _settle(jobs: list[Job]) -> None:

@@ -14,7 +14,7 @@ from kms.log.wire import promise_to_wire, wants_published
 def _request_key(
     request: devices_pb2.CreateChallengeRequest | devices_pb2.AttestDeviceRequest, call: Call
 ) -> RequestKey:
-    return RequestKey.of(call.caller, request.request_id, call.method, request.SerializeToString(deterministic=True))
+    return RequestKey.of_message(call.caller, call.method, request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from kms.core.names import KeyVersionName
 from kms.envelopes.model import DATA_KEY_BYTES, DataKey, kem_of, opening_version
 from kms.envelopes.opening import EnvelopeOpener
 from kms.keys import store
-from kms.keys.model import KeyVersion, KeyVersionState, signing_version
+from kms.keys.model import Key, KeyVersion, KeyVersionState, signing_version
 from kms.keys.purposes import check_opens
 from kms.keys.resolve import KeyReference, find_referenced
 from kms.keys.service import KeyService
+from kms.keys.usage import limit_reached
 from kms.log.model import LogEntry, LogPromise
 
 
@@ -44,15 +45,18 @@ class DataKeys:
     _replays: Replays[DataKeyAnswer] = field(default_factory=lambda: Replays(DataKeyAnswer))
 
     async def generate(self, reference: KeyReference, *, info: bytes, request: RequestKey, now: datetime) -> DataKey:
-        """Sealed to the key's primary version. Raises NotFound, FailedPrecondition."""
+        """Sealed to the key's primary version; a use of the key. Raises NotFound, FailedPrecondition,
+        ResourceExhausted.
+        """
 
-        def look(tx: Connection) -> DataKeyAnswer | KeyVersion:
+        def look(tx: Connection) -> DataKeyAnswer | tuple[Key, KeyVersion]:
             return self._replays.find(tx, request) or _sealing_version(tx, reference, now)
 
         found = await self.keys.database.read(look)
         if isinstance(found, DataKeyAnswer):
             return await self._again(found, info, now)
-        version = found
+        key, version = found
+        self.opener.rates.take(key.name, key.settings.usage_limits.per_second)
         plaintext = Secret(self.keys.randomness.bytes(DATA_KEY_BYTES))
         envelope = seal_envelope(version.public_bytes, kem_of(version), plaintext.reveal(), info=info)
 
@@ -61,6 +65,8 @@ class DataKeys:
                 return earlier
             if store.version_state(tx, version.name) is not KeyVersionState.ACTIVE:
                 raise _stopped(version.name)
+            if not store.count_uses(tx, key.name, 1):
+                raise limit_reached(key.name)
             promise = self.keys.log.record(tx, self._entry(version, envelope, info, now))
             answer = DataKeyAnswer(key_version=str(version.name), envelope=envelope, promise=promise)
             self._replays.store(tx, request, answer, now)
@@ -95,10 +101,10 @@ class DataKeys:
         return LogEntry(key, "data-key.generated", version.name.tenant, str(version.name), now, details)
 
 
-def _sealing_version(tx: Connection, reference: KeyReference, now: datetime) -> KeyVersion:
+def _sealing_version(tx: Connection, reference: KeyReference, now: datetime) -> tuple[Key, KeyVersion]:
     key, number = find_referenced(tx, reference)
     check_opens(key)
-    return signing_version(key, number, now)
+    return key, signing_version(key, number, now)
 
 
 def _stopped(name: KeyVersionName) -> FailedPrecondition:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from hallmark.v1 import envelopes_pb2, envelopes_pb2_grpc
@@ -20,6 +20,7 @@ from kms.envelopes.statements import EnvelopeKeys
 from kms.keys.resolve import KeyReference, parse_reference
 from kms.log.wire import wants_published
 
+_OPEN_METHOD: Final = "/hallmark.v1.EnvelopeService/OpenEnvelope"
 StatusOf = Callable[[ServiceError, str], status_pb2.Status]
 """The one translation of errors to google.rpc.Status, which a batch puts into its answer; with the id of the call."""
 
@@ -36,8 +37,9 @@ def _own_reference(text: str, call: Call) -> KeyReference:
     return name
 
 
-def _request_key(request_id: str, request: Message, call: Call) -> RequestKey:
-    return RequestKey.of(call.caller, request_id, call.method, request.SerializeToString(deterministic=True))
+def _opening_key(request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> RequestKey:
+    """A retry may come alone or in a batch: it is the same call."""
+    return RequestKey.of_message(call.caller, _OPEN_METHOD, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
         data_key = await self.data_keys.generate(
             _own_reference(request.name, call),
             info=wire.info_from_wire(request.info),
-            request=_request_key(request.request_id, request, call),
+            request=RequestKey.of_message(call.caller, call.method, request),
             now=call.now,
         )
         return wire.data_key_to_wire(data_key)
@@ -88,7 +90,7 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
         shredding, replayed = await self.shredder.shred(
             _own_version(request.name, call),
             proposal=request.proposal,
-            request=_request_key(request.request_id, request, call),
+            request=RequestKey.of_message(call.caller, call.method, request),
             now=call.now,
             published=wants_published(request.log_wait),
         )
@@ -102,7 +104,7 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
 
 def _opening(request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> Opening:
     name = _own_version(request.name, call)
-    return wire.opening_from_wire(request, name, _request_key(request.request_id, request, call))
+    return wire.opening_from_wire(request, name, _opening_key(request, call))
 
 
 def _opening_or_refusal(request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> Opening | ServiceError:

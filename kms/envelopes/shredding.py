@@ -55,7 +55,7 @@ class Shredder:
                 return earlier, True
             key = _find(tx, name)
             after = shredded(key, name.version, now)
-            planned = PlannedAct(act=ProposedAct.DESTROY, subject=str(name))
+            planned = PlannedAct(act=ProposedAct.SHRED, subject=str(name))
             self.approvals.consume(tx, proposal, planned, now)
             answer = ShredAnswer(shred_time=now, promise=self._erase(tx, key, after, name, now))
             self._replays.store(tx, request, answer, now)

@@ -7,7 +7,7 @@ import cbor2
 from sqlalchemy.engine import Connection
 
 from hsm.material import ProtectionLevel
-from kms.core.errors import AlreadyExists, FailedPrecondition, Reason
+from kms.core.errors import AlreadyExists, Reason, Unavailable
 from kms.core.idempotency import Replays, RequestKey
 from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.keys import signing_store, store
@@ -31,14 +31,18 @@ class Signed:
     now: datetime
 
 
-class VersionStopped(FailedPrecondition):
-    """A rotation or revocation that committed before the signature could: the signature is discarded."""
+class VersionStopped(Unavailable):
+    """A rotation or revocation that committed before the signature could: the signature is discarded.
+
+    Whoever reads the key again finds the next version, or why there is none.
+    """
 
     def __init__(self, name: KeyVersionName) -> None:
         super().__init__(
             Reason.KEY_VERSION_NOT_ACTIVE,
-            f"{name} was taken out of use while it was signing; the signature was discarded",
+            f"{name} was taken out of use while it was signing; the signature was discarded, retry",
             resource=str(name),
+            retry_after_seconds=0.05,
         )
 
 
@@ -46,9 +50,17 @@ Outcome = tuple[SignAnswer, bool] | Exception
 """The answer, and whether it is an earlier one; or why there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`key_changed`: since the signer read it, a limit for example. It is to be read again before it signs more."""
+
+    outcome: Outcome
+    key_changed: bool
+
+
 def commit_signatures(
     tx: Connection, log: TransparencyLog, replays: Replays[SignAnswer], items: list[Signed]
-) -> list[Outcome]:
+) -> list[Committed]:
     """An outcome for each item.
 
     1. What may still sign? Read with the keys locked, so that no rotation or revocation commits in between.
@@ -57,7 +69,8 @@ def commit_signatures(
     3. Uses are counted exactly; answers beyond a key's total are taken back.
     4. What is left is written to the log.
     """
-    stopped = _stopped(tx, items)
+    facts = _facts(tx, items)
+    stopped = _stopped(tx, items, facts)
     answers: dict[RequestKey, SignAnswer | AlreadyExists] = {}
     if stopped:
         answers = replays.find_many(tx, [item.request for item in items if id(item) in stopped])
@@ -75,7 +88,13 @@ def commit_signatures(
     if fresh:
         log.record_promised(tx, [item.answer.promise for item in fresh])
     answers |= {item.request: item.answer for item in fresh}
-    return [_outcome(item, answers.get(item.request), stopped=id(item) in stopped) for item in items]
+    return [
+        Committed(
+            _outcome(item, answers.get(item.request), stopped=id(item) in stopped),
+            _has_changed(item.key, facts[item.key.version.name]),
+        )
+        for item in items
+    ]
 
 
 def _outcome(item: Signed, answer: SignAnswer | AlreadyExists | None, *, stopped: bool) -> Outcome:
@@ -90,10 +109,17 @@ def _outcome(item: Signed, answer: SignAnswer | AlreadyExists | None, *, stopped
             return answer, answer is not item.answer
 
 
-def _stopped(tx: Connection, items: list[Signed]) -> set[int]:
-    """Of items (by id) whose version may not sign any more, or whose alias points elsewhere now."""
+def _facts(tx: Connection, items: list[Signed]) -> dict[KeyVersionName, VersionFacts | None]:
     names = sorted({item.key.version.name for item in items}, key=str)  # one order for all replicas: no deadlock
-    facts = {name: signing_store.version_facts(tx, name) for name in names}
+    return {name: signing_store.version_facts(tx, name) for name in names}
+
+
+def _has_changed(key: SigningKey, facts: VersionFacts | None) -> bool:
+    return facts is None or facts.revision != key.revision
+
+
+def _stopped(tx: Connection, items: list[Signed], facts: dict[KeyVersionName, VersionFacts | None]) -> set[int]:
+    """Of items (by id) whose version may not sign any more, or whose alias points elsewhere now."""
     aliases = {item.reference for item in items if isinstance(item.reference, AliasName)}
     targets = {alias: signing_store.alias_target(tx, alias) for alias in aliases}
     return {id(item) for item in items if not _may_sign(item, facts[item.key.version.name], targets)}

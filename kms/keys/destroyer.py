@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from hsm.errors import HsmError
 from kms.core.errors import ServiceError
 from kms.core.names import KeyVersionName
+from kms.core.steady_time import SteadyTime
 from kms.keys import due, materials, store
 from kms.keys.journal import changed_meanwhile, version_details
 from kms.keys.lifecycle import destroyed
@@ -25,22 +26,25 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Destroyer:
+    """`steady` decides what is due: what was destroyed because a clock jumped would be lost for good."""
+
     keys: KeyService
+    steady: SteadyTime
 
     async def run_due(self, now: datetime) -> int:
         """Destroys what is due; gives how many. What fails is logged and left to a later round."""
-        count = 0
-        for name in await self.keys.database.read(lambda tx: due.destructions_due(tx, now)):
+        count, by = 0, min(now, self.steady.now())
+        for name in await self.keys.database.read(lambda tx: due.destructions_due(tx, by)):
             try:
-                count += await self._destroy(name, now)
+                count += await self._destroy(name, by, now)
             except (HsmError, ServiceError) as error:
                 _logger.warning("%s could not be destroyed yet: %s", name, error)
         if count:
             await self.keys.database.drop_overwritten()
         return count
 
-    async def _destroy(self, name: KeyVersionName, now: datetime) -> bool:
-        version = await self.keys.database.write(lambda tx: _claim(tx, name, now))
+    async def _destroy(self, name: KeyVersionName, by: datetime, now: datetime) -> bool:
+        version = await self.keys.database.write(lambda tx: _claim(tx, name, by))
         if version is None:
             return False
         if version.material is not None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from hallmark_composite.representative import PREFIX
 from hsm.material import KeyMaterial, MlDsaKeyMaterial, ProtectionLevel
+from hsm.provider import MAX_MESSAGE_SIZE
 from kms.core.errors import InvalidArgument, Reason
 from kms.keys.algorithms import AlgorithmFamily, KeyAlgorithm
 from kms.keys.model import KeyVersion
@@ -25,7 +26,8 @@ from kms.keys.public_keys import MlDsaPublicKey, load_public_key
 
 MU_BYTES = 64
 TOKEN_MESSAGE_BYTES_MAX = 65_536
-"""Of a message that has to travel to the token itself."""
+"""Of a message that has to travel to the token itself: the caller's own bytes, in every format."""
+assert TOKEN_MESSAGE_BYTES_MAX * 4 // 3 + 1024 <= MAX_MESSAGE_SIZE, "as a JWS it is longer by a third"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ def prepare(version: KeyVersion, given: SignInput) -> Prepared:
         case AlgorithmFamily.ED25519:
             if given.data is None:
                 raise _refused(f"{algorithm} signs the message itself; send data", "input")
-            return Prepared(_for_token(algorithm, given.data), b"", is_message=True)
+            check_separate(algorithm, given.data)
+            return Prepared(given.data, b"", is_message=True)
         case AlgorithmFamily.HPKE:
             raise _refused(f"{algorithm} opens envelopes and signs nothing", "name")
         case _:
@@ -89,6 +92,18 @@ def mu_hasher(version: KeyVersion, context: bytes) -> mldsa.MLDSAMuHasher:
 def is_in_token(material: KeyMaterial | None) -> bool:
     """An ML-DSA key that the token itself signs with."""
     return isinstance(material, MlDsaKeyMaterial) and material.protection is ProtectionLevel.HSM
+
+
+def check_size(version: KeyVersion, data: bytes | None) -> None:
+    """Of what the caller sends to be signed. Raises InvalidArgument/MESSAGE_TOO_LARGE."""
+    signs_message = version.algorithm.family is AlgorithmFamily.ED25519 or is_in_token(version.material)
+    if signs_message and data is not None and len(data) > TOKEN_MESSAGE_BYTES_MAX:
+        raise InvalidArgument(
+            Reason.MESSAGE_TOO_LARGE,
+            f"this key signs the message and no hash of it: data may have {TOKEN_MESSAGE_BYTES_MAX} bytes; sign a"
+            " digest of yours as the message",
+            field="data",
+        )
 
 
 def check_separate(algorithm: KeyAlgorithm, start: bytes) -> None:
@@ -118,7 +133,7 @@ def _prepare_ml_dsa(version: KeyVersion, given: SignInput, *, in_token: bool) ->
     if given.data is not None:
         check_separate(version.algorithm, given.data)
         if in_token:
-            return Prepared(_for_token(version.algorithm, given.data), given.context, is_message=True)
+            return Prepared(given.data, given.context, is_message=True)
         return Prepared(mu_of(version, given.data, given.context), given.context)
     if given.context:
         raise _refused("external_mu holds the context already; leave context out", "context")
@@ -134,17 +149,6 @@ def mu_of(version: KeyVersion, message: bytes, context: bytes) -> bytes:
     hasher = mu_hasher(version, context)
     hasher.update(message)
     return hasher.finalize()
-
-
-def _for_token(algorithm: KeyAlgorithm, data: bytes) -> bytes:
-    check_separate(algorithm, data)
-    if len(data) > TOKEN_MESSAGE_BYTES_MAX:
-        raise InvalidArgument(
-            Reason.MESSAGE_TOO_LARGE,
-            f"this key takes messages of at most {TOKEN_MESSAGE_BYTES_MAX} bytes; sign a digest of yours instead",
-            field="data",
-        )
-    return data
 
 
 def _refused(sentence: str, field: str) -> InvalidArgument:

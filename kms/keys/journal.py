@@ -31,9 +31,11 @@ class Journal:
     randomness: Randomness
     _replays: Replays[KeyAnswer] = field(default_factory=lambda: Replays(KeyAnswer))
 
-    async def earlier(self, request: RequestKey) -> KeyAnswer | None:
-        """Raises AlreadyExists/REQUEST_ID_REUSED."""
-        return await self.database.read(lambda tx: self._replays.find(tx, request))
+    def earlier(self, tx: Connection, request: RequestKey) -> KeyAnswer | None:
+        """The earlier answer. Asked in the very snapshot that shows what the act is about: between two snapshots a twin
+        of the call may commit, and its own work would be held against it. Raises AlreadyExists/REQUEST_ID_REUSED.
+        """
+        return self._replays.find(tx, request)
 
     def once(
         self, tx: Connection, request: RequestKey, now: datetime, act: Callable[[], KeyAnswer]
@@ -74,7 +76,7 @@ def version_details(version: KeyVersion) -> dict[str, Json]:
         "state": version.state.value,
     }
     if version.material is not None:
-        details["protection_level"] = version.material.protection.value
+        details["protection_level"] = version.protection.value
     return details
 
 

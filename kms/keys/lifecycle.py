@@ -138,6 +138,28 @@ def rescheduled(key: Key, now: datetime) -> Key:
     return replace(key, next_rotation_time=None if planned is None else max(planned, now))
 
 
+def straightened(key: Key, now: datetime) -> Key:
+    """The key without beginnings and ends that a clock wrote while it was ahead, and with its schedule from there."""
+    versions = [version for version in key.versions if version.state is not S.PRE_ACTIVE]
+    return rescheduled(_with(key, *(_until(version, now) for version in versions)), now)
+
+
+def with_creation(key: Key, version: KeyVersionName, event_key: str) -> Key:
+    """The key, one version of it with the log entry of its making."""
+    made = _find(key, version.version)
+    return _with(key, replace(made, creation_event=event_key))
+
+
+def check_own(key: Key, action: Action) -> None:
+    """One of the service's own keys is replaced, never just stopped: nothing could be signed or brought in any more."""
+    if key.purpose.is_own and action in {Action.SUSPEND, Action.DEACTIVATE}:
+        raise FailedPrecondition(
+            Reason.STATE_TRANSITION_INVALID,
+            f"{key.name} is the service's own and can not be left without a version; rotate it instead",
+            resource=str(key.name),
+        )
+
+
 def _find(key: Key, number: int) -> KeyVersion:
     version = key.version(number)
     if version is None:
@@ -151,6 +173,15 @@ def _with(key: Key, *changed: KeyVersion) -> Key:
     versions = tuple(by_number.get(version.name.version, version) for version in key.versions)
     primary = next((version.name.version for version in versions if version.state is S.ACTIVE), None)
     return replace(key, versions=versions, primary=primary)
+
+
+def _until(version: KeyVersion, now: datetime) -> KeyVersion:
+    begin, end = version.activate_time, version.deactivate_time
+    return replace(
+        version,
+        activate_time=None if begin is None else min(begin, now),
+        deactivate_time=None if end is None else min(end, now),
+    )
 
 
 def _rotated_out(version: KeyVersion, now: datetime) -> KeyVersion:

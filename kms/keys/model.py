@@ -25,13 +25,27 @@ class KeyPurpose(StrEnum):
     """What a key is for, and the only thing it can be used for (kms.keys.purposes).
 
     SIGN: what callers send. MANIFEST: manifests and nothing else. ENVELOPE: opens envelopes, signs nothing.
-    SERVICE: the service's own statements; no call can address such a key.
+    SERVICE: the service's own statements; no call can sign with such a key. IMPORT: private keys on their way in are
+    sealed to it; it opens nothing else.
     """
 
     SIGN = "sign"
     SERVICE = "service"
     MANIFEST = "manifest"
     ENVELOPE = "envelope"
+    IMPORT = "import"
+
+    @property
+    def is_own(self) -> bool:
+        """Of the service itself: made by it, in tenants/system."""
+        return self in {KeyPurpose.SERVICE, KeyPurpose.IMPORT}
+
+
+class KeyOrigin(StrEnum):
+    """Where a private key was made."""
+
+    GENERATED = "generated"
+    IMPORTED = "imported"
 
 
 class KeyVersionState(StrEnum):
@@ -51,7 +65,8 @@ class KeyVersion:
     """One key pair. `material` is None once its private half was destroyed; the public half stays.
 
     `revoke_time`: from when it is not to be trusted. `state_before`: where RESTORE leads, while DESTROY_SCHEDULED.
-    `destroying`: the destroyer has begun, so there is no way back.
+    `destroying`: the destroyer has begun, so there is no way back. `exportable`: the HSM made it so that it may leave.
+    `creation_event`: event key of the log entry about its making; empty in rows of the first release.
     """
 
     name: KeyVersionName
@@ -67,6 +82,20 @@ class KeyVersion:
     revoke_time: datetime | None = None
     state_before: KeyVersionState | None = None
     destroying: bool = False
+    origin: KeyOrigin = KeyOrigin.GENERATED
+    exportable: bool = False
+    creation_event: str = ""
+
+    @property
+    def protection(self) -> ProtectionLevel:
+        """What may be claimed for it. Raises FailedPrecondition when it was destroyed."""
+        return self.claimed(self.usable_material.protection)
+
+    def claimed(self, level: ProtectionLevel) -> ProtectionLevel:
+        """What may be claimed for a half of it that is kept at this level."""
+        if self.origin is KeyOrigin.IMPORTED:
+            return ProtectionLevel.IMPORTED
+        return ProtectionLevel.weaker(level, ProtectionLevel.HSM_WRAPPED) if self.exportable else level
 
     @property
     def public_key(self) -> CompositePublicKey:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from kms.core.errors import FailedPrecondition, InvalidArgument, Reason
 
@@ -95,6 +96,36 @@ class KeySettings:
     def __post_init__(self) -> None:
         """Raises InvalidArgument that names the field."""
         _within("destroy_wait", self.destroy_wait, DESTROY_WAIT_MIN, DESTROY_WAIT_MAX)
+
+    @property
+    def may_leave(self) -> bool:
+        """New versions are made so that they can be exported."""
+        return self.export_policy is ExportPolicy.WRAPPED
+
+
+def loosened(before: KeySettings, after: KeySettings) -> tuple[str, ...]:
+    """The settings that allow more after the change than before it, by their names on the wire.
+
+    That an export policy is loosened can not be: see ExportPolicy. Longer lives, later ends, more uses, shorter
+    warnings and shorter waits are looser; None means for ever, or without limit.
+    """
+    old, new = before.rotation, after.rotation
+    was, limits = before.usage_limits, after.usage_limits
+    looser = {
+        "rotation.period": _grows(old.period, new.period),
+        "rotation.publish_lead": new.publish_lead < old.publish_lead,
+        "rotation.verify_tail": _grows(old.verify_tail, new.verify_tail),
+        "usage_limits.per_second": _grows(was.per_second, limits.per_second),
+        "usage_limits.total": _grows(was.total, limits.total),
+        "usage_limits.not_after": _grows(was.not_after, limits.not_after),
+        "destroy_wait": after.destroy_wait < before.destroy_wait,
+    }
+    return tuple(name for name, is_so in looser.items() if is_so)
+
+
+def _grows(before: Any | None, after: Any | None) -> bool:
+    """None is larger than everything."""
+    return before is not None and (after is None or after > before)
 
 
 def check_lead(lead: timedelta) -> timedelta:

@@ -10,6 +10,9 @@ from kms.keys.model import Key, KeyPurpose
 MANIFEST_CONTEXT: Final = b"hallmark/manifest/v1"
 """Context of every signature by a MANIFEST key, and so not to be had from it for anything else."""
 
+_RESERVED: Final = b"hallmark/"
+"""Contexts that begin so belong to a purpose each: to manifests, and to what the service itself states."""
+
 _WITH_CONTEXT: Final = frozenset({AlgorithmFamily.COMPOSITE, AlgorithmFamily.ML_DSA})
 
 
@@ -38,7 +41,7 @@ def check_algorithm(purpose: KeyPurpose, algorithm: KeyAlgorithm) -> None:
 
 def check_signs(key: Key) -> None:
     """The key may be asked for signatures at all. The service's own keys are as if they were not there."""
-    if key.purpose is KeyPurpose.SERVICE:
+    if key.purpose.is_own:
         raise not_found(str(key.name))
     if key.purpose is KeyPurpose.ENVELOPE:
         raise _mismatch(key, "opens envelopes and signs nothing")
@@ -46,7 +49,7 @@ def check_signs(key: Key) -> None:
 
 def check_opens(key: Key) -> None:
     """The key may be asked to open envelopes."""
-    if key.purpose is KeyPurpose.SERVICE:
+    if key.purpose.is_own:
         raise not_found(str(key.name))
     if key.purpose is not KeyPurpose.ENVELOPE:
         raise _mismatch(key, f"is for purpose {key.purpose} and opens nothing")
@@ -58,6 +61,7 @@ def context_for(purpose: KeyPurpose, *, data: bytes | None, context: bytes) -> b
     data: None when a digest or mu was given instead. Raises InvalidArgument/PURPOSE_MISMATCH.
     """
     if purpose is not KeyPurpose.MANIFEST:
+        check_context(purpose, context)
         return context
     if data is None:
         raise InvalidArgument(
@@ -71,6 +75,16 @@ def context_for(purpose: KeyPurpose, *, data: bytes | None, context: bytes) -> b
         )
     check_manifest(data)
     return MANIFEST_CONTEXT
+
+
+def check_context(purpose: KeyPurpose, context: bytes) -> None:
+    """Raises InvalidArgument/PURPOSE_MISMATCH. What it can not see is the context inside an external mu."""
+    if purpose is KeyPurpose.SIGN and context.startswith(_RESERVED):
+        raise InvalidArgument(
+            Reason.PURPOSE_MISMATCH,
+            f"contexts that begin with {_RESERVED.decode()} are for keys of other purposes; take another",
+            field="context",
+        )
 
 
 def verification_context(purpose: KeyPurpose, context: bytes) -> bytes:

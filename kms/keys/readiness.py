@@ -11,7 +11,8 @@ from kms.keys.model import Key
 class Readiness:
     """`bundle_sequence`: first trust bundle that holds `next_version`; of clients seen lately `ready` have it.
 
-    Without a next version, ready are those who have the newest bundle. `not_ready`: SPIFFE ids, at most 100.
+    0 when none holds it yet: then nobody is ready. Without a next version, ready are those who have the newest bundle.
+    `not_ready`: SPIFFE ids, at most 100.
     """
 
     next_version: str
@@ -23,4 +24,5 @@ class Readiness:
 
 
 class ReadinessReader(Protocol):
-    async def readiness(self, key: Key, now: datetime) -> Readiness: ...
+    async def readiness(self, key: Key, tenant: str, now: datetime) -> Readiness:
+        """For the version that a rotation brings, done or rehearsed, among the clients of `tenant`."""

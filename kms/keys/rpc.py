@@ -11,13 +11,14 @@ from kms.keys.aliases import AliasService
 from kms.keys.capabilities import CapabilityReader
 from kms.keys.compromise_port import CompromiseReporter
 from kms.keys.life import LifeService
-from kms.keys.model import SYSTEM_TENANT
+from kms.keys.model import SYSTEM_TENANT, Key
 from kms.keys.policies import check_lead
 from kms.keys.purposes import check_algorithm
-from kms.keys.readiness import ReadinessReader
+from kms.keys.readiness import Readiness, ReadinessReader
 from kms.keys.resolve import KeyReference, parse_reference
 from kms.keys.rotation import RotationService
 from kms.keys.service import KeyService
+from kms.keys.transfer_rpc import KeyTransferServicer
 from kms.log.wire import promise_to_wire, wants_published
 
 _Changes = (
@@ -37,8 +38,14 @@ def _readable(name: KeyReference, call: Call) -> None:
         call.caller.may_see(name.tenant, str(name))
 
 
+def _listable(tenant: str, text: str, call: Call) -> None:
+    """Everybody may know which keys the service has."""
+    if tenant != SYSTEM_TENANT:
+        call.caller.may_see(tenant, text)
+
+
 def _request_key(request: _Changes, call: Call) -> RequestKey:
-    return RequestKey.of(call.caller, request.request_id, call.method, request.SerializeToString(deterministic=True))
+    return RequestKey.of_message(call.caller, call.method, request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,9 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
     compromise: CompromiseReporter
     readiness: ReadinessReader
     capabilities: CapabilityReader
+    transfer: KeyTransferServicer
+    operator_tenant: str = ""
+    """Whose admins may rotate and change the service's own keys; "": nobody's."""
 
     async def CreateKey(self, request: keys_pb2.CreateKeyRequest, call: Call) -> keys_pb2.CreateKeyResponse:
         tenant = TenantName.parse(request.parent)
@@ -75,7 +85,7 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
 
     async def ListKeys(self, request: keys_pb2.ListKeysRequest, call: Call) -> keys_pb2.ListKeysResponse:
         tenant = TenantName.parse(request.parent).tenant
-        call.caller.may_see(tenant, request.parent)
+        _listable(tenant, request.parent, call)
         size = paging.page_size(request.page_size)
         after = paging.read_page_token(request.page_token)
         found = await self.keys.list(tenant, after=after, limit=size + 1)
@@ -87,11 +97,16 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
 
     async def UpdateKey(self, request: keys_pb2.UpdateKeyRequest, call: Call) -> keys_pb2.UpdateKeyResponse:
         name = KeyName.parse(request.key.name, "key.name")
-        call.caller.may_see(name.tenant, request.key.name)
+        self._check_owned(name.tenant, request.key.name, call)
+        update = update_wire.update_from_wire(request)
+        if request.validate_only:
+            rehearsal = await self.keys.rehearse_update(name, update, etag=request.key.etag, now=call.now)
+            return update_wire.rehearsal_to_wire(rehearsal)
         key, promise, replayed = await self.keys.update(
             name,
-            update_wire.update_from_wire(request),
+            update,
             etag=request.key.etag,
+            proposal=request.proposal,
             request=_request_key(request, call),
             now=call.now,
             published=wants_published(request.log_wait),
@@ -105,18 +120,19 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
 
     async def RotateKey(self, request: keys_pb2.RotateKeyRequest, call: Call) -> keys_pb2.RotateKeyResponse:
         name = KeyName.parse(request.name)
-        call.caller.may_see(name.tenant, request.name)
+        self._check_owned(name.tenant, request.name, call)
         lead = None
         if request.HasField("publish_lead"):
             lead = check_lead(settings_wire.span_from_wire(request.publish_lead, "publish_lead"))
         if request.validate_only:
             key = await self.rotation.rehearse(name, etag=request.etag, lead=lead, now=call.now)
-            readiness = wire.readiness_to_wire(await self.readiness.readiness(key, call.now))
+            readiness = wire.readiness_to_wire(await self._readiness(key, call))
             return keys_pb2.RotateKeyResponse(key=wire.key_to_wire(key), readiness=readiness)
         key, promise, replayed = await self.rotation.rotate(
             name,
             etag=request.etag,
             lead=lead,
+            proposal=request.proposal,
             request=_request_key(request, call),
             now=call.now,
             published=wants_published(request.log_wait),
@@ -125,14 +141,14 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
             key=wire.key_to_wire(key), log=promise_to_wire(promise), replayed=replayed
         )
         if key.next_version is not None:
-            response.readiness.CopyFrom(wire.readiness_to_wire(await self.readiness.readiness(key, call.now)))
+            response.readiness.CopyFrom(wire.readiness_to_wire(await self._readiness(key, call)))
         return response
 
     async def ChangeKeyVersionState(
         self, request: keys_pb2.ChangeKeyVersionStateRequest, call: Call
     ) -> keys_pb2.ChangeKeyVersionStateResponse:
         name = KeyVersionName.parse(request.name)
-        call.caller.may_see(name.tenant, request.name)
+        self._check_owned(name.tenant, request.name, call)
         key, promise, replayed = await self.life.change(
             name,
             wire.action_from_wire(request.action),
@@ -204,5 +220,23 @@ class KeyServicer(keys_pb2_grpc.KeyServiceServicer):
             next_page_token=paging.page_token(found[size - 1].name.alias) if more else "",
         )
 
+    async def GetWrappingKey(self, request: keys_pb2.GetWrappingKeyRequest, call: Call) -> keys_pb2.WrappingKey:
+        return await self.transfer.get_wrapping_key(request, call)
+
+    async def ImportKey(self, request: keys_pb2.ImportKeyRequest, call: Call) -> keys_pb2.ImportKeyResponse:
+        return await self.transfer.import_key(request, call)
+
+    async def ExportKey(self, request: keys_pb2.ExportKeyRequest, call: Call) -> keys_pb2.ExportKeyResponse:
+        return await self.transfer.export_key(request, call)
+
     async def GetCapabilities(self, request: keys_pb2.GetCapabilitiesRequest, call: Call) -> keys_pb2.Capabilities:  # noqa: ARG002
         return await self.capabilities.read(call)
+
+    async def _readiness(self, key: Key, call: Call) -> Readiness:
+        """Among the caller's own clients, also for the service's keys, which every tenant's bundle shows."""
+        return await self.readiness.readiness(key, call.caller.tenant, call.now)
+
+    def _check_owned(self, tenant: str, text: str, call: Call) -> None:
+        """Of the caller's tenant, or of the service when its operators ask. Raises the uniform not-found."""
+        if tenant != SYSTEM_TENANT or call.caller.tenant != self.operator_tenant:
+            call.caller.may_see(tenant, text)

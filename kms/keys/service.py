@@ -10,19 +10,20 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from hsm.provider import KeyProvider
-from kms.core.canonical import Json
+from kms.core.canonical import Json, canonical_json
 from kms.core.database import Database
-from kms.core.errors import AlreadyExists, Reason, not_found
+from kms.core.errors import AlreadyExists, FailedPrecondition, Reason, not_found
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName, KeyVersionName
 from kms.core.randomness import Randomness
 from kms.keys import store
 from kms.keys.algorithms import DEFAULT, KeyAlgorithm
-from kms.keys.generation import KeyGenerator
+from kms.keys.gates import ApprovalGate, GatedAct, GatedChange, OpenGate, settings_sha256
+from kms.keys.generation import KeyGenerator, MadeVersion
 from kms.keys.journal import Journal, changed_meanwhile, check_etag, version_details
 from kms.keys.lifecycle import rescheduled
 from kms.keys.model import SYSTEM_TENANT, Key, KeyAnswer, KeyPurpose, KeyVersion
-from kms.keys.policies import ExportPolicy, KeySettings, RotationPolicy, UsageLimits
+from kms.keys.policies import ExportPolicy, KeySettings, RotationPolicy, UsageLimits, loosened
 from kms.keys.resolve import KeyReference, find_referenced
 from kms.log.model import LogPromise
 from kms.log.service import TransparencyLog
@@ -54,6 +55,16 @@ class KeyUpdate:
         return changed if self.rotation is None else rescheduled(changed, now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRehearsal:
+    """What an update would do. `parameters_sha256`: of the proposal it needs; empty when it never needs one."""
+
+    key: Key
+    loosened: tuple[str, ...]
+    parameters_sha256: bytes
+    approvals_needed: int
+
+
 @dataclass(slots=True)
 class KeyService:
     """Keys as such. `journal` and `generator` are shared with the other services of keys."""
@@ -62,6 +73,7 @@ class KeyService:
     provider: KeyProvider
     log: TransparencyLog
     randomness: Randomness
+    gate: ApprovalGate = field(default_factory=OpenGate)
     journal: Journal = field(init=False)
     generator: KeyGenerator = field(init=False)
 
@@ -82,17 +94,17 @@ class KeyService:
         published: bool,
     ) -> tuple[Key, LogPromise, bool]:
         """The key, its promise, and whether this is a replay. Raises AlreadyExists/KEY_EXISTS."""
-        if (earlier := await self.journal.earlier(request)) is not None:
-            return await self._answer(earlier, published=published, replayed=True)
-        await self.database.read(lambda tx: _refuse_existing(tx, name))
-        version = await self._first_version(name, purpose, algorithm, now)
-        key = _new_key(purpose, version, labels, settings or KeySettings(), now)
+        if (earlier := await self.database.read(lambda tx: self.earlier_or_new(tx, request, name))) is not None:
+            return await self.answered(earlier, published=published, replayed=True)
+        chosen = settings or KeySettings()
+        made = await self._first_version(name, purpose, algorithm, now, exportable=chosen.may_leave)
+        key = new_key(purpose, made.version, labels, chosen, now)
 
         def commit(tx: Connection) -> tuple[KeyAnswer, bool]:
-            return self.journal.once(tx, request, now, lambda: self._insert(tx, key, now))
+            return self.journal.once(tx, request, now, lambda: self.insert(tx, key, "key.created", made.record, now))
 
-        answer, replayed = await self.generator.commit(commit, version)
-        return await self._answer(answer, published=published, replayed=replayed)
+        answer, replayed = await self.generator.commit(commit, made.version)
+        return await self.answered(answer, published=published, replayed=replayed)
 
     async def get(self, name: KeyName) -> Key:
         key = await self.database.read(lambda tx: store.find_key(tx, name))
@@ -110,16 +122,24 @@ class KeyService:
         return await self.database.read(lambda tx: store.list_keys(tx, tenant, after=after, limit=limit))
 
     async def update(
-        self, name: KeyName, update: KeyUpdate, *, etag: str, request: RequestKey, now: datetime, published: bool
+        self,
+        name: KeyName,
+        update: KeyUpdate,
+        *,
+        etag: str,
+        proposal: str = "",
+        request: RequestKey,
+        now: datetime,
+        published: bool,
     ) -> tuple[Key, LogPromise, bool]:
-        """Raises Aborted/ETAG_MISMATCH and FailedPrecondition/EXPORT_FORBIDDEN."""
+        """Raises Aborted/ETAG_MISMATCH and FailedPrecondition (EXPORT_FORBIDDEN, APPROVAL_REQUIRED and relatives)."""
 
         def work(tx: Connection) -> KeyAnswer:
-            key = store.find_key(tx, name)
-            if key is None:
-                raise not_found(str(name))
-            check_etag(name, etag, key.etag)
-            after = update.applied_to(key, now)
+            key, after = _updated(tx, name, update, etag, now)
+            if (change := gated_update(key, after)) is not None:
+                self.gate.consume(tx, proposal, change, now)
+            elif proposal:
+                raise _nothing_to_approve(name)
             if not store.save_key(tx, key, after, now=now):
                 raise changed_meanwhile(name)
             return KeyAnswer(
@@ -127,40 +147,69 @@ class KeyService:
             )
 
         answer, replayed = await self.journal.act(request, now, work)
-        return await self._answer(answer, published=published, replayed=replayed)
+        return await self.answered(answer, published=published, replayed=replayed)
 
-    async def ensure_service_key(self, key_id: str, now: datetime) -> Key:
+    async def rehearse_update(self, name: KeyName, update: KeyUpdate, *, etag: str, now: datetime) -> UpdateRehearsal:
+        """What `update` would do; changes nothing. Raises what it would raise, but for missing approvals."""
+        key, after = await self.database.read(lambda tx: _updated(tx, name, update, etag, now))
+        change = gated_update(key, after)
+        return UpdateRehearsal(
+            key=after,
+            loosened=loosened(key.settings, after.settings),
+            parameters_sha256=b"" if change is None else change.parameters_sha256,
+            approvals_needed=0 if change is None else self.gate.needed(change.act),
+        )
+
+    async def ensure_service_key(
+        self,
+        key_id: str,
+        now: datetime,
+        *,
+        purpose: KeyPurpose = KeyPurpose.SERVICE,
+        algorithm: KeyAlgorithm = DEFAULT,
+    ) -> Key:
         """One of the service's own keys, made at first start."""
         name = KeyName(SYSTEM_TENANT, key_id)
         present = await self.database.read(lambda tx: store.find_key(tx, name))
         if present is not None:
             return present
-        version = await self._first_version(name, KeyPurpose.SERVICE, DEFAULT, now)
-        fresh = _new_key(KeyPurpose.SERVICE, version, {}, KeySettings(), now)
+        made = await self._first_version(name, purpose, algorithm, now)
+        fresh = new_key(purpose, made.version, {}, KeySettings(), now)
 
         def commit(tx: Connection) -> tuple[Key, bool]:
             if (existing := store.find_key(tx, name)) is not None:
                 return existing, True
-            self._insert(tx, fresh, now)
+            self.insert(tx, fresh, "key.created", made.record, now)
             return fresh, False
 
-        key, _ = await self.generator.commit(commit, version)
-        return key
+        await self.generator.commit(commit, made.version)
+        return await self.get(name)
 
     async def _first_version(
-        self, name: KeyName, purpose: KeyPurpose, algorithm: KeyAlgorithm, now: datetime
-    ) -> KeyVersion:
+        self, name: KeyName, purpose: KeyPurpose, algorithm: KeyAlgorithm, now: datetime, *, exportable: bool = False
+    ) -> MadeVersion:
         version_name = KeyVersionName(name.tenant, name.key, 1)
-        return await self.generator.generate(version_name, purpose, algorithm, now=now, begin=now)
+        return await self.generator.generate(
+            version_name, purpose, algorithm, now=now, begin=now, exportable=exportable
+        )
 
-    def _insert(self, tx: Connection, key: Key, now: datetime) -> KeyAnswer:
+    def earlier_or_new(self, tx: Connection, request: RequestKey, name: KeyName) -> KeyAnswer | None:
+        """The answer of an earlier call, or None when the name is free. Raises AlreadyExists."""
+        if (earlier := self.journal.earlier(tx, request)) is None:
+            _refuse_existing(tx, name)
+        return earlier
+
+    def insert(self, tx: Connection, key: Key, event_type: str, record: Mapping[str, Json], now: datetime) -> KeyAnswer:
+        """A new key with its first version. `record`: of its making (kms.keys.creation)."""
         _refuse_existing(tx, key.name)
-        store.insert_key(tx, key)
-        version = key.versions[0]
-        details = {**settings_details(key), **version_details(version)}
-        return KeyAnswer(key=str(key.name), promise=self.journal.record(tx, "key.created", version.name, now, details))
+        (version,) = key.versions
+        details = {**settings_details(key), **version_details(version), **record}
+        promise = self.journal.record(tx, event_type, version.name, now, details)
+        store.insert_key(tx, replace(key, versions=(replace(version, creation_event=promise.event_key),)))
+        return KeyAnswer(key=str(key.name), promise=promise)
 
-    async def _answer(self, answer: KeyAnswer, *, published: bool, replayed: bool) -> tuple[Key, LogPromise, bool]:
+    async def answered(self, answer: KeyAnswer, *, published: bool, replayed: bool) -> tuple[Key, LogPromise, bool]:
+        """What a caller gets: the key afresh, the promise as of now, and whether this is a replay."""
         promise = await self.journal.confirm(answer, published=published)
         return await self.get(KeyName.parse(answer.key)), promise, replayed
 
@@ -185,7 +234,34 @@ def _seconds(span: timedelta | None) -> int | None:
     return None if span is None else span // timedelta(seconds=1)
 
 
-def _new_key(
+def _updated(tx: Connection, name: KeyName, update: KeyUpdate, etag: str, now: datetime) -> tuple[Key, Key]:
+    """The key before and after."""
+    key = store.find_key(tx, name)
+    if key is None:
+        raise not_found(str(name))
+    check_etag(name, etag, key.etag)
+    return key, update.applied_to(key, now)
+
+
+def gated_update(before: Key, after: Key) -> GatedChange | None:
+    """What may need approvals: looser settings, and any settings of the service's own keys. None: nothing of that."""
+    if before.settings == after.settings:
+        return None
+    if not before.purpose.is_own and not loosened(before.settings, after.settings):
+        return None
+    act = GatedAct.TRUST_ROOT_CHANGE if before.purpose.is_own else GatedAct.POLICY_CHANGE
+    return GatedChange(act, str(after.name), settings_sha256(canonical_json(settings_details(after))))
+
+
+def _nothing_to_approve(name: KeyName) -> FailedPrecondition:
+    return FailedPrecondition(
+        Reason.PROPOSAL_NOT_APPROVED,
+        f"this update of {name} loosens nothing and needs no approval; leave the proposal out",
+        resource=str(name),
+    )
+
+
+def new_key(
     purpose: KeyPurpose, version: KeyVersion, labels: Mapping[str, str], settings: KeySettings, now: datetime
 ) -> Key:
     return Key(

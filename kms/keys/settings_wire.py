@@ -21,7 +21,7 @@ _EXPORT = {
 }
 
 
-def settings_from_wire(message: keys_pb2.CreateKeyRequest | keys_pb2.Key) -> KeySettings:
+def settings_from_wire(message: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest | keys_pb2.Key) -> KeySettings:
     """Raises InvalidArgument that names the field."""
     wait = span_from_wire(message.destroy_wait, "destroy_wait") if message.HasField("destroy_wait") else None
     return KeySettings(

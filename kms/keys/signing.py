@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.engine import Connection
 
@@ -17,19 +18,29 @@ from hallmark_composite import prehash
 from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms.core.database import Database
-from kms.core.errors import ServiceError, Unavailable, not_found
+from kms.core.errors import Reason, ServiceError, Unavailable, not_found
 from kms.core.idempotency import Replays, RequestKey
+from kms.core.identity import Caller
 from kms.core.ids import new_id
 from kms.core.names import KeyName
 from kms.core.randomness import Randomness
 from kms.core.turns import ends_turn
 from kms.keys import store
 from kms.keys.algorithms import composite_of
-from kms.keys.commit import Outcome, Signed, VersionStopped, commit_signatures, decode_answer, encode_answer
+from kms.keys.commit import (
+    Committed,
+    Outcome,
+    Signed,
+    VersionStopped,
+    commit_signatures,
+    decode_answer,
+    encode_answer,
+)
 from kms.keys.entries import entry_time
 from kms.keys.formats import Envelope, SignatureFormat, open_envelope
+from kms.keys.gathering import Gathering
 from kms.keys.hsm_errors import to_service_error
-from kms.keys.inputs import Prepared, SignInput, prepare
+from kms.keys.inputs import Prepared, SignInput, check_size, prepare
 from kms.keys.model import SYSTEM_TENANT, ServiceSignature, SignAnswer, signing_version
 from kms.keys.purposes import check_signs, context_for
 from kms.keys.resolve import KeyReference, find_referenced
@@ -38,6 +49,8 @@ from kms.keys.usage import UseRates
 from kms.log.model import LogPromise, promise_of
 from kms.log.service import TransparencyLog
 
+_ROUNDS_MAX: Final = 6
+"""A rotation while the HSM signed costs a round. Whose every round met one is told to come back (VersionStopped)."""
 SignOutcome = tuple[SignAnswer, LogPromise, bool]
 """The answer, its promise as of now, and whether this is a replay."""
 
@@ -60,10 +73,16 @@ class SigningService:
     log: TransparencyLog
     randomness: Randomness
     rates: UseRates
+    groups_max: int = 6
+    """Groups of single signatures under way at a time: a few for each signer process, so that none is ever idle."""
     _replays: Replays[SignAnswer] = field(
         default_factory=lambda: Replays(SignAnswer, encode=encode_answer, decode=decode_answer)
     )
     _keys: SigningKeys = field(default_factory=SigningKeys)
+    _together: Gathering[SignItem, Outcome] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._together = Gathering(self._sign_once, groups_max=self.groups_max)
 
     async def sign(
         self,
@@ -80,7 +99,7 @@ class SigningService:
 
     async def sign_item(self, item: SignItem, *, now: datetime, published: bool) -> SignOutcome:
         """`sign`, for an input that was prepared in another way (kms.keys.stream)."""
-        (outcome,) = await self._sign_once([item], now)
+        outcome = await self._together.ask(item, now)
         if isinstance(outcome, Exception):
             raise outcome
         answer, replayed = outcome
@@ -107,6 +126,20 @@ class SigningService:
         """The version that would sign now. Raises what `sign` would."""
         return await self.database.read(lambda tx: _key_to_sign(tx, reference, now))
 
+    async def find_stream_key(
+        self, reference: KeyReference, now: datetime, *, caller: Caller, request_id: str
+    ) -> SigningKey:
+        """Tells how to hash the message: the version that would sign. For a request_id that was answered any version
+        does, because a retry gets its answer also when the key is out of use. Raises what `sign` would.
+        """
+        try:
+            return await self.find_key(reference, now)
+        except ServiceError:
+            is_retry = await self.database.read(lambda tx: self._replays.knows(tx, caller, request_id))
+            if not is_retry:
+                raise
+            return await self.database.read(lambda tx: _newest_version(tx, reference))
+
     async def sign_as_service(self, key_id: str, payload: bytes, context: str, now: datetime) -> ServiceSignature:
         """A statement of the service, by tenants/system/keys/{key_id}. The caller logs what it states."""
         name = KeyName(SYSTEM_TENANT, key_id)
@@ -121,16 +154,16 @@ class SigningService:
         return ServiceSignature(key_version=signer.version_name, signature=signature, context=context, sign_time=now)
 
     async def _sign_once(self, items: Sequence[SignItem], now: datetime) -> list[Outcome]:
-        """A version in memory may have stopped since: then it is read once more."""
+        """A version in memory may have stopped since: then the key is read again, and again while it is rotated."""
         outcomes: dict[int, Outcome] = {}
         left = list(range(len(items)))
-        for last in (False, True):
+        for _ in range(_ROUNDS_MAX):
             found = await self._round([items[place] for place in left], now)
             outcomes |= dict(zip(left, found, strict=True))
             left = [place for place in left if isinstance(outcomes[place], VersionStopped)]
             for place in left:
                 self._keys.forget(items[place].reference)
-            if last or not left:
+            if not left:
                 break
         return [outcomes[place] for place in range(len(items))]
 
@@ -148,6 +181,8 @@ class SigningService:
                 asked.append((place, key, prepared, envelope))
             except ServiceError as error:
                 outcomes[place] = error
+                if error.reason is Reason.RATE_LIMITED:  # the limit may have been raised since
+                    self._keys.forget(item.reference)
             if ends_turn(place):
                 await asyncio.sleep(0)
         signatures = await self._ask_hsm([(key, prepared) for _, key, prepared, _ in asked])
@@ -164,11 +199,13 @@ class SigningService:
             signed.append(Signed(items[place].reference, key, answer, items[place].request, now))
         if signed:
             committed = await self.database.write_many(self._commit, signed)
-            for place, outcome in zip(places, committed, strict=True):
-                outcomes[place] = outcome
+            for place, done in zip(places, committed, strict=True):
+                outcomes[place] = done if isinstance(done, Exception) else done.outcome
+                if isinstance(done, Committed) and done.key_changed:
+                    self._keys.forget(items[place].reference)
         return await self._with_replays(items, outcomes)
 
-    def _commit(self, tx: Connection, items: list[Signed]) -> list[Outcome]:
+    def _commit(self, tx: Connection, items: list[Signed]) -> list[Committed]:
         return commit_signatures(tx, self.log, self._replays, items)
 
     async def _find_keys(self, items: Sequence[SignItem], now: datetime) -> list[SigningKey | ServiceError]:
@@ -233,6 +270,7 @@ def prepare_whole(key: SigningKey, given: SignInput, form: SignatureFormat) -> t
     context = context_for(key.purpose, data=given.data, context=given.context)
     if context != given.context:
         given = SignInput(data=given.data, digest=given.digest, mu=given.mu, context=context)
+    check_size(key.version, given.data)
     envelope = open_envelope(key.version, form, given)
     if envelope is not None:
         given = SignInput(data=envelope.to_be_signed)
@@ -243,6 +281,11 @@ def _key_to_sign(tx: Connection, reference: KeyReference, now: datetime) -> Sign
     key, number = find_referenced(tx, reference)
     check_signs(key)
     return SigningKey.of(key, signing_version(key, number, now))
+
+
+def _newest_version(tx: Connection, reference: KeyReference) -> SigningKey:
+    key, number = find_referenced(tx, reference)
+    return SigningKey.of(key, (key.version(number) if number is not None else None) or key.versions[0])
 
 
 def _key_or_why_not(tx: Connection, reference: KeyReference, now: datetime) -> SigningKey | ServiceError:

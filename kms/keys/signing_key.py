@@ -50,7 +50,7 @@ class SigningKey:
 
     @cached_property
     def protection(self) -> ProtectionLevel:
-        return self.version.usable_material.protection
+        return self.version.protection
 
     @cached_property
     def entry_form(self) -> EntryForm:

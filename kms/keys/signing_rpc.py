@@ -71,7 +71,7 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
     ) -> keys_pb2.SignResponse:
         header = await _read_header(requests)
         reference = _reference(header.name, call, None)
-        key = await self.signing.find_key(reference, call.now)
+        key = await self.signing.find_stream_key(reference, call.now, caller=call.caller, request_id=header.request_id)
         stream = MessageStream(key, wire.context_from_wire(header.context))
         async for part in requests:
             if part.WhichOneof("part") != "chunk":

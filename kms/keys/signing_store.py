@@ -11,28 +11,31 @@ from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.keys.model import KeyVersionState
 
 _FACTS = DirectSql(
-    "SELECT v.state, k.use_not_after FROM key_version v JOIN key k ON k.tenant = v.tenant AND k.key_id = v.key_id"
+    "SELECT v.state, k.use_not_after, k.revision"
+    " FROM key_version v JOIN key k ON k.tenant = v.tenant AND k.key_id = v.key_id"
     " WHERE v.tenant = ? AND v.key_id = ? AND v.number = ?",
-    lock="FOR UPDATE OF k",
+    # Both: a row that is only joined is not read again after the wait for the other's lock (PostgreSQL, 13.2.1).
+    lock="FOR UPDATE OF k, v",
 )
 _TARGET = DirectSql("SELECT key_id FROM key_alias WHERE tenant = ? AND alias = ?")
 
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What decides whether a version may still sign. `not_after` is its key's."""
+    """What decides whether a version may still sign. `not_after` and `revision` are its key's."""
 
     state: KeyVersionState
     not_after: datetime | None
+    revision: int
 
 
 def version_facts(tx: Connection, name: KeyVersionName) -> VersionFacts | None:
-    """Its key stays locked until the transaction ends."""
+    """It and its key stay locked until the transaction ends."""
     rows = _FACTS.rows(tx, (name.tenant, name.key, name.version))
     if not rows:
         return None
-    state, not_after = rows[0]
-    return VersionFacts(KeyVersionState(state), None if not_after is None else from_microseconds(not_after))
+    state, not_after, revision = rows[0]
+    return VersionFacts(KeyVersionState(state), None if not_after is None else from_microseconds(not_after), revision)
 
 
 def alias_target(tx: Connection, alias: AliasName) -> KeyName | None:

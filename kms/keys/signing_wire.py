@@ -69,9 +69,14 @@ def write_signature(message: keys_pb2.SignResponse, outcome: SignOutcome, *, ver
 
 
 def verified_to_wire(version: KeyVersion, *, verified_input: bool) -> keys_pb2.VerifyResponse:
-    return keys_pb2.VerifyResponse(
+    message = keys_pb2.VerifyResponse(
         key_version=str(version.name), state=wire.state_to_wire(version.state), verified_input_crc32c=verified_input
     )
+    if version.revoke_time is not None:
+        message.revoke_time.FromDatetime(version.revoke_time)
+    if version.compromise_time is not None:
+        message.compromise_time.FromDatetime(version.compromise_time)
+    return message
 
 
 def _data(data: bytes) -> bytes:

@@ -15,7 +15,7 @@ from kms.core.direct_sql import DirectSql
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys.algorithms import KeyAlgorithm, algorithm_titled
 from kms.keys.changes import mark_changed
-from kms.keys.model import Key, KeyPurpose, KeyVersion, KeyVersionState
+from kms.keys.model import Key, KeyOrigin, KeyPurpose, KeyVersion, KeyVersionState
 from kms.keys.policies import DESTROY_WAIT_DEFAULT, ExportPolicy, KeySettings, RotationPolicy, UsageLimits
 from kms.keys.tables import alias_table, key_table, version_table
 
@@ -77,6 +77,9 @@ def insert_version(tx: Connection, version: KeyVersion) -> None:
             material=None if version.material is None else version.material.to_bytes(),
             public_key=version.public_bytes,
             create_time=version.create_time,
+            origin=version.origin,
+            exportable=version.exportable,
+            creation_event=version.creation_event or None,
             **_life_columns(version),
         )
     )
@@ -133,10 +136,10 @@ def find_key(tx: Connection, name: KeyName) -> Key | None:
 
 
 def list_keys(tx: Connection, tenant: str, *, after: str, limit: int) -> list[Key]:
-    """Callers' keys by key id, beginning after `after`."""
+    """Keys by key id, beginning after `after`. Only SYSTEM_TENANT has the service's own."""
     rows = tx.execute(
         sa.select(key_table)
-        .where(key_table.c.tenant == tenant, key_table.c.key_id > after, key_table.c.purpose != KeyPurpose.SERVICE)
+        .where(key_table.c.tenant == tenant, key_table.c.key_id > after)
         .order_by(key_table.c.key_id)
         .limit(limit)
     ).all()
@@ -204,6 +207,9 @@ def read_version(algorithm: KeyAlgorithm, row: sa.Row[Any]) -> KeyVersion:
         revoke_time=row.revoke_time,
         state_before=None if row.state_before is None else KeyVersionState(row.state_before),
         destroying=row.destroy_claim_time is not None,
+        origin=KeyOrigin(row.origin),
+        exportable=row.exportable,
+        creation_event=row.creation_event or "",
     )
 
 

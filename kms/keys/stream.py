@@ -1,6 +1,9 @@
 """A message too large for one call: hashed piece by piece as it comes, then signed like any other.
 
 What is signed is what Sign would sign for the whole message, so whoever verifies needs to know nothing of it.
+
+An empty chunk ends the message. For grpc.aio a stream that broke off ends like any other, and its cancellation comes
+later: half a message would be signed, which nobody asked for, and its request_id would refuse the whole one.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from kms.keys.algorithms import AlgorithmFamily, KeyAlgorithm
 from kms.keys.formats import Envelope
 from kms.keys.inputs import Prepared, check_separate, is_in_token, mu_hasher
 from kms.keys.model import KeyPurpose
+from kms.keys.purposes import check_context
 from kms.keys.signing_key import SigningKey
 
 CHUNK_BYTES_MAX: Final = 1 << 20
@@ -40,13 +44,17 @@ class MessageStream:
         self._identity = hashlib.sha256()
         self._crc32c = 0
         self._start = b""
+        self._ended = False
         self._algorithm: KeyAlgorithm = algorithm
         self.size = 0
 
     async def add(self, chunk: bytes) -> None:
-        """Raises InvalidArgument: STREAM_INVALID, MESSAGE_TOO_LARGE."""
+        """An empty one is the end. Raises InvalidArgument: STREAM_INVALID, MESSAGE_TOO_LARGE."""
+        if self._ended:
+            raise stream_invalid("nothing comes after the empty chunk that ends the message")
         if not chunk:
-            raise stream_invalid("a chunk has 1 byte at least")
+            self._ended = True
+            return
         if len(chunk) > CHUNK_BYTES_MAX:
             raise stream_invalid(f"a chunk has {CHUNK_BYTES_MAX} bytes at most")
         self.size += len(chunk)
@@ -62,7 +70,9 @@ class MessageStream:
         await asyncio.to_thread(self._take, chunk)
 
     def finish(self) -> None:
-        """Raises InvalidArgument/STREAM_INVALID when nothing came."""
+        """Raises InvalidArgument/STREAM_INVALID when nothing came, or not all."""
+        if not self._ended:
+            raise stream_invalid("the stream broke off: an empty chunk ends the message")
         if self.size == 0:
             raise stream_invalid("the stream ended without a chunk; sign an empty message with Sign")
 
@@ -101,6 +111,7 @@ def _check_streams(key: SigningKey, context: bytes) -> None:
         raise stream_invalid(f"{algorithm} signs the message itself, not a hash of it: use Sign")
     if is_in_token(key.version.material):
         raise stream_invalid("this key lives in a token, which has to see the message whole: use Sign")
+    check_context(key.purpose, context)
     if context and not algorithm.supports_context:
         raise InvalidArgument(Reason.FIELD_INVALID, f"{algorithm} has no context; leave it out", field="context")
 

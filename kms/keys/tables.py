@@ -50,6 +50,10 @@ version_table = sa.Table(
     sa.Column("destroy_claim_time", UtcTime),
     sa.Column("revoke_time", UtcTime),
     sa.Column("state_before", sa.String(32)),
+    sa.Column("origin", sa.String(16), nullable=False, server_default="generated"),
+    sa.Column("exportable", sa.Boolean, nullable=False, server_default=sa.false()),
+    # NULL in rows of the first release.
+    sa.Column("creation_event", sa.String(36)),
     sa.ForeignKeyConstraint(["tenant", "key_id"], ["key.tenant", "key.key_id"], name="key_version_key"),
     sa.Index("ix_key_version_state", "state", "activate_time"),
 )

@@ -6,8 +6,8 @@ from hallmark.v1 import keys_pb2
 from kms.core.errors import InvalidArgument, Reason
 from kms.keys import settings_wire
 from kms.keys.policies import DESTROY_WAIT_DEFAULT
-from kms.keys.service import KeyUpdate
-from kms.keys.wire import labels_from_wire
+from kms.keys.service import KeyUpdate, UpdateRehearsal
+from kms.keys.wire import key_to_wire, labels_from_wire
 
 PATHS: Final = ("labels", "rotation", "usage_limits", "destroy_wait", "export_policy")
 
@@ -29,4 +29,13 @@ def update_from_wire(request: keys_pb2.UpdateKeyRequest) -> KeyUpdate:
         usage_limits=settings_wire.limits_from_wire(key.usage_limits) if "usage_limits" in mask else None,
         destroy_wait=wait,
         export_policy=settings_wire.export_policy_from_wire(key.export_policy) if "export_policy" in mask else None,
+    )
+
+
+def rehearsal_to_wire(rehearsal: UpdateRehearsal) -> keys_pb2.UpdateKeyResponse:
+    return keys_pb2.UpdateKeyResponse(
+        key=key_to_wire(rehearsal.key),
+        loosened=rehearsal.loosened,
+        parameters_sha256=rehearsal.parameters_sha256,
+        approvals_needed=rehearsal.approvals_needed,
     )

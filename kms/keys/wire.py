@@ -13,6 +13,7 @@ from kms.keys.model import (
     LABELS_MAX,
     Alias,
     Key,
+    KeyOrigin,
     KeyPurpose,
     KeyVersion,
     KeyVersionState,
@@ -33,12 +34,16 @@ _PURPOSES: dict[KeyPurpose, keys_pb2.KeyPurpose] = {
 _STATES: dict[KeyVersionState, keys_pb2.KeyVersionState] = {
     state: getattr(keys_pb2, f"KEY_VERSION_STATE_{state.name}") for state in KeyVersionState
 }
+_ORIGINS: dict[KeyOrigin, keys_pb2.KeyOrigin] = {
+    origin: getattr(keys_pb2, f"KEY_ORIGIN_{origin.name}") for origin in KeyOrigin
+}
 _ACTIONS: dict[keys_pb2.KeyVersionAction, Action] = {
     getattr(keys_pb2, f"KEY_VERSION_ACTION_{action.name}"): action for action in Action
 }
 _PROTECTION = {
     ProtectionLevel.HSM: common_pb2.PROTECTION_LEVEL_HSM,
     ProtectionLevel.HSM_WRAPPED: common_pb2.PROTECTION_LEVEL_HSM_WRAPPED,
+    ProtectionLevel.IMPORTED: common_pb2.PROTECTION_LEVEL_IMPORTED,
 }
 
 
@@ -47,11 +52,22 @@ def kind_from_wire(purpose: keys_pb2.KeyPurpose, algorithm: common_pb2.Algorithm
     if algorithm and algorithm not in _ALGORITHMS:
         raise InvalidArgument(Reason.FIELD_INVALID, "algorithm is not one this server knows", field="algorithm")
     wanted = _ALGORITHMS.get(algorithm)
-    purposes = {number: known for known, number in _PURPOSES.items() if known is not KeyPurpose.SERVICE}
+    purposes = {number: known for known, number in _PURPOSES.items() if not known.is_own}
     if purpose and purpose not in purposes:
         raise InvalidArgument(Reason.FIELD_INVALID, "purpose must be SIGN, MANIFEST or ENVELOPE", field="purpose")
     found = purposes[purpose] if purpose else default_purpose(wanted)
     return found, wanted or default_algorithm(found)
+
+
+def algorithm_from_wire(number: common_pb2.Algorithm, field: str) -> KeyAlgorithm:
+    """Raises InvalidArgument."""
+    if number not in _ALGORITHMS:
+        raise InvalidArgument(Reason.FIELD_INVALID, f"{field} is not one this server knows", field=field)
+    return _ALGORITHMS[number]
+
+
+def purpose_to_wire(purpose: KeyPurpose) -> keys_pb2.KeyPurpose:
+    return _PURPOSES[purpose]
 
 
 def algorithm_to_wire(title: str) -> common_pb2.Algorithm:
@@ -105,9 +121,12 @@ def _version_to_wire(version: KeyVersion) -> keys_pb2.KeyVersion:
     message = keys_pb2.KeyVersion(
         name=str(version.name),
         state=_STATES[version.state],
-        protection_level=None if material is None else _PROTECTION[material.protection],
+        protection_level=None if material is None else _PROTECTION[version.protection],
         components=_components_to_wire(version),
         create_time=version.create_time,
+        origin=_ORIGINS[version.origin],
+        exportable=version.exportable,
+        creation_event_key=version.creation_event,
     )
     if version.public_bytes:  # a rehearsed version has none yet
         message.public_key_sha256 = fingerprint(version.algorithm, version.public_bytes).hex()
@@ -126,7 +145,10 @@ def _components_to_wire(version: KeyVersion) -> list[keys_pb2.KeyComponent]:
         (material.algorithm.ml_dsa.value, material.post_quantum_protection),
         (f"ECDSA-{material.algorithm.curve.value.replace('-', '')}", material.classical_protection),
     )
-    return [keys_pb2.KeyComponent(algorithm=name, protection_level=_PROTECTION[level]) for name, level in halves]
+    return [
+        keys_pb2.KeyComponent(algorithm=name, protection_level=_PROTECTION[version.claimed(level)])
+        for name, level in halves
+    ]
 
 
 def public_key_to_wire(version: KeyVersion) -> keys_pb2.PublicKey:

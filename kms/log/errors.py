@@ -38,7 +38,8 @@ class LogDamaged(LogFrozen):
 class OriginChanged(LogFrozen):
     def __init__(self, stored: str, wanted: str) -> None:
         super().__init__(
-            f"this database holds the log {stored!r}, the settings say {wanted!r}; an origin never changes"
+            f"this database holds the log {stored!r}, the settings (or the home's file log-origin) say {wanted!r}; an "
+            "origin never changes. Set log.origin to the database's, or use the database that belongs to this home"
         )
 
 

@@ -43,11 +43,17 @@ class Publisher:
             await self._publish_tiles(before, checkpoint.head.size)
         except PublicFileChanged as error:
             raise LogForked(str(error)) from error
-        found = await self.find_published()
         # Replicas that share a folder: a slow one must not take back what a fast one has shown.
-        if found is None or found.head.size <= checkpoint.head.size:
-            await self._files.replace(PublicFile(CHECKPOINT_PATH, checkpoint.note))
+        await self._files.replace(
+            PublicFile(CHECKPOINT_PATH, checkpoint.note),
+            unless=lambda there: self._size_in(there) > checkpoint.head.size,
+        )
         self.published = checkpoint
+
+    def _size_in(self, note: bytes) -> int:
+        """Raises LogForked."""
+        found = guard.read_published(note, self._origin)
+        return 0 if found is None else found.head.size
 
     async def _publish_tiles(self, before: int, size: int) -> None:
         if before == size:

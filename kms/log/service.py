@@ -244,3 +244,8 @@ class TransparencyLog:
 
 def _hsm_unavailable(what: str, error: HsmError) -> Unavailable:
     return Unavailable(Reason.HSM_UNAVAILABLE, f"{what}: {error}", retry_after_seconds=5)
+
+
+async def stored_origin(database: Database) -> str | None:
+    """Of the log that the database holds; None before there is one."""
+    return await database.read(store.find_origin)

@@ -17,6 +17,7 @@ def upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL lock_timeout = 0"))  # another replica's migration may take long
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7243920)"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

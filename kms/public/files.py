@@ -9,15 +9,18 @@ Atomicity    A reader sees a file whole or not at all, and of a replaced file th
 Immutable    `add` of a file that is there with the same content succeeds; with other content it raises
              PublicFileChanged and leaves the old one. `replace` is for the few files that change, never for added ones.
 Not found    `read` answers None.
-Threading    Any number of calls may be in flight; two writers of one path are the caller's mistake, except for `add`
-             of the same content. Nothing is retried here.
+Writers      Any number of calls may be in flight, also of several processes. Two may `add` the same content. Two that
+             `replace` one path each say by `unless` what may stay: it is asked while the other one waits, so a slow
+             writer never takes back what a fast one has shown. Nothing is retried here.
 """
 
 import asyncio
+import fcntl
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,7 @@ PATH_CHARACTERS_MAX = 512
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
 _PATH = re.compile(rf"{_NAME}(?:/{_NAME}){{0,15}}", re.ASCII)
 _WORK_FOLDER = ".writing"
+_LOCK = "lock"
 _LEFTOVER_SECONDS = 3600
 _FOLDERS_REMEMBERED_MAX = 10_000
 
@@ -41,6 +45,10 @@ class PublicFile:
     content: bytes
 
 
+Unless = Callable[[bytes], bool]
+"""Asked about the content that is there: True leaves it."""
+
+
 class PublicFiles(Protocol):
     """See the module's text for the contract. All methods raise PublicFilesError."""
 
@@ -49,8 +57,8 @@ class PublicFiles(Protocol):
     async def add(self, files: Sequence[PublicFile]) -> None:
         """Stores files that never change."""
 
-    async def replace(self, file: PublicFile) -> None:
-        """Stores or replaces one file."""
+    async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
+        """Stores or replaces one file. Raises what `unless` raises."""
 
 
 def check_path(path: str) -> str:
@@ -80,8 +88,8 @@ class FolderPublicFiles:
         if files:
             await asyncio.to_thread(self._add, files)
 
-    async def replace(self, file: PublicFile) -> None:
-        await asyncio.to_thread(self._replace, file)
+    async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
+        await asyncio.to_thread(self._replace, file, unless)
 
     def _read(self, path: str) -> bytes | None:
         with _refusing(path):
@@ -102,9 +110,29 @@ class FolderPublicFiles:
         # All of them: one found in place may have been renamed by a process that died before its folder was durable.
         self._sync_folders(files)
 
-    def _replace(self, file: PublicFile) -> None:
-        self._store([file])
+    def _replace(self, file: PublicFile, unless: Unless | None) -> None:
+        if unless is None:
+            self._store([file])
+        else:
+            with self._alone():
+                existing = self._read(check_path(file.path))
+                if existing is None or not unless(existing):
+                    self._store([file])
         self._sync_folders([file])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Among all processes that replace files here; the kernel lets go when one dies."""
+        lock = self._folder / _WORK_FOLDER / _LOCK
+        with _refusing(_LOCK):
+            self._make_folders(lock.parent)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            with _refusing(_LOCK):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _store(self, files: Sequence[PublicFile]) -> None:
         written = [(self._write_temporary(file), file) for file in files]
@@ -119,7 +147,7 @@ class FolderPublicFiles:
         with _refusing(file.path):
             self._make_folders(work)
             number = next(self._numbers)
-            temporary = work / f"{os.getpid()}-{id(self):x}-{number}"
+            temporary = work / f"{socket.gethostname()}-{os.getpid()}-{id(self):x}-{number}"
             try:
                 _write_durably(temporary, file.content)
             except OSError:
@@ -165,6 +193,8 @@ def _sync_folder(folder: Path) -> None:
 def _remove_leftovers(work: Path, now: float) -> None:
     # `now` is the mtime of a file just written: the file system's own clock, which is the one the others carry.
     for path in work.iterdir():
+        if path.name == _LOCK:
+            continue
         try:
             if now - path.stat().st_mtime > _LEFTOVER_SECONDS:
                 path.unlink()

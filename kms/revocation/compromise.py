@@ -2,8 +2,9 @@
 
 Hop by hop: (1) one transaction without the HSM: the versions are COMPROMISED and sign no more, the report stands in its
 table and in the log; (2) a revocation for each version, signed and told to everybody who watches; (3) a rotation, when
-the key has no primary version any more; (4) one transaction: the answer for replays, the report is done. Killed
-anywhere after (1), a retry with the same request_id goes on there, and so does `resume` without any caller.
+the primary version was among them: a key that an operator stopped stays stopped; (4) one transaction: the answer for
+replays, the report is done. Killed anywhere after (1), a retry with the same request_id goes on there, and so does
+`resume` without any caller.
 """
 
 import logging
@@ -66,21 +67,21 @@ class CompromiseService:
     ) -> CompromiseOutcome:
         database, now = self.rotation.keys.database, call.now
         since = effective_from(compromise_time, now, field="compromise_time")
-        earlier = await database.read(lambda tx: self._replays.find(tx, request))
-        if earlier is not None:
-            return await self._outcome(earlier, published=published, replayed=True)
 
-        def begin(tx: Connection) -> Report:
-            return store.find_report(tx, request) or self._begin(tx, name, since, request, call)
+        def begin(tx: Connection) -> CompromiseAnswer | Report:
+            earlier = self._replays.find(tx, request) or store.find_report(tx, request)
+            return earlier or self._begin(tx, name, since, request, call)
 
-        report = await database.write(begin)
-        answer = await self._carry_out(report, now)
+        begun = await database.write(begin)
+        if isinstance(begun, CompromiseAnswer):
+            return await self._outcome(begun, published=published, replayed=True)
+        answer = await self._carry_out(begun, now)
         return await self._outcome(answer, published=published, replayed=False)
 
     async def resume(self, now: datetime) -> int:
         """Carries out what its callers gave up; gives how many reports are done now."""
         done = 0
-        for report in await self.rotation.keys.database.read(lambda tx: store.unfinished(tx, now - _ABANDONED)):
+        for report in await self.rotation.keys.database.read(lambda tx: store.unfinished(tx, now - _ABANDONED, now)):
             try:
                 await self._carry_out(report, now)
                 done += 1
@@ -110,21 +111,23 @@ class CompromiseService:
             transaction_id=call.id,
             create_time=call.now,
             promise=promise,
+            stops_primary=key.primary in numbers,
         )
         store.insert_report(tx, report)
         return report
 
     async def _carry_out(self, report: Report, now: datetime) -> CompromiseAnswer:
         revocations = [await self._revoke(report, number, now) for number in report.versions]
-        await self._give_a_primary(report, now)
+        if report.stops_primary:
+            await self._give_a_primary(report, now)
         answer = CompromiseAnswer(key=str(report.key), revocations=tuple(revocations), promise=report.promise)
 
         def finish(tx: Connection) -> CompromiseAnswer:
-            first = self._replays.find(tx, report.request)
+            first = self._replays.find_many(tx, [report.request]).get(report.request)
             if first is None:
                 self._replays.store(tx, report.request, answer, now)
-            store.delete_report(tx, report.request)
-            return first or answer
+            store.delete_report(tx, report.request)  # also when another call has taken its request_id meanwhile
+            return first if isinstance(first, CompromiseAnswer) else answer
 
         return await self.rotation.keys.database.write(finish)
 
@@ -132,7 +135,7 @@ class CompromiseService:
         event, _ = await self.revocations.revoke(
             KeyVersionName(report.key.tenant, report.key.key, number),
             reason=RevocationReason.KEY_COMPROMISE,
-            effective_time=report.compromise_time,
+            effective_time=min(report.compromise_time, now),
             initiating_entity=report.initiating_entity,
             request=_part(report.request, f"revoke {number}"),
             transaction_id=report.transaction_id,

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kms.core.clock import CLOCK_SKEW_MAX
 from kms.core.database import UtcTime, metadata
 from kms.core.errors import AlreadyExists, Reason
 from kms.core.idempotency import RequestKey
@@ -31,12 +32,13 @@ _report = sa.Table(
     sa.Column("event_key", sa.String(64), nullable=False),
     sa.Column("leaf_hash", sa.LargeBinary(32), nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
+    sa.Column("stops_primary", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Which versions stopped, and all it takes to carry out the rest."""
+    """Which versions stopped, and all it takes to carry out the rest. `stops_primary`: one of them was the primary."""
 
     request: RequestKey
     key: KeyName
@@ -46,6 +48,7 @@ class Report:
     transaction_id: str
     create_time: datetime
     promise: LogPromise
+    stops_primary: bool
 
 
 def insert_report(tx: Connection, report: Report) -> None:
@@ -63,6 +66,7 @@ def insert_report(tx: Connection, report: Report) -> None:
             event_key=report.promise.event_key,
             leaf_hash=report.promise.leaf_hash,
             entry=report.promise.entry,
+            stops_primary=report.stops_primary,
         )
     )
 
@@ -81,9 +85,11 @@ def find_report(tx: Connection, request: RequestKey) -> Report | None:
     return _read(row)
 
 
-def unfinished(tx: Connection, before: datetime) -> Sequence[Report]:
-    """Oldest first."""
-    rows = tx.execute(sa.select(_report).where(_report.c.create_time <= before).order_by(_report.c.create_time))
+def unfinished(tx: Connection, before: datetime, now: datetime) -> Sequence[Report]:
+    """From before then, or from a clock that was ahead; oldest first."""
+    time = _report.c.create_time
+    query = sa.select(_report).where(sa.or_(time <= before, time > now + CLOCK_SKEW_MAX))
+    rows = tx.execute(query.order_by(time))
     return [_read(row) for row in rows]
 
 
@@ -105,4 +111,5 @@ def _read(row: sa.Row[Any]) -> Report:
         transaction_id=row.transaction_id,
         create_time=row.create_time,
         promise=LogPromise(event_key=row.event_key, leaf_hash=row.leaf_hash, entry=row.entry),
+        stops_primary=row.stops_primary,
     )

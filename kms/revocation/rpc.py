@@ -32,13 +32,12 @@ class RevocationServicer(revocation_pb2_grpc.RevocationServiceServicer):
     async def Revoke(self, request: revocation_pb2.RevokeRequest, call: Call) -> revocation_pb2.RevokeResponse:
         subject = parse_subject(request.subject)
         call.caller.may_see(subject.tenant, request.subject)
-        body = request.SerializeToString(deterministic=True)
         event, replayed = await self.revocations.revoke(
             subject,
             reason=wire.reason_from_wire(request.reason),
             effective_time=wire.effective_time_from_wire(request),
             initiating_entity=InitiatingEntity.of(call.caller.role),
-            request=RequestKey.of(call.caller, request.request_id, call.method, body),
+            request=RequestKey.of_message(call.caller, call.method, request),
             transaction_id=call.id,
             now=call.now,
             published=wants_published(request.log_wait),

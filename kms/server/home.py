@@ -42,11 +42,14 @@ class Home:
             self._lock.close()
             self._lock = None
 
-    def log_origin(self, randomness: Randomness) -> str:
-        """The log's name for ever when the settings give none: made once, then kept in the file `log-origin`."""
+    def log_origin(self, stored: str | None, randomness: Randomness) -> str:
+        """The log's name for ever when the settings give none: made once, then kept in the file `log-origin`.
+
+        `stored`: of the log that the database holds; a restored database brings its own.
+        """
         file = self.folder / "log-origin"
         if not file.exists():
-            _write(file, f"hallmark.local/{randomness.bytes(6).hex()}\n")
+            _write(file, f"{stored or f'hallmark.local/{randomness.bytes(6).hex()}'}\n")
         return file.read_text().strip()
 
     @property
@@ -67,6 +70,15 @@ class Home:
 
 
 def _write(file: Path, text: str) -> None:
+    """Atomic and durable."""
     fresh = file.with_name(file.name + ".new")
-    fresh.write_text(text)
+    with fresh.open("w") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
     fresh.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

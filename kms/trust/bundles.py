@@ -131,13 +131,13 @@ def _look(tx: Connection, tenant: str, now: datetime) -> tuple[TrustBundle | Non
     own, system = changes.changes_of(tx, tenant), changes.changes_of(tx, SYSTEM_TENANT)
     found = store.find_latest(tx, tenant)
     latest, coverage = found or (None, None)
-    if coverage is not None and _is_current(coverage, own, system, now):
+    if coverage is not None and coverage.is_current(own, system, now):
         return latest, None
     keys = key_store.all_keys(tx, SYSTEM_TENANT)
     if tenant != SYSTEM_TENANT:
         keys += key_store.all_keys(tx, tenant)
     after = 0 if latest is None else latest.sequence
-    return latest, _Draft(after, keys, Coverage(own, system, next_change_time(keys, now)))
+    return latest, _Draft(after, keys, Coverage(own, system, now, next_change_time(keys, now)))
 
 
 def _outdated(tx: Connection, now: datetime) -> list[str]:
@@ -146,9 +146,5 @@ def _outdated(tx: Connection, now: datetime) -> list[str]:
     return [
         tenant
         for tenant, own in counts.items()
-        if tenant not in shown or not _is_current(shown[tenant], own, system, now)
+        if tenant not in shown or not shown[tenant].is_current(own, system, now)
     ]
-
-
-def _is_current(coverage: Coverage, own: int, system: int, now: datetime) -> bool:
-    return coverage.own == own and coverage.system == system and now < coverage.next_change_time

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kms.core.clock import is_ahead
 from kms.keys.model import ServiceSignature
 from kms.log.model import LogPromise
 
@@ -41,7 +42,13 @@ class Coverage:
 
     own: int
     system: int
+    made: datetime
     next_change_time: datetime
+
+    def is_current(self, own: int, system: int, now: datetime) -> bool:
+        """A bundle that was made while a clock was ahead is made again."""
+        has_all = (self.own, self.system) == (own, system)
+        return has_all and now < self.next_change_time and not is_ahead(self.made, now)
 
 
 def latest_path(tenant: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from kms.core.database import Database
 from kms.public.errors import PublicFilesError
@@ -21,12 +22,12 @@ class BundlePublisher:
     database: Database
     files: PublicFiles
 
-    async def publish_due(self) -> int:
+    async def publish_due(self, now: datetime) -> int:
         """Writes the public files of what was made; gives how many. What fails is tried again the next time."""
         count = 0
         for bundle in await self.database.read(store.unpublished):
             try:
-                await self._publish(bundle)
+                await self._publish(bundle, now)
                 count += 1
             except PublicFilesError as error:
                 _logger.warning("%s could not be published yet: %s", bundle.public_path, error)
@@ -39,16 +40,14 @@ class BundlePublisher:
         except PublicFilesError:
             return 0
 
-    async def _publish(self, bundle: TrustBundle) -> None:
-        """`latest.json` is written, then compared with the newest bundle, so that who writes last is right."""
-        await self.files.add([PublicFile(bundle.public_path, public_document(bundle))])
-        path = latest_path(bundle.tenant)
-        newest: TrustBundle | None = bundle
-        while newest is not None and newest.sequence > _sequence_in(await self.files.read(path)):
-            await self.files.replace(PublicFile(path, public_document(newest)))
-            found = await self.database.read(lambda tx: store.find_latest(tx, bundle.tenant))
-            newest = None if found is None else found[0]
-        await self.database.write(lambda tx: store.mark_published(tx, bundle))
+    async def _publish(self, bundle: TrustBundle, now: datetime) -> None:
+        document = public_document(bundle)
+        await self.files.add([PublicFile(bundle.public_path, document)])
+        await self.files.replace(
+            PublicFile(latest_path(bundle.tenant), document),
+            unless=lambda there: _sequence_in(there) >= bundle.sequence,
+        )
+        await self.database.write(lambda tx: store.mark_published(tx, bundle, now))
 
 
 def _sequence_in(document: bytes | None) -> int:

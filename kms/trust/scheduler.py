@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sqlalchemy.engine import Connection
+
 from hsm.errors import HsmError
 from kms.core.clock import Clock
 from kms.core.database import Database
 from kms.core.errors import Aborted, ServiceError
+from kms.core.names import KeyVersionName
 from kms.keys import due
 from kms.keys.rotation import RotationService
 from kms.trust import store
@@ -45,7 +48,12 @@ class Scheduler:
     async def step(self) -> None:
         """One round."""
         now = self.clock.now()
-        own = {"promotions": self.promote, "rotations": self.rotate, "old acknowledgements": self._forget}
+        own = {
+            "promotions": self.promote,
+            "rotations": self.rotate,
+            "plans": self.replan,
+            "old acknowledgements": self._forget,
+        }
         for name, job in {**own, **self.jobs}.items():
             try:
                 await job(now)
@@ -53,13 +61,19 @@ class Scheduler:
                 _logger.warning("%s could not be done: %s", name, error, exc_info=error)
 
     async def promote(self, now: datetime) -> int:
-        """Versions whose publish lead is over begin to sign."""
-        versions = await self._database.read(lambda tx: due.promotions_due(tx, now))
-        return sum([await self._try(self.rotation.promote_due(name, now), name) for name in versions])
+        """Versions that were public for the whole of their lead begin to sign."""
+        ready = await self._database.read(lambda tx: _ready(tx, now))
+        promotions = ((self.rotation.promote_due(name, now, published=since), name) for name, since in ready)
+        return sum([await self._try(work, name) for work, name in promotions])
 
     async def rotate(self, now: datetime) -> int:
         keys = await self._database.read(lambda tx: due.rotations_due(tx, now))
         return sum([await self._try(self.rotation.rotate_due(name, now), name) for name in keys])
+
+    async def replan(self, now: datetime) -> int:
+        """A clock that was ahead for a while must not keep a key from its rotations until then."""
+        keys = await self._database.read(lambda tx: due.rotations_ahead(tx, now))
+        return sum([await self._try(self.rotation.replan(name, now), name) for name in keys])
 
     @property
     def _database(self) -> Database:
@@ -76,7 +90,13 @@ class Scheduler:
 
     async def _forget(self, now: datetime) -> int:
         """Acknowledgements that no count looks at any more."""
-        if self._forgotten is not None and now - self._forgotten < _FORGET_EVERY:
+        if self._forgotten is not None and abs(now - self._forgotten) < _FORGET_EVERY:
             return 0
         self._forgotten = now
         return await self._database.write(lambda tx: store.forget_acknowledgements(tx, now - SEEN_WITHIN))
+
+
+def _ready(tx: Connection, now: datetime) -> list[tuple[KeyVersionName, datetime]]:
+    """Versions to promote, and since when each is public."""
+    waiting = ((each, store.publish_time(tx, each.name)) for each in due.promotions_due(tx, now))
+    return [(each.name, since) for each, since in waiting if since is not None and each.may_begin(since, now)]

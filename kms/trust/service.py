@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from kms.core.database import Database
 from kms.core.errors import InvalidArgument, Reason
 from kms.core.names import KeyName
-from kms.keys.model import Key
+from kms.keys.model import Key, KeyVersion, KeyVersionState
 from kms.keys.readiness import Readiness
 from kms.keys.service import KeyService
 from kms.trust import store
@@ -42,20 +42,24 @@ class TrustService:
 
         return await self.database.write(work)
 
-    async def readiness_of(self, name: KeyName, now: datetime) -> Readiness:
-        """Raises the uniform not-found."""
-        return await self.readiness(await self.keys.get(name), now)
+    async def readiness_of(self, name: KeyName, tenant: str, now: datetime) -> Readiness:
+        """For a key as it is. Raises the uniform not-found."""
+        return await self._readiness((await self.keys.get(name)).next_version, tenant, now)
 
-    async def readiness(self, key: Key, now: datetime) -> Readiness:
-        """For a key as it is, or as a rehearsal would leave it."""
-        newest = (await self.maker.current(key.name.tenant, now)).sequence
-        return await self.database.read(lambda tx: _count(tx, key, newest, now))
+    async def readiness(self, key: Key, tenant: str, now: datetime) -> Readiness:
+        """For the newest version that signs or waits, of a key as a rotation left it or a rehearsal would leave it."""
+        living = [v for v in key.versions if v.state in {KeyVersionState.PRE_ACTIVE, KeyVersionState.ACTIVE}]
+        return await self._readiness(next(iter(living), None), tenant, now)
+
+    async def _readiness(self, version: KeyVersion | None, tenant: str, now: datetime) -> Readiness:
+        newest = (await self.maker.current(tenant, now)).sequence
+        return await self.database.read(lambda tx: _count(tx, version, tenant, newest, now))
 
 
-def _count(tx: Connection, key: Key, newest: int, now: datetime) -> Readiness:
-    tenant, waiting = key.name.tenant, key.next_version
+def _count(tx: Connection, waiting: KeyVersion | None, tenant: str, newest: int, now: datetime) -> Readiness:
+    """What is in no bundle yet nobody has: it comes with the next one, at the earliest."""
     first = 0 if waiting is None else store.first_sequence(tx, tenant, waiting.name)
-    since, wanted = now - SEEN_WITHIN, first or newest
+    since, wanted = now - SEEN_WITHIN, newest if waiting is None else first or newest + 1
     seen, ready = store.count_clients(tx, tenant, wanted, since)
     return Readiness(
         next_version="" if waiting is None else str(waiting.name),

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from kms.core.database import UtcTime, metadata
 from kms.core.names import KeyVersionName
-from kms.keys.model import ServiceSignature
+from kms.keys.changes import changes_by_tenant
+from kms.keys.model import SYSTEM_TENANT, ServiceSignature
 from kms.log.model import LogPromise
 from kms.trust.model import Coverage, TrustBundle
 
@@ -42,6 +43,8 @@ _version = sa.Table(
     sa.Column("version", sa.String(512), primary_key=True),
     # The first bundle of the tenant that holds the version.
     sa.Column("sequence", sa.BigInteger, nullable=False),
+    # Since when a public file shows it.
+    sa.Column("publish_time", UtcTime),
 )
 _acknowledgement = sa.Table(
     "trust_acknowledgement",
@@ -69,7 +72,13 @@ def coverages(tx: Connection) -> dict[str, Coverage]:
     """Tenant -> what its newest bundle shows."""
     newest = sa.select(_bundle.c.tenant, sa.func.max(_bundle.c.sequence).label("sequence")).group_by(_bundle.c.tenant)
     latest = newest.subquery()
-    columns = (_bundle.c.tenant, _bundle.c.own_changes, _bundle.c.system_changes, _bundle.c.next_change_time)
+    columns = (
+        _bundle.c.tenant,
+        _bundle.c.own_changes,
+        _bundle.c.system_changes,
+        _bundle.c.sign_time,
+        _bundle.c.next_change_time,
+    )
     same = sa.and_(_bundle.c.tenant == latest.c.tenant, _bundle.c.sequence == latest.c.sequence)
     return {row.tenant: _coverage(row) for row in tx.execute(sa.select(*columns).join(latest, same))}
 
@@ -107,16 +116,37 @@ def first_sequence(tx: Connection, tenant: str, version: KeyVersionName) -> int:
     return int(tx.execute(query).scalar() or 0)
 
 
+def publish_time(tx: Connection, version: KeyVersionName) -> datetime | None:
+    """Since when everybody can find the version in a public bundle; None: not yet.
+
+    One of the service stands in the bundles of all tenants: then it is the latest time, but for tenants that had no
+    bundle without it.
+    """
+    tenants = set(changes_by_tenant(tx)) if version.tenant == SYSTEM_TENANT else {version.tenant}
+    columns = (_version.c.tenant, _version.c.sequence, _version.c.publish_time)
+    shown = tx.execute(sa.select(*columns).where(_version.c.tenant.in_(tenants), _version.c.version == str(version)))
+    times: dict[str, tuple[datetime, bool]] = {
+        row.tenant: (row.publish_time, row.sequence > 1) for row in shown if row.publish_time is not None
+    }
+    if not tenants or times.keys() != tenants:
+        return None
+    waited_for = [time for time, had_others in times.values() if had_others]
+    return max(waited_for or [time for time, _ in times.values()])
+
+
 def unpublished(tx: Connection, limit: int = 100) -> Sequence[TrustBundle]:
     """Those whose public file may be missing, in the order of each tenant."""
     query = sa.select(_bundle).where(_bundle.c.published.is_(False)).order_by(_bundle.c.tenant, _bundle.c.sequence)
     return [_read(row) for row in tx.execute(query.limit(limit))]
 
 
-def mark_published(tx: Connection, bundle: TrustBundle) -> None:
-    """Also forgets what is old."""
+def mark_published(tx: Connection, bundle: TrustBundle, now: datetime) -> None:
+    """Also forgets what is old, and times that a clock wrote while it was ahead."""
     this = _bundle.c.tenant == bundle.tenant
     tx.execute(_bundle.update().where(this, _bundle.c.sequence == bundle.sequence).values(published=True))
+    unseen = sa.or_(_version.c.publish_time.is_(None), _version.c.publish_time > now)
+    held = sa.and_(_version.c.tenant == bundle.tenant, _version.c.sequence <= bundle.sequence)
+    tx.execute(_version.update().where(held, unseen).values(publish_time=now))
     old = _bundle.c.sequence <= bundle.sequence - KEPT
     tx.execute(_bundle.delete().where(this, old, _bundle.c.published.is_(True)))
 
@@ -159,7 +189,7 @@ def _seen(tenant: str, since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _coverage(row: Any) -> Coverage:
-    return Coverage(row.own_changes, row.system_changes, row.next_change_time)
+    return Coverage(row.own_changes, row.system_changes, row.sign_time, row.next_change_time)
 
 
 def _read(row: sa.Row[Any]) -> TrustBundle:

@@ -42,13 +42,11 @@ def _old_epoch(admin: grpc.Channel) -> str:
     return f"{name}/versions/1"
 
 
-def _propose(opened: grpc.Channel, subject: str, **more) -> approvals_pb2.Proposal:
+def _propose(
+    opened: grpc.Channel, subject: str, act: approvals_pb2.ProposedAct = approvals_pb2.PROPOSED_ACT_SHRED, **more
+) -> approvals_pb2.Proposal:
     request = approvals_pb2.CreateProposalRequest(
-        parent=PARENT,
-        act=approvals_pb2.PROPOSED_ACT_DESTROY,
-        subject=subject,
-        request_id=fresh_id(),
-        **more,
+        parent=PARENT, act=act, subject=subject, request_id=fresh_id(), **more
     )
     return _stub(opened).CreateProposal(request, timeout=20)
 
@@ -108,7 +106,7 @@ def test_scheduled_destruction_asks_too(careful: RunningService, admin: grpc.Cha
         )
 
     assert refused(keys.ChangeKeyVersionState, schedule()).reason == "APPROVAL_REQUIRED"
-    proposal = _propose(admin, epoch)
+    proposal = _propose(admin, epoch, approvals_pb2.PROPOSED_ACT_DESTROY)
     for who in ("bob", "carol"):
         with channel(careful, who) as opened:
             _stub(opened).ApproveProposal(_approval(careful, who, proposal), timeout=20)

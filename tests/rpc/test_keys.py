@@ -113,8 +113,8 @@ def test_the_services_own_keys_are_public_and_cannot_be_told_to_sign(keys, signi
     name = "tenants/system/keys/revocation-events"
     assert keys.GetPublicKey(keys_pb2.GetPublicKeyRequest(name=name), timeout=20).pem
     assert refused(signing.Sign, _sign(name)).code is grpc.StatusCode.NOT_FOUND
-    rotate = keys_pb2.RotateKeyRequest(name=name, request_id=fresh_id())
-    assert refused(keys.RotateKey, rotate).code is grpc.StatusCode.NOT_FOUND
+    report = keys_pb2.ReportKeyCompromiseRequest(name=name, request_id=fresh_id())
+    assert refused(keys.ReportKeyCompromise, report).code is grpc.StatusCode.NOT_FOUND
 
 
 def test_capabilities_say_what_is_live(keys) -> None:

@@ -89,7 +89,7 @@ def test_a_stream_is_signed_like_the_whole_message(signing, keys, key) -> None:
     message = bytes(range(256)) * 8192
     parts = [_header(key.name, context=b"models/v1", input_crc32c=crc32c(message))]
     parts += [_chunk(message[start : start + (1 << 20)]) for start in range(0, len(message), 1 << 20)]
-    answer = signing.SignStream(iter(parts), timeout=30)
+    answer = signing.SignStream(iter([*parts, _chunk(b"")]), timeout=30)
     assert answer.verified_input_crc32c
     public = CompositePublicKey.from_spki_pem(_public(keys, key.name).pem)
     verify(public, answer.signature, message=message, context=b"models/v1")
@@ -103,12 +103,14 @@ def test_a_stream_is_signed_like_the_whole_message(signing, keys, key) -> None:
         (["header"], "STREAM_INVALID"),
         (["header", "header", _chunk(b"m")], "STREAM_INVALID"),
         (["header", _chunk(b"")], "STREAM_INVALID"),
+        (["header", _chunk(b"half")], "STREAM_INVALID"),
+        (["header", _chunk(b"m"), _chunk(b""), _chunk(b"more")], "STREAM_INVALID"),
         (["header", _chunk(bytes((1 << 20) + 1))], "STREAM_INVALID"),
         (["header", keys_pb2.SignStreamRequest()], "STREAM_INVALID"),
         (["with input", _chunk(b"m")], "STREAM_INVALID"),
         (["with format", _chunk(b"m")], "FORMAT_UNSUPPORTED"),
-        (["with checksum", _chunk(b"m")], "CHECKSUM_MISMATCH"),
-        (["without request id", _chunk(b"m")], "REQUEST_ID_INVALID"),
+        (["with checksum", _chunk(b"m"), _chunk(b"")], "CHECKSUM_MISMATCH"),
+        (["without request id", _chunk(b"m"), _chunk(b"")], "REQUEST_ID_INVALID"),
         (["of nobody", _chunk(b"m")], "RESOURCE_NOT_FOUND"),
     ],
 )

@@ -74,7 +74,7 @@ class ApprovalsWorld:
         return self.people.setdefault(name, Operator(name))
 
     def require(self, destroy: int) -> None:
-        self.approvals.policy = ApprovalPolicy({ProposedAct.DESTROY: destroy})
+        self.approvals.policy = ApprovalPolicy({ProposedAct.DESTROY: destroy, ProposedAct.SHRED: destroy})
 
     async def propose(self, who: str = "alice", **changes: Any) -> approvals_pb2.Proposal:
         request = approvals_pb2.CreateProposalRequest(

@@ -16,6 +16,10 @@ class FakeClock:
     def monotonic(self) -> float:
         return self._monotonic
 
+    def jump(self, seconds: float) -> None:
+        """Somebody sets it: no time passes."""
+        self._now += timedelta(seconds=seconds)
+
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds

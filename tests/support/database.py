@@ -9,8 +9,9 @@ from kms.core.database import Database
 
 
 @contextmanager
-def fresh_database(folder: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{folder / 'test.db'}")
+def fresh_database(folder: Path, url: str | None = None) -> Iterator[Database]:
+    """url: of an empty database; None: SQLite in the folder."""
+    database = Database(url or f"sqlite:///{folder / 'test.db'}")
     try:
         migrations.upgrade(database.engine)
         yield database

@@ -29,6 +29,8 @@ class Life:
     state: S
     before: S | None = None
     begin: datetime | None = None
+    lead: timedelta = timedelta(0)
+    published: datetime | None = None
     end: datetime | None = None
     revoked: bool = False
     compromised: bool = False
@@ -113,23 +115,26 @@ class Model:
         number = self.waiting
         if number is None:
             number = len(self.versions) + 1
-            self.versions[number] = Life(S.PRE_ACTIVE, begin=now + lead)
+            self.versions[number] = Life(S.PRE_ACTIVE, begin=now + lead, lead=lead)
         if not lead:
             self.activate(number)
         return True
 
     def pass_time(self, now: datetime) -> None:
-        """What the clock work does: promotions in the order of their time, then destructions."""
+        """What the clock work does: promotions in the order of their time, then destructions, then publication."""
         due = [
             (life.begin, number)
             for number, life in self.versions.items()
             if life.state is S.PRE_ACTIVE and life.begin is not None and life.begin <= now and not self.revoked
+            if life.published is not None and life.published + life.lead <= now and self.active is not None
         ]
         for _, number in sorted(due):
             self.activate(number)
         for life in self.versions.values():
             if life.state is S.DESTROY_SCHEDULED and life.end is not None and life.end <= now:
                 life.state = S.DESTROYED
+        for life in self.versions.values():
+            life.published = life.published or now
 
 
 def key_of_one_version(now: datetime) -> Key:

@@ -87,8 +87,9 @@ class KeysWorld:
 
 
 @asynccontextmanager
-async def keys_world(folder: Path) -> AsyncIterator[KeysWorld]:
-    world = LogWorld(folder)
+async def keys_world(folder: Path, url: str | None = None) -> AsyncIterator[KeysWorld]:
+    """url: of a database with all tables; None: SQLite in the folder."""
+    world = LogWorld(folder, url=url)
     log = await world.open()
     await log.prepare()
     randomness = SeededRandomness()

@@ -39,8 +39,12 @@ def _migrated() -> bytes:
 class LogWorld:
     """`files` audits every checkpoint it is given. `open` builds a log on whatever is there; nothing runs by itself."""
 
-    def __init__(self, folder: Path, *, files: PublicFiles | None = None, **settings: float) -> None:
+    def __init__(
+        self, folder: Path, *, files: PublicFiles | None = None, url: str | None = None, **settings: float
+    ) -> None:
+        """url: of a database with all tables; None: SQLite in the folder."""
         self.folder = folder
+        self.url = url or f"sqlite:///{self.path}"
         self.clock = FakeClock()
         self.provider = FakeKeyProvider()
         self.audited = AuditedPublicFiles(ORIGIN)
@@ -50,7 +54,8 @@ class LogWorld:
         self.recorded: list[LogPromise] = []
         self._randomness = SeededRandomness()
         self._is_provider_started = False
-        self.path.write_bytes(_migrated())
+        if url is None:
+            self.path.write_bytes(_migrated())
 
     @property
     def path(self) -> Path:
@@ -61,7 +66,7 @@ class LogWorld:
         if not self._is_provider_started:
             await self.provider.start()
             self._is_provider_started = True
-        self.database = self.make_database(f"sqlite:///{self.path}")
+        self.database = self.make_database(self.url)
         self.log = self.on_same_data(self.files)
         return self.log
 

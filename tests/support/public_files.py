@@ -7,7 +7,7 @@ from hallmark_tlog.checkpoint import Checkpoint
 from hallmark_tlog.errors import MissingResource
 from hallmark_tlog.vkey import VerifierKey, parse_vkey
 from kms.public.errors import PublicFileChanged, PublicFilesUnavailable
-from kms.public.files import PublicFile, PublicFiles, check_path
+from kms.public.files import PublicFile, PublicFiles, Unless, check_path
 
 
 class MemoryPublicFiles:
@@ -28,9 +28,11 @@ class MemoryPublicFiles:
             self.contents[file.path] = file.content
             self.added.add(file.path)
 
-    async def replace(self, file: PublicFile) -> None:
+    async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
         assert check_path(file.path) not in self.added, "an immutable file was to be replaced"
-        self.contents[file.path] = file.content
+        existing = self.contents.get(file.path)
+        if existing is None or unless is None or not unless(existing):
+            self.contents[file.path] = file.content
 
     def fetch(self, path: str) -> bytes:
         """A hallmark_tlog.fetch.Fetch."""
@@ -47,8 +49,8 @@ class AuditedPublicFiles(MemoryPublicFiles):
         self.shown: list[Checkpoint] = []
         self._origin = origin
 
-    async def replace(self, file: PublicFile) -> None:
-        await super().replace(file)
+    async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
+        await super().replace(file, unless=unless)
         if file.path == "checkpoint":
             previous = self.shown[-1] if self.shown else None
             report = audit(self.fetch, self.verifier_keys(), origin=self._origin, previous=previous)
@@ -80,10 +82,10 @@ class FailingPublicFiles:
         if fails:
             raise PublicFilesUnavailable("tiles", "no space left on device")
 
-    async def replace(self, file: PublicFile) -> None:
+    async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
         fails = self._fails_now()
         if not fails or self.stored_anyway:
-            await self.inner.replace(file)
+            await self.inner.replace(file, unless=unless)
         if fails:
             raise PublicFilesUnavailable(file.path, "no space left on device")
 

@@ -12,6 +12,7 @@ from kms.core.call import Call, Channel
 from kms.core.database import Database
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName, KeyVersionName
+from kms.core.steady_time import SteadyTime
 from kms.keys.aliases import AliasService
 from kms.keys.compromise_port import CompromiseOutcome
 from kms.keys.destroyer import Destroyer
@@ -120,16 +121,13 @@ def make_replica(base: KeysWorld, files: PublicFiles, seed: int, database: Datab
     )
     publisher = BundlePublisher(database, files)
     maker = BundleMaker(database=database, signing=signing, log=world.log, publisher=publisher, randomness=randomness)
-    destroyer, compromise = Destroyer(keys), CompromiseService(rotation, revocations)
-
-    async def publish(_now: datetime) -> int:
-        return await publisher.publish_due()
+    destroyer, compromise = Destroyer(keys, SteadyTime(world.clock)), CompromiseService(rotation, revocations)
 
     jobs = {
         "destructions": destroyer.run_due,
         "reports": compromise.resume,
         "bundles": maker.make_due,
-        "public bundles": publish,
+        "public bundles": publisher.publish_due,
     }
     return Replica(
         keys=keys,

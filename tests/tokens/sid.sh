@@ -28,7 +28,12 @@ sid_fetch() {
     printf 'deb %s%s sid main\n' "$signed" "$mirror" >"$folder/apt/sources.list"
     : >"$folder/apt/status"
     # The host's own lists, state and cache stay as they are. Old mirrors may carry a Release file past its date.
-    sid_apt update >"$folder/apt/update.log" 2>&1 || { cat "$folder/apt/update.log" >&2; return 1; }
+    # Without the error mode apt goes on with no lists at all when it reaches nobody.
+    sid_apt -o APT::Update::Error-Mode=any update >"$folder/apt/update.log" 2>&1 || {
+        cat "$folder/apt/update.log" >&2
+        echo "the Debian mirror $mirror can not be used: set HALLMARK_DEBIAN_MIRROR to one that can be reached" >&2
+        return 1
+    }
     (cd "$folder/packages" && sid_apt download "$@" >"$folder/apt/download.log" 2>&1) \
         || { cat "$folder/apt/download.log" >&2; return 1; }
 }

@@ -48,6 +48,7 @@ from hallmark_client.model.enums import (
     EvidenceFormat,
     ExportPolicy,
     InitiatingEntity,
+    KeyOrigin,
     KeyPurpose,
     KeyVersionAction,
     KeyVersionState,
@@ -65,7 +66,7 @@ from hallmark_client.model.envelopes import (
     SealingKey,
     Shredding,
 )
-from hallmark_client.model.key_settings import Alias, Compromise, Readiness, Rehearsal
+from hallmark_client.model.key_settings import Alias, Compromise, Readiness, Rehearsal, UpdateRehearsal
 from hallmark_client.model.keys import (
     Key,
     KeyComponent,
@@ -96,10 +97,12 @@ from hallmark_client.model.revocations import (
     VerifiedEvent,
 )
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
+from hallmark_client.model.transfer import ExportedKey, Recipient, VerifiedWrappingKey, WrappingKey
 from hallmark_client.model.trust import TrustBundle, VerifiedBundle
 from hallmark_client.profile import Profile
 from hallmark_client.to_sign import ToSign, ToVerify
 from hallmark_client.trust import read_public_bundle
+from hallmark_client.verifying_key import PlainPublicKey, VerifiedPlain
 
 __all__ = [
     "Aborted",
@@ -127,6 +130,7 @@ __all__ = [
     "Event",
     "EvidenceFormat",
     "ExportPolicy",
+    "ExportedKey",
     "FailedPrecondition",
     "Frame",
     "Goodbye",
@@ -138,6 +142,7 @@ __all__ = [
     "InvalidArgument",
     "Key",
     "KeyComponent",
+    "KeyOrigin",
     "KeyPurpose",
     "KeyVersion",
     "KeyVersionAction",
@@ -151,6 +156,7 @@ __all__ = [
     "NotFound",
     "OpenedEnvelope",
     "PermissionDenied",
+    "PlainPublicKey",
     "Profile",
     "ProfileInvalid",
     "Proposal",
@@ -159,6 +165,7 @@ __all__ = [
     "ProtectionLevel",
     "PublicKey",
     "Readiness",
+    "Recipient",
     "Rehearsal",
     "ResourceExhausted",
     "RevocationEvent",
@@ -178,6 +185,7 @@ __all__ = [
     "TrustedKeys",
     "Unauthenticated",
     "Unavailable",
+    "UpdateRehearsal",
     "UsageLimits",
     "Verdict",
     "VerificationFailed",
@@ -185,7 +193,10 @@ __all__ = [
     "VerifiedBundle",
     "VerifiedEvent",
     "VerifiedFile",
+    "VerifiedPlain",
+    "VerifiedWrappingKey",
     "VerifierKeys",
+    "WrappingKey",
     "build_manifest",
     "load_public_key",
     "prehash_file",

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
-from hallmark_client.key_life import KeyLife, put_kind, put_settings
+from hallmark_client.key_life import KeyLife
 from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, LogWait
 from hallmark_client.model.key_settings import Rehearsal
 from hallmark_client.model.keys import Key, PublicKey, RotationPolicy, UsageLimits
+from hallmark_client.put_settings import put_kind, put_settings
 from hallmark_client.wire.key_changes import rehearsal_of
 from hallmark_client.wire.keys import changed_key_of, key_of, public_key_of
 from hallmark_client.wire.scalars import log_wait_argument, span_argument
@@ -61,11 +62,14 @@ class Keys(KeyLife):
         request = keys_pb2.GetKeyRequest(name=self._calls.names.key(name))
         return self._calls(rpc.GET_KEY, request, key_of)
 
-    def list(self, *, page_size: int = 0) -> Iterator[Key]:
-        """Every key of the tenant by key id, fetched page by page. page_size: 1 to 1000; 0 is the server's choice."""
-        token = ""
+    def list(self, *, page_size: int = 0, own: bool = False) -> Iterator[Key]:
+        """Every key of the tenant by key id, fetched page by page. page_size: 1 to 1000; 0 is the server's choice.
+
+        own: the service's own keys instead (tenants/system), which its operators rotate like any other.
+        """
+        token, parent = "", "tenants/system" if own else self._calls.names.parent
         while True:
-            request = keys_pb2.ListKeysRequest(parent=self._calls.names.parent, page_size=page_size, page_token=token)
+            request = keys_pb2.ListKeysRequest(parent=parent, page_size=page_size, page_token=token)
             keys, token = self._calls(
                 rpc.LIST_KEYS, request, lambda page: ([key_of(key) for key in page.keys], page.next_page_token)
             )
@@ -84,6 +88,7 @@ class Keys(KeyLife):
         *,
         etag: str | None = None,
         lead: timedelta | None = None,
+        proposal: str | None = None,
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Key:
@@ -91,9 +96,11 @@ class Keys(KeyLife):
 
         lead: how long its public key is in the trust bundle before it signs; default is the key's own publish lead.
         Without a lead, a version that waits already becomes the primary one. etag: of the key as it was read; refuses
-        with Aborted (ETAG_MISMATCH) when it changed meanwhile.
+        with Aborted (ETAG_MISMATCH) when it changed meanwhile. proposal: an approved one (TRUST_ROOT_CHANGE), for the
+        service's own keys where the server asks for it.
         """
         request = self._rotation(name, etag, lead)
+        request.proposal = "" if proposal is None else self._calls.names.proposal(proposal)
         request.request_id = self._calls.request_id(request_id)
         request.log_wait = log_wait_argument(wait)
         return self._calls(rpc.ROTATE_KEY, request, changed_key_of)

@@ -55,6 +55,9 @@ CHANGE_KEY_VERSION_STATE: Final = Rpc(
 REPORT_KEY_COMPROMISE: Final = Rpc(
     f"{_KEYS}ReportKeyCompromise", keys.ReportKeyCompromiseRequest, keys.ReportKeyCompromiseResponse
 )
+GET_WRAPPING_KEY: Final = Rpc(f"{_KEYS}GetWrappingKey", keys.GetWrappingKeyRequest, keys.WrappingKey)
+IMPORT_KEY: Final = Rpc(f"{_KEYS}ImportKey", keys.ImportKeyRequest, keys.ImportKeyResponse)
+EXPORT_KEY: Final = Rpc(f"{_KEYS}ExportKey", keys.ExportKeyRequest, keys.ExportKeyResponse)
 SET_ALIAS: Final = Rpc(f"{_KEYS}SetAlias", keys.SetAliasRequest, keys.SetAliasResponse)
 DELETE_ALIAS: Final = Rpc(f"{_KEYS}DeleteAlias", keys.DeleteAliasRequest, keys.DeleteAliasResponse)
 LIST_ALIASES: Final = Rpc(f"{_KEYS}ListAliases", keys.ListAliasesRequest, keys.ListAliasesResponse)
@@ -121,6 +124,9 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     UPDATE_KEY,
     CHANGE_KEY_VERSION_STATE,
     REPORT_KEY_COMPROMISE,
+    GET_WRAPPING_KEY,
+    IMPORT_KEY,
+    EXPORT_KEY,
     SET_ALIAS,
     DELETE_ALIAS,
     LIST_ALIASES,

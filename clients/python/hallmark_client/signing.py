@@ -174,6 +174,7 @@ def _parts(header: keys_pb2.SignRequest, pieces: Iterator[bytes]) -> Iterator[ke
     yield keys_pb2.SignStreamRequest(header=header)
     for piece in pieces:
         yield keys_pb2.SignStreamRequest(chunk=piece)
+    yield keys_pb2.SignStreamRequest(chunk=b"")  # the end: what breaks off before it is never signed
 
 
 def _pieces(source: str | os.PathLike[str] | Iterable[bytes]) -> Iterator[bytes]:

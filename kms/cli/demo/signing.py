@@ -7,7 +7,7 @@ from kms.cli.demo.stage import KEY_ID, Stage, hold
 from kms.cli.output import short, write_file
 from kms.cli.receipt import receipt_file
 
-_CONTEXT = b"hallmark/demo/v1"
+_CONTEXT = b"demo/v1"
 
 
 def start_service(stage: Stage) -> Sequence[str]:
@@ -89,7 +89,7 @@ def with_another_digit(manifest: bytes) -> bytes:
 
 
 def rotate_key(stage: Stage) -> Sequence[str]:
-    from hallmark_client.bundle import load_public_key, prehash_file, verify_file
+    from hallmark_client.bundle import load_public_key, signed_input, verify_file
 
     backend, old = stage.client("backend"), stage.first
     stage.key = stage.client("admin").keys.rotate(KEY_ID, etag=stage.key.etag)
@@ -97,7 +97,7 @@ def rotate_key(stage: Stage) -> Sequence[str]:
     hold(new.key_version == stage.key.primary_version != old.key_version, "the old version still signs")
     verify_file(load_public_key(stage.public_key), stage.manifest, old.signature, _CONTEXT)
     verify_file(backend.keys.public_key(new.key_version).composite(), stage.manifest, new.signature, _CONTEXT)
-    digest = prehash_file(load_public_key(stage.public_key).algorithm, stage.manifest)
+    digest = signed_input(load_public_key(stage.public_key), stage.manifest)
     told = backend.signing.verify(KEY_ID, old.signature, digest=digest, context=_CONTEXT)
     hold(told.key_version == old.key_version, "the server verifies the old signature with another version")
     stage.findings.rotated = True

@@ -147,7 +147,7 @@ def test_epochs_rotate_and_can_be_shredded(admin: Client, key: str) -> None:
 def test_an_approval_that_is_named_has_to_fit(client_under_test, admin: Client, key: str) -> None:
     admin.keys.rotate(key)
     alice, bob = client_under_test(name="alice"), client_under_test(name="bob")
-    proposal = alice.approvals.propose("DESTROY", f"{key}/versions/1")
+    proposal = alice.approvals.propose("SHRED", f"{key}/versions/1")
     with pytest.raises(FailedPrecondition) as refused:
         admin.envelopes.shred(f"{key}/versions/1", proposal=proposal.name)
     assert refused.value.reason == "PROPOSAL_NOT_APPROVED"

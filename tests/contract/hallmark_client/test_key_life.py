@@ -134,6 +134,14 @@ def test_a_compromised_version_stops_and_the_key_goes_on_with_a_new_one(admin: C
     assert admin.signing.sign(name, b"m").key_version == outcome.key.primary_version
 
 
+def test_a_key_that_was_stopped_is_not_started_by_a_report_of_an_old_version(admin: Client, name: str) -> None:
+    new = admin.keys.rotate(name).primary_version
+    admin.keys.change_state(new, A.SUSPEND)
+    outcome = admin.keys.report_compromise(f"{name}/versions/1")
+    assert not outcome.key.primary_version
+    assert states(admin, name) == [S.SUSPENDED, S.COMPROMISED]
+
+
 def test_a_whole_key_is_reported_with_all_its_versions(admin: Client, name: str) -> None:
     admin.keys.rotate(name)
     admin.keys.rotate(name, lead=timedelta(hours=1))

@@ -104,6 +104,32 @@ def test_a_revoked_key_signs_no_more_and_still_verifies(admin: Client, backend: 
     assert backend.signing.verify(key, old.signature, b"weights").state is KeyVersionState.COMPROMISED
 
 
+def test_verification_tells_of_a_revocation(admin: Client, backend: Client, key: str) -> None:
+    """A version that was withdrawn is in the same state as one that was rotated out."""
+    old = backend.signing.sign(key, b"weights")
+    new = admin.keys.rotate(key).primary_version
+    rotated_out = backend.signing.verify(key, old.signature, b"weights")
+    assert (rotated_out.state, rotated_out.revoke_time) == (KeyVersionState.DEACTIVATED, None)
+    admin.revocations.revoke(f"{key}/versions/1", "POLICY_VIOLATION")
+    withdrawn = backend.signing.verify(key, old.signature, b"weights")
+    assert withdrawn.state is KeyVersionState.DEACTIVATED
+    assert withdrawn.revoke_time == admin.keys.get(key).versions[1].revoke_time is not None
+    assert withdrawn.compromise_time is None
+    admin.keys.report_compromise(f"{key}/versions/1")
+    compromised = backend.signing.verify(key, old.signature, b"weights")
+    assert compromised.compromise_time is not None
+    sound = backend.signing.sign(key, b"weights")
+    assert (sound.key_version, backend.signing.verify(key, sound.signature, b"weights").revoke_time) == (new, None)
+
+
+def test_contexts_of_other_purposes_are_not_to_be_had(backend: Client, key: str) -> None:
+    for context in (b"hallmark/manifest/v1", b"hallmark/trust-bundle/v1", b"hallmark/"):
+        with pytest.raises(InvalidArgument) as refused:
+            backend.signing.sign(key, b"m", context=context)
+        assert refused.value.reason == "PURPOSE_MISMATCH"
+    backend.signing.sign(key, b"m", context=b"hallmark")
+
+
 @pytest.mark.parametrize("size", [0, 32, 63, 65])
 def test_a_digest_of_the_wrong_size_is_refused(backend: Client, key: str, size: int) -> None:
     with pytest.raises(InvalidArgument) as refused:

@@ -85,6 +85,17 @@ def test_readiness_counts_who_has_the_next_version(admin: Client, client_under_t
     assert [client for client in ready.not_ready if "/device/" in client]
 
 
+def test_nobody_is_ready_for_a_version_that_was_only_rehearsed(admin: Client) -> None:
+    name = fresh_name()
+    admin.keys.create(name)
+    admin.trust.acknowledge(admin.trust.fetch().sequence)
+    for lead in (timedelta(0), timedelta(hours=1)):
+        found = admin.keys.rehearse_rotation(name, lead=lead).readiness
+        assert found.next_version.endswith(f"{name}/versions/2")
+        assert (found.bundle_sequence, found.clients_ready) == (0, 0)
+        assert found.clients_seen >= 1
+
+
 def test_only_bundles_there_are_can_be_acknowledged(admin: Client) -> None:
     latest = admin.trust.fetch().sequence
     for sequence in (0, -1, latest + 1):

@@ -228,6 +228,27 @@ async def test_an_exportable_key_leaves_and_comes_back_as_the_same_key(provider,
         await provider.export_key(imported, permit=permit_for(imported), key_binding=b"imported")
 
 
+async def test_an_exported_key_is_imported_as_it_is(provider) -> None:
+    """From one service to another, without ever being clear outside signer processes."""
+    algorithm = TransferAlgorithm.MLDSA65_ECDSA_P256_SHA512
+    material = await provider.generate_exportable(algorithm, key_binding=BINDING)
+    import_key = await provider.generate_hpke(HpkeKem.MLKEM1024_P384, key_binding=IMPORT_BINDING)
+    permit = permit_for(material, recipient_kem=import_key.kem, recipient_public_key=import_key.public_key)
+    envelope = await provider.export_key(material, permit=permit, key_binding=BINDING)
+    arguments = {
+        "envelope": envelope,
+        "algorithm": algorithm,
+        "key_name": "tenants/elsewhere/keys/k/versions/1",
+        "import_key_binding": IMPORT_BINDING,
+        "key_binding": b"imported",
+    }
+    for exported_as in ("", "tenants/t/keys/another/versions/1"):
+        with pytest.raises(EnvelopeInvalid):
+            await provider.import_key(import_key, **arguments, exported_as=exported_as)
+    imported = await provider.import_key(import_key, **arguments, exported_as=NAME)
+    assert imported.public_key == material.public_key
+
+
 async def test_a_key_made_to_stay_never_leaves(provider, key) -> None:
     keys = [
         key,

@@ -6,11 +6,12 @@ import sys
 import time
 from pathlib import Path
 
+from support.fault_runs import LONG
 from support.secrets_on_disk import find_secrets, secrets_of
 from support.service import RunningService, running_service
 
-KEYS = 8
-MOMENTS = (0.25, 0.5, 0.65, 0.8, 0.9)
+KEYS = 8 if LONG else 4
+MOMENTS = (0.25, 0.5, 0.65, 0.8, 0.9) if LONG else (0.5, 0.8)
 
 
 def _rewrap(service: RunningService, *, kill_after: float | None = None) -> dict | None:

@@ -13,7 +13,7 @@ def test_from_the_proposal_to_the_act(hallmark, service, bob, tmp_path) -> None:
     name = fresh_name()
     hallmark("keys", "create", name, "--purpose", "envelope")
     hallmark("keys", "rotate", name)
-    proposed = hallmark("approvals", "propose", "destroy", f"{name}/versions/1", "--reason", "end of retention")
+    proposed = hallmark("approvals", "propose", "shred", f"{name}/versions/1", "--reason", "end of retention")
     assert (proposed.code, "another person's approval" in proposed.out) == (0, True)
     number = proposed.out.split("Its ID is ")[1].split(".")[0]
     own = hallmark("approvals", "approve", number, "--yes", "--json")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,27 @@ def test_a_whole_service_comes_back_from_its_two_backups(used_home: RunningServi
     finally:
         if there.process is not None:
             there.kill()
+
+
+def test_two_backups_make_a_service_in_an_empty_home(used_home: RunningService, tmp_path: Path) -> None:
+    """The database and the token's backup, nothing else: the same keys, and the same log under its name."""
+    program("hsm", "recovery-key", "recovery.json", folder=tmp_path)
+    program("hsm", "backup", "b", "--recipient", "recovery.json.pub", home=used_home.home, folder=tmp_path)
+    there = RunningService(tmp_path / "elsewhere", used_home.phone)
+    there.home.mkdir()
+    (there.home / "settings.toml").write_text("")
+    with sqlite3.connect(used_home.home / "hallmark.db") as old, sqlite3.connect(there.home / "hallmark.db") as new:
+        old.backup(new)
+    restored = program("hsm", "restore", "b", "--recovery-key", "recovery.json", home=there.home, folder=tmp_path)
+    assert restored.code == 0, restored.err
+    try:
+        there.start()
+        with there.client() as client:
+            assert client.signing.sign("manifest", b"x", wait="published").log.tlog_proof
+    finally:
+        if there.process is not None:
+            there.kill()
+    assert (there.home / "log-origin").read_text() == (used_home.home / "log-origin").read_text()
 
 
 def test_another_recovery_key_does_not_open_it(used_home: RunningService, tmp_path: Path) -> None:

@@ -15,6 +15,31 @@ def test_a_key_from_the_first_day_to_the_first_rotation(hallmark) -> None:
     assert name in {key["name"].rpartition("/")[2] for key in hallmark("keys", "list", "--json").document["keys"]}
 
 
+def test_what_was_revoked_is_seen(hallmark) -> None:
+    name = fresh_name()
+    hallmark("keys", "create", name)
+    hallmark("keys", "rotate", name)
+    columns = {version: _cells(hallmark("keys", "show", name).out, version, "REVOKED") for version in ("1", "2")}
+    assert columns == {"1": "", "2": ""}
+    hallmark("revoke", f"{name}/versions/1", "--reason", "policy-violation")
+    shown = hallmark("keys", "show", name).out
+    assert _cells(shown, "1", "REVOKED").startswith("20")
+    assert not _cells(shown, "2", "REVOKED")
+    bundle = hallmark("trust", "show").out
+    assert _cells(bundle, f"{name}/versions/1", "REVOKED").startswith("20")
+    assert not _cells(bundle, f"{name}/versions/2", "REVOKED")
+
+
+def _cells(table: str, row: str, column: str) -> str:
+    """What stands in a column of a table, in the row that begins so."""
+    lines = table.splitlines()
+    head = next(line for line in lines if line.startswith("VERSION"))
+    start = head.index(column)
+    end = next((place for place in range(start + len(column), len(head)) if head[place] != " "), None)
+    found = next(line for line in lines if line.split()[:1] == [row])
+    return found[start:end].strip()
+
+
 def test_the_other_algorithms_by_their_short_names(hallmark) -> None:
     for short, full in (
         ("mldsa44-p256", "id-MLDSA44-ECDSA-P256-SHA256"),

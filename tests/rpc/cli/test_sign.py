@@ -1,4 +1,5 @@
 import base64
+import shlex
 import shutil
 
 import pytest
@@ -101,12 +102,37 @@ def test_a_file_can_be_hashed_by_the_server(hallmark, key, tmp_path) -> None:
     assert hallmark("verify", "file", "--key", "key.pem", "--context", "models/v1").code == 0
 
 
+def follow(hallmark, told: str) -> None:
+    """Does what `hallmark sign` says comes next."""
+    (line,) = (line.removeprefix("Next: ") for line in told.splitlines() if line.startswith("Next: "))
+    for command in line.split(" && "):
+        assert hallmark(*shlex.split(command)[1:]).code == 0, command
+
+
+def test_what_sign_says_comes_next_does_verify(hallmark, key, tmp_path) -> None:
+    (tmp_path / "a file").write_bytes(b"content")
+    follow(hallmark, hallmark("sign", "a file", "--key", key, "--context", "models/v1").out)
+    follow(hallmark, hallmark("sign", "a file", "--key", key, "--output", "elsewhere").out)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"weights")
+    follow(hallmark, hallmark("sign", "--folder", "model", "--key", key).out)
+    name = fresh_name()
+    hallmark("keys", "create", name, "--purpose", "manifest")
+    follow(hallmark, hallmark("sign", "--folder", "model", "--key", name).out)
+
+
 def test_plain_keys_sign_files_too_and_make_jws(hallmark, tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"claims")
     for algorithm in ("ed25519", "mldsa65", "p256"):
         name = fresh_name()
         assert hallmark("keys", "create", name, "--algorithm", algorithm).code == 0
-        assert hallmark("sign", "file", "--key", name).code == 0
+        signed = hallmark("sign", "file", "--key", name, "--proof")
+        assert signed.code == 0
+        follow(hallmark, signed.out)
+        proof = ("--proof", "file.tlog-proof", "--vkey", "log.vkey")
+        assert hallmark("log", "keys", "--output", "log.vkey").code == 0
+        assert hallmark("verify", "file", "--key", "key.pem", *proof).code == 0
+        assert hallmark("verify", "file", "--key", "key.pem", "--context", "other").code == 1
         assert hallmark("sign", "file", "--key", name, "--format", "jws").code == 0
         payload = (tmp_path / "file.jws").read_bytes().split(b".")[1]
         assert base64.urlsafe_b64decode(payload + b"==") == b"claims"

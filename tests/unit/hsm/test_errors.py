@@ -12,7 +12,15 @@ def test_every_error_has_a_code_of_its_own_and_is_in_the_table() -> None:
 
 def test_errors_that_need_an_operator_are_not_retryable() -> None:
     retryable = {error.__name__ for error in ERRORS_BY_CODE.values() if error.retryable}
-    assert retryable == {"TokenUnavailable", "TokenNotFound", "CircuitOpen", "HsmTimeout", "HsmBusy"}
+    assert retryable == {
+        "TokenUnavailable",
+        "TokenNotFound",
+        "LibraryAway",
+        "PinAway",
+        "CircuitOpen",
+        "HsmTimeout",
+        "HsmBusy",
+    }
 
 
 def test_the_module_text_draws_the_whole_tree() -> None:

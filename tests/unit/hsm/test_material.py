@@ -73,6 +73,7 @@ def test_a_composite_claims_the_weaker_of_its_levels() -> None:
     assert COMPOSITE.post_quantum_protection is ProtectionLevel.HSM_WRAPPED
     assert COMPOSITE.protection is ProtectionLevel.HSM_WRAPPED
     assert ProtectionLevel.weaker(ProtectionLevel.HSM, ProtectionLevel.HSM) is ProtectionLevel.HSM
+    assert ProtectionLevel.weaker(*ProtectionLevel) is ProtectionLevel.IMPORTED, "who else has it is not known"
     assert NATIVE_COMPOSITE.protection is ProtectionLevel.HSM
 
 

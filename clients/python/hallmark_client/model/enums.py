@@ -34,6 +34,8 @@ class ProtectionLevel(StrEnum):
     """Sealed under a non-extractable HSM key; used inside the signer process."""
     HSM = "HSM"
     """Generated in the HSM, non-extractable; used inside the HSM."""
+    IMPORTED = "IMPORTED"
+    """Made elsewhere and brought in, however it is kept since."""
     UNKNOWN = "UNKNOWN"
 
 
@@ -47,6 +49,17 @@ class KeyPurpose(StrEnum):
     """Opens envelopes."""
     MANIFEST = "MANIFEST"
     """Signs manifests, and nothing else."""
+    IMPORT = "IMPORT"
+    """The service's own: private keys on their way in are sealed to it."""
+    UNKNOWN = "UNKNOWN"
+
+
+class KeyOrigin(StrEnum):
+    """Where a private key was made."""
+
+    GENERATED = "GENERATED"
+    IMPORTED = "IMPORTED"
+    """Elsewhere: who else has it is not known."""
     UNKNOWN = "UNKNOWN"
 
 
@@ -95,10 +108,15 @@ class ProposedAct(StrEnum):
     """What several people have to agree to, where the server asks for it."""
 
     DESTROY = "DESTROY"
-    """Destroy a key version, or shred an epoch."""
+    """Schedule the destruction of a key version; it can be called off for a while."""
+    SHRED = "SHRED"
+    """Shred an epoch of an envelope key, at once and for good."""
     EXPORT = "EXPORT"
+    """Let a private key out, sealed to one recipient. Always takes somebody else."""
     POLICY_CHANGE = "POLICY_CHANGE"
+    """Loosen the settings of a key."""
     TRUST_ROOT_CHANGE = "TRUST_ROOT_CHANGE"
+    """Change one of the service's own keys."""
     UNKNOWN = "UNKNOWN"
 
 

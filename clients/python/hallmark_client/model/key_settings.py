@@ -25,8 +25,8 @@ class Readiness(Result):
     """Who is ready for the version that signs next.
 
     next_version: empty when none waits; then ready are those who have the newest trust bundle. bundle_sequence: first
-    bundle that holds it, 0 when none does yet. clients_seen: who acknowledged any bundle within 30 days. not_ready: at
-    most 100 of those that are not.
+    bundle that holds it; 0 when none does yet, and then nobody is ready. clients_seen: who acknowledged any bundle
+    within 30 days. not_ready: at most 100 of those that are not.
     """
 
     next_version: str
@@ -43,6 +43,20 @@ class Rehearsal(Result):
 
     key: Key
     readiness: Readiness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRehearsal(Result):
+    """What an update would do; nothing was changed. key: as it would be.
+
+    loosened: settings that would allow more than now. parameters_sha256: for `approvals.propose`, empty when nobody is
+    ever asked about such an update. approvals_needed: 0 for none.
+    """
+
+    key: Key
+    loosened: tuple[str, ...]
+    parameters_sha256: bytes
+    approvals_needed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hallmark_client.errors import VerificationFailed
-from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, KeyVersionState, ProtectionLevel
+from hallmark_client.model.enums import (
+    Algorithm,
+    ExportPolicy,
+    KeyOrigin,
+    KeyPurpose,
+    KeyVersionState,
+    ProtectionLevel,
+)
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_composite import CompositeError, CompositePublicKey
@@ -49,7 +56,8 @@ class KeyVersion(Result):
 
     revoke_time: set when it was revoked; from then on its signatures are not to be trusted. activate_time: when it
     begins, or began, to sign. destroy_time: when it will be, or was, destroyed. compromise_time: since when its secret
-    may be known.
+    may be known. exportable: made so that it may leave. creation_event_key: log entry that says how it was made, for
+    `log.inclusion_proof`.
     """
 
     name: str
@@ -63,6 +71,9 @@ class KeyVersion(Result):
     activate_time: datetime | None = None
     compromise_time: datetime | None = None
     destroy_time: datetime | None = None
+    origin: KeyOrigin = KeyOrigin.GENERATED
+    exportable: bool = False
+    creation_event_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +152,13 @@ class Signature(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified(Result):
-    """The server verified the signature, on both halves, with this version. state: of that version now; a caller may
-    refuse signatures of COMPROMISED versions.
+    """The server verified the signature with this version, on both halves of a composite.
+
+    state: of that version now. revoke_time: set when it was revoked; from then on its signatures are not to be trusted.
+    compromise_time: since when its secret may be known.
     """
 
     key_version: str
     state: KeyVersionState
+    revoke_time: datetime | None = None
+    compromise_time: datetime | None = None

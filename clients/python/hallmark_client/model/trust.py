@@ -8,6 +8,7 @@ from hallmark_client.model.bundle_payload import BundleKey, BundleVersion, read_
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
+from hallmark_client.verifying_key import VerifyingKey, verifying_key
 from hallmark_composite import CompositeError, CompositePublicKey
 
 BUNDLE_CONTEXT = "hallmark/trust-bundle/v1"
@@ -33,15 +34,19 @@ class VerifiedBundle(Result):
                     return version
         raise VerificationFailed("VERSION_UNKNOWN", f"{name} is not in trust bundle {self.sequence}")
 
-    def public_key(self, name: str, *, at: datetime) -> CompositePublicKey:
-        """The composite key of a version that was valid when something was signed, for hallmark_composite.verify.
+    def public_key(self, name: str, *, at: datetime) -> VerifyingKey:
+        """The key of a version that was valid when something was signed.
 
+        Of a composite it is one for hallmark_composite.verify; a plain one verifies itself; `verify_file` takes both.
         at: when it was signed, from a source you trust, such as the log. Raises VerificationFailed (VERSION_UNKNOWN,
         VERSION_NOT_VALID, PUBLIC_KEY_INVALID).
         """
         version = self.version(name)
         version.check_valid(at)
-        return _composite(version)
+        try:
+            return verifying_key(version.spki)
+        except VerificationFailed as error:
+            raise VerificationFailed("PUBLIC_KEY_INVALID", f"the key of {name}: {error}") from error
 
     def service_keys(self) -> TrustedKeys:
         """The service's own composite keys, without revoked ones: for events, heartbeats and the next bundle."""

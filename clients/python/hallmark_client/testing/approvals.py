@@ -51,7 +51,7 @@ class FakeApprovals:
             proposer=peer.spiffe_id,
             create_time=_stamp(now),
             expire_time=_stamp(now + lifetime),
-            approvals_needed=max(1, self.required),
+            approvals_needed=max(1, self.needed(request.act)),
         )
         proposal.payload = _payload(proposal)
         self._proposals[proposal.name] = proposal
@@ -99,17 +99,25 @@ class FakeApprovals:
         proposal.state = approvals_pb2.PROPOSAL_STATE_REJECTED
         return self._recorded("proposal.rejected", proposal)
 
-    def consume(self, name: str, act: Any, subject: str) -> None:
+    def needed(self, act: Any) -> int:
+        """Approvals that an act takes now. An export always takes one."""
+        return max(self.required, 1 if act == approvals_pb2.PROPOSED_ACT_EXPORT else 0)
+
+    def consume(self, name: str, act: Any, subject: str, parameters_sha256: bytes = b"") -> None:
         """An act that asks whether it may be done. Raises FailedPrecondition, NotFound."""
+        needed = self.needed(act)
         if not name:
-            if self.required:
-                raise precondition("APPROVAL_REQUIRED", f"{subject} needs a proposal with {self.required} approvals")
+            if needed:
+                kind = approvals_pb2.ProposedAct.Name(act).removeprefix("PROPOSED_ACT_").lower()
+                metadata = {"act": kind, "subject": subject, "parameters_sha256": parameters_sha256.hex()}
+                sentence = f"{subject} needs a proposal with {needed} approvals"
+                raise precondition("APPROVAL_REQUIRED", sentence, metadata=metadata)
             return
         proposal = self._find(name)
         self._check_undecided(proposal)
-        if (proposal.act, proposal.subject) != (act, subject):
+        if (proposal.act, proposal.subject, proposal.parameters_sha256) != (act, subject, parameters_sha256):
             raise precondition("PROPOSAL_NOT_APPROVED", f"{name} is not about this act of {subject}")
-        if len(proposal.approvals) < max(proposal.approvals_needed, self.required):
+        if len(proposal.approvals) < max(proposal.approvals_needed, needed):
             raise precondition("PROPOSAL_NOT_APPROVED", f"{name} has too few approvals")
         proposal.state = approvals_pb2.PROPOSAL_STATE_EXECUTED
         self._recorded("proposal.executed", proposal)
@@ -154,7 +162,7 @@ def _check_request(request: approvals_pb2.CreateProposalRequest, parent: str) ->
     """Raises InvalidArgument."""
     if not request.act or request.act not in approvals_pb2.ProposedAct.values():
         raise invalid("act", "is required: one of those listed")
-    if not re.fullmatch(rf"{parent}(?:/[a-z-]+/[A-Za-z0-9._/-]{{1,400}})?", request.subject):
+    if not re.fullmatch(rf"(?:{parent}|tenants/system)(?:/[a-z-]+/[A-Za-z0-9._/-]{{1,400}})?", request.subject):
         raise invalid("subject", f"must be the name of a resource of {parent}", "NAME_INVALID")
     if len(request.parameters_sha256) not in {0, 32}:
         raise invalid("parameters_sha256", "must have 32 bytes, or be left out")

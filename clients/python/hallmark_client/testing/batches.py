@@ -66,8 +66,10 @@ class FakeBatches:
         if parts[0].header.WhichOneof("input") is not None:
             raise _stream_invalid("the header of a stream holds no input")
         chunks = [part.chunk for part in parts[1:]]
-        if not chunks or any(not 1 <= len(chunk) <= CHUNK_BYTES_MAX for chunk in chunks):
-            raise _stream_invalid(f"after the header come chunks of 1 to {CHUNK_BYTES_MAX} bytes")
+        if len(chunks) < 2 or any(not 1 <= len(chunk) <= CHUNK_BYTES_MAX for chunk in chunks[:-1]) or chunks[-1]:
+            raise _stream_invalid(
+                f"after the header come chunks of 1 to {CHUNK_BYTES_MAX} bytes, and an empty one last"
+            )
         whole = keys_pb2.SignRequest()
         whole.CopyFrom(parts[0].header)
         name, number = self._keys.reference(whole.name)

@@ -101,7 +101,7 @@ class FakeEnvelopes:
         if version.state in {keys_pb2.KEY_VERSION_STATE_ACTIVE, keys_pb2.KEY_VERSION_STATE_DESTROYED}:
             sentence = f"{version.name} is sealed to, or is gone already; rotate the key first"
             raise precondition("STATE_TRANSITION_INVALID", sentence)
-        self._approvals.consume(request.proposal, approvals_pb2.PROPOSED_ACT_DESTROY, version.name)
+        self._approvals.consume(request.proposal, approvals_pb2.PROPOSED_ACT_SHRED, version.name)
         self._keys.destroy(version)
         log = self._state.record("epoch.shredded", version.name, {}, wait=request.log_wait)
         return envelopes_pb2.ShredEpochResponse(shred_time=_stamp(self._state.now()), log=log)

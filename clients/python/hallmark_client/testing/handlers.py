@@ -9,6 +9,7 @@ from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.key_life import FakeKeyLife
+from hallmark_client.testing.transfer import FakeTransfer
 from hallmark_client.testing.trust import FakeTrust
 
 Handlers: TypeAlias = dict[str, Callable[[Any], Message]]
@@ -16,8 +17,10 @@ Handlers: TypeAlias = dict[str, Callable[[Any], Message]]
 
 # A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate.
 _SEVERAL: Final = {
-    "RotateKey": {0, 1, 2},
+    "RotateKey": {0, 1, 2, 3},
     "ChangeKeyVersionState": {1, 2},
+    "UpdateKey": {0, 1, 2},
+    "ExportKey": {2},
     "ReportKeyCompromise": set(range(1, 1000)),
 }
 # Log entries of one act. A challenge is no act of trust; a subject is revoked once, however often it is asked for.
@@ -39,8 +42,11 @@ def key_life_handlers(life: FakeKeyLife, aliases: FakeAliases, trust: FakeTrust)
     }
 
 
-def people_handlers(approvals: FakeApprovals, envelopes: FakeEnvelopes) -> Handlers:
+def people_handlers(approvals: FakeApprovals, envelopes: FakeEnvelopes, transfer: FakeTransfer) -> Handlers:
     return {
+        "GetWrappingKey": transfer.get_wrapping_key,
+        "ImportKey": transfer.import_key,
+        "ExportKey": transfer.export_key,
         "GetEnvelopeKey": envelopes.get_key,
         "OpenEnvelope": envelopes.open,
         "OpenEnvelopes": envelopes.open_many,

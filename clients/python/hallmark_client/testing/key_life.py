@@ -16,12 +16,21 @@ from hallmark_client.testing.key_rules import (
     stamp,
     waiting_version,
 )
-from hallmark_client.testing.keys import FakeKeys, settings_of
+from hallmark_client.testing.key_settings import settings_of
+from hallmark_client.testing.key_updates import gated_update, rehearsal_of
+from hallmark_client.testing.keys import SYSTEM, FakeKeys
 from hallmark_client.testing.refusals import invalid, precondition, refusal
 from hallmark_client.testing.state import State
 from hallmark_client.testing.trust import FakeTrust
 
 _PATHS: Final = {"labels", "rotation", "usage_limits", "destroy_wait", "export_policy"}
+
+_OWN_LEAD: Final = timedelta(days=8)
+_STOPS: Final = {keys_pb2.KEY_VERSION_ACTION_SUSPEND, keys_pb2.KEY_VERSION_ACTION_DEACTIVATE}
+
+
+def _is_own(key: keys_pb2.Key) -> bool:
+    return key.name.startswith(f"{SYSTEM}/")
 
 
 class FakeKeyLife:
@@ -39,9 +48,14 @@ class FakeKeyLife:
     def rotate(self, request: keys_pb2.RotateKeyRequest) -> keys_pb2.RotateKeyResponse:
         key = self._own(request.name, request.etag)
         given = request.publish_lead if request.HasField("publish_lead") else key.rotation.publish_lead
+        lead = given.ToTimedelta()
+        if key.purpose == keys_pb2.KEY_PURPOSE_SERVICE and not lead and not request.HasField("publish_lead"):
+            lead = _OWN_LEAD
         if request.validate_only:
-            return self._rehearse(key, given.ToTimedelta())
-        kind = self._rotate(key, given.ToTimedelta())
+            return self._rehearse(key, lead)
+        if _is_own(key):
+            self._approvals.consume(request.proposal, approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE, key.name)
+        kind = self._rotate(key, lead)
         response = keys_pb2.RotateKeyResponse(key=key, log=self._keys.record(kind, key, request.log_wait))
         if waiting_version(key) is not None:
             response.readiness.CopyFrom(self._trust.count(key))
@@ -53,20 +67,29 @@ class FakeKeyLife:
         if not paths or not paths <= _PATHS:
             raise invalid("update_mask", f"must name some of {', '.join(sorted(_PATHS))}")
         settings = settings_of(request.key)
-        loosened = settings.export_policy != keys_pb2.EXPORT_POLICY_NEVER
-        if "export_policy" in paths and loosened and key.export_policy == keys_pb2.EXPORT_POLICY_NEVER:
+        more_than_promised = settings.export_policy != keys_pb2.EXPORT_POLICY_NEVER
+        if "export_policy" in paths and more_than_promised and key.export_policy == keys_pb2.EXPORT_POLICY_NEVER:
             raise precondition("EXPORT_FORBIDDEN", "export_policy can only be made stricter")
+        after = keys_pb2.Key()
+        after.CopyFrom(key)
         for path in paths - {"labels"}:
-            key.ClearField(path)
+            after.ClearField(path)
             if path == "export_policy":
-                key.export_policy = settings.export_policy
+                after.export_policy = settings.export_policy
             else:
-                getattr(key, path).CopyFrom(getattr(settings, path))
+                getattr(after, path).CopyFrom(getattr(settings, path))
         if "labels" in paths:
-            key.labels.clear()
-            key.labels.update(request.key.labels)
+            after.labels.clear()
+            after.labels.update(request.key.labels)
         if "rotation" in paths:
-            plan_rotation(key, self._state.now())
+            plan_rotation(after, self._state.now())
+        change = gated_update(key, after)
+        if request.validate_only:
+            return rehearsal_of(key, after, change, self._approvals)
+        if change is not None:
+            act, parameters = change
+            self._approvals.consume(request.proposal, act, key.name, parameters)
+        key.CopyFrom(after)
         self._keys.touch(key)
         return keys_pb2.UpdateKeyResponse(key=key, log=self._keys.record("key.updated", key, request.log_wait))
 
@@ -78,10 +101,14 @@ class FakeKeyLife:
         version = self._keys.version(name, number)
         twin = keys_pb2.Key()
         twin.CopyFrom(key)
+        if _is_own(key) and request.action in _STOPS:
+            raise precondition("STATE_TRANSITION_INVALID", f"{key.name} is the service's own; rotate it instead")
         self._keys.rules.act(key, version, request.action, self._state.now())
-        if request.action == keys_pb2.KEY_VERSION_ACTION_SCHEDULE_DESTROY:
+        destroys = request.action == keys_pb2.KEY_VERSION_ACTION_SCHEDULE_DESTROY
+        if destroys or _is_own(key):
+            act = approvals_pb2.PROPOSED_ACT_DESTROY if destroys else approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE
             try:
-                self._approvals.consume(request.proposal, approvals_pb2.PROPOSED_ACT_DESTROY, request.name)
+                self._approvals.consume(request.proposal, act, request.name)
             except Exception:
                 key.CopyFrom(twin)
                 raise
@@ -93,22 +120,25 @@ class FakeKeyLife:
     def report_compromise(self, request: keys_pb2.ReportKeyCompromiseRequest) -> keys_pb2.ReportKeyCompromiseResponse:
         name, number = self._state.read_key_name(request.name)
         key, now = self._own(name, ""), self._state.now()
+        if _is_own(key):
+            raise refusal(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND", f"{name} was not found")
         since = request.compromise_time.ToDatetime(tzinfo=UTC) if request.HasField("compromise_time") else now
         if since > now + timedelta(seconds=60):
             raise invalid("compromise_time", "is in the future")
         versions = [self._keys.version(name, number)] if number else list(key.versions)
+        was_signing = key.primary_version in {version.name for version in versions}
         log = self._keys.record("key.compromise-reported", key, request.log_wait)
         revocations = [self._revoke(version.name, request) for version in reversed(versions)]
         for version in versions:
             self._keys.rules.revoke(version, compromised=True, effective=since, now=now)
         self._keys.touch(key)
-        if not key.primary_version and not key.HasField("revoke_time"):
+        if was_signing and not key.HasField("revoke_time"):
             self._keys.record(self._rotate(key, timedelta(0)), key, 0)
         return keys_pb2.ReportKeyCompromiseResponse(key=key, revocations=revocations, log=log)
 
     def _own(self, name: str, etag: str) -> keys_pb2.Key:
         key = self._keys.get(keys_pb2.GetKeyRequest(name=name))
-        if not name.startswith(f"{self._state.parent}/"):
+        if not name.startswith((f"{self._state.parent}/", f"{SYSTEM}/")):
             raise refusal(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND", f"{name} was not found")
         if etag and etag != key.etag:
             sentence = f"{key.name} changed meanwhile; read it again and retry"

@@ -83,7 +83,7 @@ class KeyRules:
         changed = False
         for version in reversed(key.versions):
             begin, end = _time(version, "activate_time"), _time(version, "destroy_time")
-            may_begin = version.state == PRE_ACTIVE and not key.HasField("revoke_time")
+            may_begin = version.state == PRE_ACTIVE and key.primary_version and not key.HasField("revoke_time")
             if may_begin and begin is not None and begin <= now:
                 activate(key, version, now)
                 changed = True

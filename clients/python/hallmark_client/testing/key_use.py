@@ -25,6 +25,8 @@ def check_use(key: keys_pb2.Key, request: keys_pb2.SignRequest, now: datetime) -
 
 def _context(key: keys_pb2.Key, request: keys_pb2.SignRequest) -> bytes:
     if key.purpose != keys_pb2.KEY_PURPOSE_MANIFEST:
+        if request.context.startswith(b"hallmark/"):
+            raise invalid("context", "begins with hallmark/, which is for keys of other purposes", "PURPOSE_MISMATCH")
         return request.context
     if request.WhichOneof("input") != "data":
         raise invalid("input", "must be data: this key has to see what it signs", "PURPOSE_MISMATCH")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import grpc
@@ -12,6 +12,8 @@ from hallmark.v1 import common_pb2, keys_pb2
 from hallmark_client.checksum import crc32c
 from hallmark_client.testing.composite import CompositeKeyPair
 from hallmark_client.testing.key_rules import KeyRules, activate, plan_rotation, set_primary, stamp
+from hallmark_client.testing.key_secrets import EnvelopeSecret, Secret
+from hallmark_client.testing.key_settings import settings_of
 from hallmark_client.testing.refusals import invalid, not_found, refusal
 from hallmark_client.testing.state import State, check_id
 from hallmark_composite import (
@@ -28,6 +30,9 @@ ENVELOPE_SERVICE_KEY: Final = "tenants/system/keys/envelope-keys"
 """Signs which key to seal to."""
 TRUST_SERVICE_KEY: Final = "tenants/system/keys/trust-bundle"
 """Signs trust bundles."""
+WRAPPING_KEY: Final = "tenants/system/keys/import"
+"""Private keys on their way in are sealed to it."""
+SYSTEM: Final = "tenants/system"
 SERVICE_KEYS: Final = (SERVICE_KEY, ENVELOPE_SERVICE_KEY, TRUST_SERVICE_KEY)
 
 ALGORITHMS: Final[dict[Any, CompositeAlgorithm]] = {
@@ -44,6 +49,7 @@ KEMS: Final[dict[Any, HpkeKem]] = {
 """Of keys that open envelopes."""
 
 _DEFAULT: Final = common_pb2.ALGORITHM_MLDSA65_ECDSA_P256_SHA512
+_MAKES_A_VERSION: Final = {"key.created", "key.imported", "key.rotated"}
 _MAX_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 100
 
@@ -57,21 +63,21 @@ class FakeKeys:
     def __init__(self, state: State) -> None:
         self._state = state
         self._keys: dict[str, keys_pb2.Key] = {}
-        self._pairs: dict[str, CompositeKeyPair] = {}
-        self._openers: dict[str, EnvelopePrivateKey] = {}
+        self._secrets: dict[str, Secret] = {}
         self.aliases: dict[str, keys_pb2.Alias] = {}
         self.rules = KeyRules()
         settings = settings_of(keys_pb2.Key())
         for service_key in SERVICE_KEYS:
             self._insert(service_key, _DEFAULT, keys_pb2.KEY_PURPOSE_SERVICE, settings)
+        wrapping = common_pb2.ALGORITHM_HPKE_MLKEM1024_P384
+        self._insert(WRAPPING_KEY, wrapping, keys_pb2.KEY_PURPOSE_IMPORT, settings)
 
     def create(self, request: keys_pb2.CreateKeyRequest) -> keys_pb2.CreateKeyResponse:
         self._state.check_parent(request.parent)
         check_id(request.key_id, "key_id")
-        algorithm, purpose = _kind(request)
+        algorithm, purpose = kind_of(request)
         name = f"{request.parent}/keys/{request.key_id}"
-        if name in self._keys:
-            raise refusal(grpc.StatusCode.ALREADY_EXISTS, "KEY_EXISTS", f"{name} exists already")
+        self.check_new(name)
         settings = settings_of(request)
         settings.labels.update(request.labels)
         key = self._insert(name, algorithm, purpose, settings)
@@ -84,7 +90,8 @@ class FakeKeys:
         return self.find(name)
 
     def list(self, request: keys_pb2.ListKeysRequest) -> keys_pb2.ListKeysResponse:
-        self._state.check_parent(request.parent)
+        if request.parent != SYSTEM:
+            self._state.check_parent(request.parent)
         if not 0 <= request.page_size <= _MAX_PAGE:
             raise invalid("page_size", f"must be 0 to {_MAX_PAGE}")
         size = request.page_size or _DEFAULT_PAGE
@@ -97,13 +104,12 @@ class FakeKeys:
 
     def get_public_key(self, request: keys_pb2.GetPublicKeyRequest) -> keys_pb2.PublicKey:
         version = self.version(*self.reference(request.name))
-        pair = self._pairs.get(version.name)
-        raw = self._openers[version.name].public_key if pair is None else pair.public_key.raw
+        spki, raw = self.public_forms(version.name)
         return keys_pb2.PublicKey(
             name=version.name,
             algorithm=self.find(version.name.partition("/versions/")[0]).algorithm,
             public_key=raw,
-            pem="" if pair is None else pair.public_key.to_spki_pem(),
+            pem=self.pair(version.name).public_key.to_spki_pem() if spki else "",
             public_key_crc32c=crc32c(raw),
             state=version.state,
         )
@@ -141,10 +147,10 @@ class FakeKeys:
 
     def public_forms(self, version_name: str) -> tuple[bytes, bytes]:
         """SubjectPublicKeyInfo in DER (empty for HPKE), and the raw key."""
-        pair = self._pairs.get(version_name)
-        if pair is None:
-            return b"", self._openers[version_name].public_key
-        return pair.public_key.to_spki_der(), pair.public_key.raw
+        secret = self._secrets[version_name]
+        if isinstance(secret, EnvelopeSecret):
+            return b"", secret.public_key
+        return secret.public_key.to_spki_der(), secret.public_key.raw
 
     def version(self, name: str, number: int | None) -> keys_pb2.KeyVersion:
         """The version of that number; the primary one, or the newest, for None. Raises NotFound."""
@@ -157,10 +163,22 @@ class FakeKeys:
         return found[0]
 
     def pair(self, version_name: str) -> CompositeKeyPair:
-        return self._pairs[version_name]
+        secret = self._secrets[version_name]
+        assert isinstance(secret, CompositeKeyPair), f"{version_name} signs nothing"
+        return secret
 
     def opener(self, version_name: str) -> EnvelopePrivateKey:
-        return self._openers[version_name]
+        secret = self._secrets[version_name]
+        assert isinstance(secret, EnvelopeSecret), f"{version_name} opens nothing"
+        return secret.key
+
+    def secret(self, version_name: str) -> Secret:
+        return self._secrets[version_name]
+
+    def check_new(self, name: str) -> None:
+        """Raises AlreadyExists."""
+        if name in self._keys:
+            raise refusal(grpc.StatusCode.ALREADY_EXISTS, "KEY_EXISTS", f"{name} exists already")
 
     def destroy(self, version: keys_pb2.KeyVersion) -> None:
         """The private half is gone; the public half stays."""
@@ -180,11 +198,14 @@ class FakeKeys:
             _set_earlier(key.revoke_time, effective_time, known=key.HasField("revoke_time"))
         self.touch(key)
 
-    def add_version(self, key: keys_pb2.Key, begin: datetime) -> keys_pb2.KeyVersion:
-        """A version that waits; the newest."""
+    def add_version(self, key: keys_pb2.Key, begin: datetime, imported: Secret | None = None) -> keys_pb2.KeyVersion:
+        """A version that waits; the newest. With a fresh key pair, or with one that was made elsewhere."""
         name = f"{key.name}/versions/{len(key.versions) + 1}"
-        halves, fingerprint = self._generate(name, key.algorithm)
+        self._secrets[name] = secret = imported or self._generate(key.algorithm)
+        halves, fingerprint = _facts(secret)
         software = common_pb2.PROTECTION_LEVEL_SOFTWARE
+        if imported is not None:
+            software = common_pb2.PROTECTION_LEVEL_IMPORTED
         version = keys_pb2.KeyVersion(
             name=name,
             state=keys_pb2.KEY_VERSION_STATE_PRE_ACTIVE,
@@ -193,34 +214,39 @@ class FakeKeys:
             create_time=stamp(self._state.now()),
             activate_time=stamp(begin),
             public_key_sha256=fingerprint.hex(),
+            origin=keys_pb2.KEY_ORIGIN_GENERATED if imported is None else keys_pb2.KEY_ORIGIN_IMPORTED,
+            exportable=key.export_policy == keys_pb2.EXPORT_POLICY_WRAPPED,
         )
         newest_first = [version, *key.versions]
         del key.versions[:]
         key.versions.extend(newest_first)
         return key.versions[0]
 
-    def _insert(self, name: str, algorithm: Any, purpose: Any, settings: keys_pb2.Key) -> keys_pb2.Key:
+    def insert_imported(
+        self, name: str, algorithm: Any, purpose: Any, request: keys_pb2.ImportKeyRequest, secret: Secret
+    ) -> keys_pb2.Key:
+        settings = settings_of(request)
+        settings.labels.update(request.labels)
+        return self._insert(name, algorithm, purpose, settings, secret)
+
+    def _insert(
+        self, name: str, algorithm: Any, purpose: Any, settings: keys_pb2.Key, imported: Secret | None = None
+    ) -> keys_pb2.Key:
         now = self._state.now()
         key = keys_pb2.Key(
             name=name, purpose=purpose, algorithm=algorithm, create_time=stamp(now), update_time=stamp(now)
         )
         key.MergeFrom(settings)
         self._keys[name] = key
-        activate(key, self.add_version(key, now), now)
+        activate(key, self.add_version(key, now, imported), now)
         plan_rotation(key, now)
         self.touch(key)
         return key
 
-    def _generate(self, name: str, algorithm: Any) -> tuple[tuple[str, ...], bytes]:
-        """Makes a key pair; what it consists of, and the SHA-256 of its public key."""
+    def _generate(self, algorithm: Any) -> Secret:
         if algorithm in KEMS:
-            opener = EnvelopePrivateKey.from_seed(KEMS[algorithm], self._state.random_bytes(SEED_SIZE))
-            self._openers[name] = opener
-            return (f"HPKE-{opener.kem.standard_name}",), hashlib.sha256(opener.public_key).digest()
-        pair = CompositeKeyPair.generate(ALGORITHMS[algorithm])
-        self._pairs[name] = pair
-        halves = (pair.algorithm.ml_dsa.value, f"ECDSA-{pair.algorithm.curve.value.replace('-', '')}")
-        return halves, pair.public_key.fingerprint()
+            return EnvelopeSecret.from_seed(KEMS[algorithm], self._state.random_bytes(SEED_SIZE))
+        return CompositeKeyPair.generate(ALGORITHMS[algorithm])
 
     def touch(self, key: keys_pb2.Key) -> None:
         _assert_one_active(key.versions)
@@ -229,31 +255,21 @@ class FakeKeys:
 
     def record(self, kind: str, key: keys_pb2.Key, wait: int) -> common_pb2.LogPromise:
         newest = key.versions[0]
-        return self._state.record(kind, newest.name, {"public_key_sha256": newest.public_key_sha256}, wait=wait)
+        promise = self._state.record(kind, newest.name, {"public_key_sha256": newest.public_key_sha256}, wait=wait)
+        if kind in _MAKES_A_VERSION:
+            newest.creation_event_key = promise.event_key
+        return promise
 
 
-def settings_of(given: keys_pb2.CreateKeyRequest | keys_pb2.Key) -> keys_pb2.Key:
-    """Rotation, limits, waiting period and export policy, with their defaults. Raises InvalidArgument."""
-    wait = given.destroy_wait.ToTimedelta() if given.HasField("destroy_wait") else timedelta(days=30)
-    if not timedelta(days=1) <= wait <= timedelta(days=120):
-        raise invalid("destroy_wait", "must be 1 day to 120 days")
-    rotation = given.rotation
-    lead_max = timedelta(days=366)
-    if rotation.HasField("period"):
-        if rotation.period.ToTimedelta() < timedelta(hours=1):
-            raise invalid("rotation.period", "must be 1 hour to 5 years")
-        lead_max = rotation.period.ToTimedelta() / 2
-    if not timedelta(0) <= rotation.publish_lead.ToTimedelta() <= lead_max:
-        raise invalid("rotation.publish_lead", "must be at most half the period")
-    settings = keys_pb2.Key(export_policy=given.export_policy or keys_pb2.EXPORT_POLICY_NEVER)
-    settings.rotation.CopyFrom(rotation)
-    settings.rotation.publish_lead.FromTimedelta(rotation.publish_lead.ToTimedelta())
-    settings.usage_limits.CopyFrom(given.usage_limits)
-    settings.destroy_wait.FromTimedelta(wait)
-    return settings
+def _facts(secret: Secret) -> tuple[tuple[str, ...], bytes]:
+    """What a key pair consists of, and the SHA-256 of its public key."""
+    if isinstance(secret, EnvelopeSecret):
+        return (f"HPKE-{secret.key.kem.standard_name}",), hashlib.sha256(secret.public_key).digest()
+    halves = (secret.algorithm.ml_dsa.value, f"ECDSA-{secret.algorithm.curve.value.replace('-', '')}")
+    return halves, secret.public_key.fingerprint()
 
 
-def _kind(request: keys_pb2.CreateKeyRequest) -> tuple[Any, Any]:
+def kind_of(request: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest) -> tuple[Any, Any]:
     """Algorithm and purpose of a new key. Raises InvalidArgument."""
     purpose: Any = request.purpose
     if not purpose:

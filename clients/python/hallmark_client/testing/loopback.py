@@ -148,6 +148,8 @@ def _peer(context: grpc.ServicerContext) -> Peer:
 
 def _abort(context: grpc.ServicerContext, error: HallmarkError) -> NoReturn:
     code = error.grpc_code or grpc.StatusCode.INTERNAL
-    status = status_of(code, error.reason, error.message, retry_after_seconds=error.retry_after_seconds)
+    status = status_of(
+        code, error.reason, error.message, retry_after_seconds=error.retry_after_seconds, metadata=error.metadata
+    )
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(code, error.message)

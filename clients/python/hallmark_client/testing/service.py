@@ -33,6 +33,7 @@ from hallmark_client.testing.roles import Role, check_role
 from hallmark_client.testing.running import Running, Watcher
 from hallmark_client.testing.signing import FakeSigning
 from hallmark_client.testing.state import State
+from hallmark_client.testing.transfer import FakeTransfer
 from hallmark_client.testing.transport import InMemoryTransport
 from hallmark_client.testing.trust import FakeTrust
 from hallmark_client.testing.virtual_device import VirtualDevice
@@ -84,7 +85,11 @@ class FakeService:
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
-            **people_handlers(self._approvals, FakeEnvelopes(self._state, self._keys, self._approvals)),
+            **people_handlers(
+                self._approvals,
+                FakeEnvelopes(self._state, self._keys, self._approvals),
+                FakeTransfer(self._state, self._keys, self._approvals),
+            ),
         }
 
     def client(

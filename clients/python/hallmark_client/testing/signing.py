@@ -65,14 +65,20 @@ class FakeSigning:
                 verify(pair.public_key, request.signature, digest=digest, context=context)
             except CompositeError:
                 continue
-            return keys_pb2.VerifyResponse(key_version=version.name, state=version.state, verified_input_crc32c=True)
+            verified = keys_pb2.VerifyResponse(
+                key_version=version.name, state=version.state, verified_input_crc32c=True
+            )
+            for field in ("revoke_time", "compromise_time"):
+                if version.HasField(field):
+                    getattr(verified, field).CopyFrom(getattr(version, field))
+            return verified
         sentence = f"the signature does not verify with {request.name} over this input and context"
         raise refusal(grpc.StatusCode.INVALID_ARGUMENT, "SIGNATURE_INVALID", sentence)
 
     def _signing_version(self, given: str) -> keys_pb2.KeyVersion:
         name, number = self._keys.reference(given)
         key = self._keys.find(name)
-        if key.purpose == keys_pb2.KEY_PURPOSE_SERVICE:
+        if key.purpose in {keys_pb2.KEY_PURPOSE_SERVICE, keys_pb2.KEY_PURPOSE_IMPORT}:
             raise not_found(given)
         if key.purpose == keys_pb2.KEY_PURPOSE_ENVELOPE:
             raise precondition("PURPOSE_MISMATCH", f"{name} signs nothing")

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hallmark.v1 import common_pb2, keys_pb2
 from hallmark_client.model.enums import Algorithm
 from hallmark_client.model.trust import BUNDLE_CONTEXT
-from hallmark_client.testing.key_rules import DESTROYED, stamp, waiting_version
+from hallmark_client.testing.key_rules import ACTIVE, DESTROYED, PRE_ACTIVE, stamp, waiting_version
 from hallmark_client.testing.keys import TRUST_SERVICE_KEY, FakeKeys
 from hallmark_client.testing.refusals import invalid
 from hallmark_client.testing.state import State
@@ -58,16 +58,19 @@ class FakeTrust:
         name, number = self._state.read_key_name(request.name)
         if number is not None:
             raise invalid("name", "must look like tenants/{tenant}/keys/{key}", "NAME_INVALID")
-        return self.count(self._keys.find(name))
+        return self._count(waiting_version(self._keys.find(name)))
 
     def count(self, key: keys_pb2.Key) -> keys_pb2.RotationReadiness:
-        """For a key as it is, or as a rehearsal would leave it."""
+        """For the version that a rotation brings, done or rehearsed."""
+        return self._count(next((version for version in key.versions if version.state in {PRE_ACTIVE, ACTIVE}), None))
+
+    def _count(self, waiting: keys_pb2.KeyVersion | None) -> keys_pb2.RotationReadiness:
         newest = self._current().sequence
-        waiting = waiting_version(key)
         first = 0 if waiting is None else self._first.get(waiting.name, 0)
+        wanted = newest if waiting is None else first or newest + 1
         since = self._state.now() - _SEEN
         seen = {client: sequence for client, (sequence, time) in self._acknowledged.items() if time >= since}
-        late = sorted(client for client, sequence in seen.items() if sequence < (first or newest))
+        late = sorted(client for client, sequence in seen.items() if sequence < wanted)
         readiness = keys_pb2.RotationReadiness(
             bundle_sequence=first, clients_seen=len(seen), clients_ready=len(seen) - len(late), not_ready=late[:100]
         )

@@ -2,7 +2,14 @@
 
 from hallmark.v1 import keys_pb2
 from hallmark_client.checksum import check_crc32c
-from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, KeyVersionState, ProtectionLevel
+from hallmark_client.model.enums import (
+    Algorithm,
+    ExportPolicy,
+    KeyOrigin,
+    KeyPurpose,
+    KeyVersionState,
+    ProtectionLevel,
+)
 from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
 from hallmark_client.model.log import LogPromise
 from hallmark_client.wire.key_settings import limits_of, rotation_of
@@ -35,6 +42,7 @@ def key_of(wire: keys_pb2.Key, *, log: LogPromise | None = None, replayed: bool 
 
 def changed_key_of(
     wire: keys_pb2.CreateKeyResponse
+    | keys_pb2.ImportKeyResponse
     | keys_pb2.UpdateKeyResponse
     | keys_pb2.RotateKeyResponse
     | keys_pb2.ChangeKeyVersionStateResponse,
@@ -61,6 +69,9 @@ def _version_of(wire: keys_pb2.KeyVersion) -> KeyVersion:
         activate_time=moment_or_none(wire, "activate_time"),
         compromise_time=moment_or_none(wire, "compromise_time"),
         destroy_time=moment_or_none(wire, "destroy_time"),
+        origin=member_of(KeyOrigin, wire.origin),
+        exportable=wire.exportable,
+        creation_event_key=wire.creation_event_key,
     )
 
 
@@ -90,4 +101,9 @@ def signature_of(wire: keys_pb2.SignResponse) -> Signature:
 
 
 def verified_of(wire: keys_pb2.VerifyResponse) -> Verified:
-    return Verified(key_version=wire.key_version, state=member_of(KeyVersionState, wire.state))
+    return Verified(
+        key_version=wire.key_version,
+        state=member_of(KeyVersionState, wire.state),
+        revoke_time=moment_or_none(wire, "revoke_time"),
+        compromise_time=moment_or_none(wire, "compromise_time"),
+    )

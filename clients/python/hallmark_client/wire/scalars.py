@@ -20,6 +20,7 @@ _WIRE: Final[dict[type[StrEnum], tuple[Any, str]]] = {
     enums.ProtectionLevel: (common_pb2.ProtectionLevel, "PROTECTION_LEVEL_"),
     enums.InitiatingEntity: (common_pb2.InitiatingEntity, "INITIATING_ENTITY_"),
     enums.KeyPurpose: (keys_pb2.KeyPurpose, "KEY_PURPOSE_"),
+    enums.KeyOrigin: (keys_pb2.KeyOrigin, "KEY_ORIGIN_"),
     enums.ExportPolicy: (keys_pb2.ExportPolicy, "EXPORT_POLICY_"),
     enums.KeyVersionAction: (keys_pb2.KeyVersionAction, "KEY_VERSION_ACTION_"),
     enums.KeyVersionState: (keys_pb2.KeyVersionState, "KEY_VERSION_STATE_"),

@@ -1,5 +1,7 @@
 """What kms.public.files promises, for the folder and for the fake that other tests use."""
 
+import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,31 @@ async def test_a_replaced_file_shows_the_last_content(files: PublicFiles) -> Non
     for content in (b"one", b"two, longer", b""):
         await files.replace(PublicFile("checkpoint", content))
         assert await files.read("checkpoint") == content
+
+
+async def test_what_may_stay_stays(files: PublicFiles) -> None:
+    def newer(there: bytes) -> bool:
+        return int(there) > 2
+
+    await files.replace(PublicFile("latest", b"1"), unless=newer)
+    assert await files.read("latest") == b"1", "nothing was there to stay"
+    await files.replace(PublicFile("latest", b"3"), unless=newer)
+    await files.replace(PublicFile("latest", b"2"), unless=newer)
+    assert await files.read("latest") == b"3"
+
+
+async def test_of_many_writers_the_newest_is_shown_from_its_time_on(files: PublicFiles) -> None:
+    numbers = list(range(40))
+    random.Random(5).shuffle(numbers)
+    seen: list[int] = []
+
+    async def write(number: int) -> None:
+        await files.replace(PublicFile("latest", b"%d" % number), unless=lambda there: int(there) > number)
+        seen.append(int(await files.read("latest") or b"-1"))
+
+    await asyncio.gather(*(write(number) for number in numbers))
+    assert int(await files.read("latest") or b"-1") == 39
+    assert len(seen) == 40
 
 
 BAD_PATHS = [

@@ -5,30 +5,19 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from fault.kms.revocation.flaky import ConnectionLost, Fault, FlakyDatabase
+from hallmark.v1 import approvals_pb2
 from hsm.errors import TokenUnavailable
 from hsm.testing import FakeKeyProvider
 from kms.core.errors import FailedPrecondition, Reason, ResourceExhausted, Unavailable
 from kms.core.names import KeyName
 from kms.keys.model import KeyVersionState
 from kms.log.model import LogEntry
-from support.envelopes_world import EnvelopesWorld, envelopes_world
-
-
-class FlakyGroups(FlakyDatabase):
-    async def write_grouped(self, work: Any, item: Any) -> Any:
-        fault = self._faults.popleft() if self._faults else None
-        if fault is Fault.LOST_BEFORE:
-            raise ConnectionLost
-        result = await self._database.write_grouped(work, item)
-        if fault is Fault.LOST_AFTER:
-            raise ConnectionLost
-        return result
+from support.envelopes_world import VERSION, EnvelopesWorld, envelopes_world
 
 
 @pytest.fixture
@@ -38,7 +27,7 @@ async def world(tmp_path: Path) -> AsyncIterator[EnvelopesWorld]:
 
 
 def flaky(world: EnvelopesWorld, fault: Fault) -> None:
-    world.keys.keys.database = database = FlakyGroups(world.keys.world.database)
+    world.keys.keys.database = database = FlakyDatabase(world.keys.world.database)
     database.plan(fault)
 
 
@@ -78,7 +67,7 @@ async def test_shredding(world: EnvelopesWorld, fault: Fault, gone: bool) -> Non
     world.approvals.require(destroy=1)
     envelope = world.seal(b"secret", await world.create())
     await world.keys.rotate("telemetry")
-    proposal = await world.approvals.propose(subject="tenants/default/keys/telemetry/versions/1")
+    proposal = await world.approvals.propose(act=approvals_pb2.PROPOSED_ACT_SHRED, subject=VERSION)
     await world.approvals.approve(proposal, "bob")
     again = {"proposal": proposal.name, "request_id": str(uuid.uuid4())}
     flaky(world, fault)

@@ -94,11 +94,12 @@ async def report(world: TrustWorld, replica: Replica, request: RequestKey) -> No
 
 async def clock(world: TrustWorld, replica: Replica, request: RequestKey) -> None:
     """Without the scheduler's own catching of errors, so that the fault is seen."""
-    for job in (replica.scheduler.promote, replica.scheduler.rotate, replica.destroyer.run_due):
+    scheduler = replica.scheduler
+    for job in (scheduler.promote, scheduler.rotate, scheduler.replan, replica.destroyer.run_due):
         await job(world.now)
     bundle = await replica.maker.current("default", world.now)
     assert bundle.sequence >= 1
-    await replica.publisher.publish_due()
+    await replica.publisher.publish_due(world.now)
 
 
 async def with_schedule(world: TrustWorld) -> None:
@@ -110,6 +111,8 @@ async def with_schedule(world: TrustWorld) -> None:
 
 async def with_a_version_that_waits(world: TrustWorld) -> None:
     await world.base.rotate(lead=timedelta(days=1))
+    await world.replica.maker.current("default", world.now)
+    await world.replica.publisher.publish_due(world.now)
     world.advance(DAY)
 
 
@@ -118,6 +121,13 @@ async def with_a_version_to_destroy(world: TrustWorld) -> None:
     await world.act(1, Action.DEACTIVATE)
     await world.act(1, Action.SCHEDULE_DESTROY)
     world.advance(31 * DAY)
+
+
+async def with_a_plan_of_a_clock_that_was_ahead(world: TrustWorld) -> None:
+    await with_schedule(world)
+    world.base.world.clock.jump(100 * DAY)
+    await world.replica.scheduler.rotate(world.now)
+    world.base.world.clock.jump(-100 * DAY)
 
 
 async def with_an_alias(world: TrustWorld) -> None:
@@ -136,6 +146,7 @@ ACTS = {
     "ReportKeyCompromise": Act(report, with_a_version_that_waits),
     "scheduled rotation": Act(clock, with_schedule, is_clock_work=True),
     "promotion": Act(clock, with_a_version_that_waits, is_clock_work=True),
+    "planning again": Act(clock, with_a_plan_of_a_clock_that_was_ahead, is_clock_work=True),
     "destruction": Act(clock, with_a_version_to_destroy, is_clock_work=True),
 }
 

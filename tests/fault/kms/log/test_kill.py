@@ -16,9 +16,10 @@ from hallmark_tlog.note import parse_note
 from hallmark_tlog.reader import entries
 from hallmark_tlog.vkey import parse_vkey
 from kms.log import store
+from support.fault_runs import LONG
 from support.log_appender import ORIGIN, open_log
 
-ROUNDS = 4
+ROUNDS = 6 if LONG else 2
 
 
 def run_and_kill(folder: Path, seconds: float) -> tuple[dict[str, int], list[Checkpoint]]:

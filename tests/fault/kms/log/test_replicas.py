@@ -1,18 +1,14 @@
 """Several replicas record, sequence, sign and publish on one database at once: one tree, no fork, nothing twice.
 
-On SQLite always (several connections to one file). On PostgreSQL, which is what replicas are for, when
-HALLMARK_TEST_POSTGRESQL holds the URL of a database that may be emptied, such as
-postgresql+psycopg://postgres@/hallmark_test?host=/run/postgresql
+On SQLite (several connections to one file) and on PostgreSQL, which is what replicas are for.
 """
 
 import asyncio
-import os
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -33,21 +29,9 @@ SECONDS = 1.5
 WRITERS = 24
 
 
-def postgresql_url() -> str:
-    url = os.environ.get("HALLMARK_TEST_POSTGRESQL")
-    if not url:
-        pytest.skip("set HALLMARK_TEST_POSTGRESQL to the URL of a PostgreSQL database that may be emptied")
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[Database]]:
-    url = f"sqlite:///{tmp_path}/log.db" if request.param == "sqlite" else postgresql_url()
-    opened = [Database(url) for _ in range(REPLICAS)]
-    if request.param == "postgresql":
-        with opened[0].engine.begin() as connection:
-            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-            connection.execute(sa.text("CREATE SCHEMA public"))
+@pytest.fixture
+async def databases(database_url: str) -> AsyncIterator[list[Database]]:
+    opened = [Database(database_url) for _ in range(REPLICAS)]
     migrations.upgrade(opened[0].engine)
     yield opened
     for database in opened:

@@ -1,6 +1,7 @@
 """A database whose next write fails in one of the two ways writes fail."""
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any
 
@@ -31,10 +32,22 @@ class FlakyDatabase:
         return await self._database.read(work)
 
     async def write(self, work: Any) -> Any:
+        return await self._faulty(lambda: self._database.write(work))
+
+    async def write_grouped(self, work: Any, item: Any) -> Any:
+        return await self._faulty(lambda: self._database.write_grouped(work, item))
+
+    async def write_many(self, work: Any, items: Any) -> Any:
+        return await self._faulty(lambda: self._database.write_many(work, items))
+
+    async def drop_overwritten(self) -> None:
+        await self._database.drop_overwritten()
+
+    async def _faulty(self, write: Callable[[], Awaitable[Any]]) -> Any:
         fault = self._faults.popleft() if self._faults else None
         if fault is Fault.LOST_BEFORE:
             raise ConnectionLost
-        result = await self._database.write(work)
+        result = await write()
         if fault is Fault.LOST_AFTER:
             raise ConnectionLost
         return result

@@ -13,14 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hallmark_composite import verify
 from kms.core.errors import FailedPrecondition
 from kms.core.names import KeyName, KeyVersionName
-from kms.keys.destroyer import Destroyer
-from kms.keys.life import LifeService
 from kms.keys.lifecycle import Action, acted, destroyed, revoked, rotated
 from kms.keys.model import KeyVersionState as S
-from kms.trust.scheduler import Scheduler
 from support.clock import START
 from support.key_life_model import Life, Model, key_of_one_version, next_version
-from support.keys_world import keys_world
+from support.trust_world import trust_world
 
 NAME = KeyName("default", "manifest")
 
@@ -53,11 +50,8 @@ class KeyLife(RuleBasedStateMachine):
 
     @initialize()
     def create(self) -> None:
-        self.world = self.run(self.stack.enter_async_context(keys_world(Path(self.folder.name))))
-        self.life = LifeService(self.world.keys)
-        jobs = {"destructions": Destroyer(self.world.keys).run_due}
-        self.scheduler = Scheduler(rotation=self.world.rotation, clock=self.world.world.clock, jobs=jobs)
-        self.run(self.world.create())
+        trust = self.run(self.stack.enter_async_context(trust_world(Path(self.folder.name))))
+        self.world, self.life, self.scheduler = trust.base, trust.replica.life, trust.replica.scheduler
         self.model.versions[1] = Life(S.ACTIVE)
 
     @rule(message=st.binary(max_size=40))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.errors import PinMissing, SetupError
+from hsm.errors import PinAway, PinMissing, SetupError
 from hsm.pkcs11.pin import ensure_pin_file, read_pin
 
 
@@ -20,9 +20,9 @@ def test_a_variable_is_read_once(tmp_path: Path) -> None:
 
 def test_no_pin_says_where_to_put_it(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"\n")
-    with pytest.raises(PinMissing, match="nowhere"):
+    with pytest.raises(PinAway, match="nowhere"):
         read_pin(tmp_path / "nowhere", None, {})
-    with pytest.raises(PinMissing, match="empty"):
+    with pytest.raises(PinAway, match="empty"):
         read_pin(tmp_path / "empty", None, {})
     with pytest.raises(PinMissing, match="variable PIN"):
         read_pin(None, "PIN", {})
@@ -41,7 +41,7 @@ def test_a_pin_no_token_takes_is_refused_without_showing_it(tmp_path: Path, pin:
 
 
 def test_a_folder_is_no_pin_file(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="cannot be read"):
+    with pytest.raises(PinAway, match="cannot be read"):
         read_pin(tmp_path, None, {})
 
 

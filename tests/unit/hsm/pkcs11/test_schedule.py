@@ -89,6 +89,32 @@ async def test_a_single_signature_waits_for_chunks_and_not_for_batches() -> None
     assert await batch == [b"signed batch"] * 100
 
 
+async def test_a_small_request_is_spread_over_idle_signers_only() -> None:
+    signers = Signers(2)
+    spread = signers.ask(b"a", b"b", b"c", b"d")
+    await _settle()
+    assert signers.frames == [[b"a", b"b"], [b"c", b"d"]]
+    whole = signers.ask(b"e", b"f", b"g")
+    await _settle()
+    assert signers.frames[2:] == [[b"e", b"f", b"g"]]
+    while not (spread.done() and whole.done()):
+        signers.answer()
+        await _settle()
+    assert await whole == [b"signed e", b"signed f", b"signed g"]
+
+
+async def test_small_requests_fill_a_frame_and_are_not_cut() -> None:
+    signers = Signers()
+    first = [signers.ask(b"1"), signers.ask(b"2")]
+    await _settle()
+    small = [signers.ask(*(b"%d" % number for number in range(5))) for _ in range(3)]
+    await _settle()
+    while not all(task.done() for task in (*first, *small)):
+        signers.answer()
+        await _settle()
+    assert [len(frame) for frame in signers.frames][-3:] == [5, 5, 5]
+
+
 async def test_what_nobody_waits_for_is_not_signed() -> None:
     signers = Signers()
     first = [signers.ask(b"a"), signers.ask(b"b")]

@@ -110,7 +110,7 @@ def test_a_damaged_record_is_reported(folder: Path, record: str) -> None:
 
 def test_the_operators_pin_file_is_used_and_needed(folder: Path, tmp_path: Path) -> None:
     pin_file = tmp_path / "operator-pin"
-    assert setup(folder, f"--pin-file={pin_file}")["code"] == "PIN_MISSING"
+    assert setup(folder, f"--pin-file={pin_file}")["code"] == "PIN_AWAY"
     pin_file.write_text("operator secret")
     made = setup(folder, f"--pin-file={pin_file}")
     assert "kek_id" in made
@@ -137,9 +137,9 @@ def test_a_library_that_cannot_be_used_is_reported(folder: Path, tmp_path: Path,
     if make == "not a library":
         library.write_text("no ELF")
     answer = setup(folder, f"--module={library}")
-    assert answer["code"] in {"PKCS11_MODULE_NOT_FOUND", "PIN_MISSING", "HSM_SETUP_FAILED"}
+    assert answer["code"] in {"PKCS11_MODULE_NOT_FOUND", "PIN_AWAY", "PKCS11_LIBRARY_AWAY"}
     answer = setup(folder, f"--module={library}", "--pin-env=TEST_PIN", TEST_PIN="1234")
-    assert answer["code"] == {"missing": "PKCS11_MODULE_NOT_FOUND", "not a library": "HSM_SETUP_FAILED"}[make]
+    assert answer["code"] == {"missing": "PKCS11_MODULE_NOT_FOUND", "not a library": "PKCS11_LIBRARY_AWAY"}[make]
     assert str(library) in answer["message"]
 
 

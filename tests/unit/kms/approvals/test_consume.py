@@ -5,7 +5,7 @@ import pytest
 from hallmark.v1 import approvals_pb2
 from kms.approvals.model import PlannedAct, ProposedAct
 from kms.core.errors import FailedPrecondition, InvalidArgument, NotFound, Reason, ServiceError
-from support.approvals_world import DESTROY, SUBJECT, ApprovalsWorld
+from support.approvals_world import DESTROY, SUBJECT, TENANT, ApprovalsWorld
 
 
 async def refusal(world: ApprovalsWorld, proposal: str, planned: PlannedAct = DESTROY) -> Reason:
@@ -27,7 +27,31 @@ async def test_what_needs_no_approval_needs_no_proposal(world: ApprovalsWorld) -
 async def test_what_needs_approval_says_so(world: ApprovalsWorld) -> None:
     world.require(destroy=2)
     assert await refusal(world, "") is Reason.APPROVAL_REQUIRED
-    await world.consume("", PlannedAct(act=ProposedAct.EXPORT, subject=SUBJECT))
+    await world.consume("", PlannedAct(act=ProposedAct.POLICY_CHANGE, subject=SUBJECT))
+
+
+async def test_an_export_always_needs_somebody_else(world: ApprovalsWorld) -> None:
+    export = PlannedAct(act=ProposedAct.EXPORT, subject=SUBJECT, parameters_sha256=bytes(32))
+    with pytest.raises(FailedPrecondition) as refused:
+        await world.consume("", export)
+    assert refused.value.metadata == {
+        "act": "export",
+        "subject": SUBJECT,
+        "parameters_sha256": "00" * 32,
+        "approvals_needed": "1",
+    }
+
+
+async def test_the_services_own_keys_are_decided_about_by_the_operators_tenant(world: ApprovalsWorld) -> None:
+    planned = PlannedAct(act=ProposedAct.TRUST_ROOT_CHANGE, subject="tenants/system/keys/trust-bundle")
+    act = approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE
+    made = await world.propose(act=act, subject=planned.subject)
+    await world.approve(made, "bob")
+    with pytest.raises(NotFound):  # of a tenant whose people do not operate the service
+        await world.consume(made.name, planned)
+    world.approvals.operator_tenant = TENANT
+    await world.consume(made.name, planned)
+    assert (await world.get(made.name)).state == approvals_pb2.PROPOSAL_STATE_EXECUTED
 
 
 async def test_an_approved_act_is_done_once(world: ApprovalsWorld) -> None:

@@ -62,6 +62,15 @@ def test_a_fault_of_the_server_names_its_id() -> None:
     assert "abc" in explain(client.Internal("INTERNAL", "no", metadata={"call_id": "abc"})).advice
 
 
+def test_a_missing_approval_names_the_command_that_asks_for_it() -> None:
+    metadata = {"act": "policy_change", "subject": "tenants/default/keys/k", "parameters_sha256": "ab" * 32}
+    advice = explain(client.FailedPrecondition("APPROVAL_REQUIRED", "no", metadata=metadata)).advice
+    assert f"propose policy-change tenants/default/keys/k --parameters {'ab' * 32}" in advice
+    assert "--proposal ID" in advice
+    destroy = {"act": "destroy", "subject": "tenants/default/keys/k/versions/1", "parameters_sha256": ""}
+    assert "--parameters" not in explain(client.FailedPrecondition("APPROVAL_REQUIRED", "no", metadata=destroy)).advice
+
+
 def test_a_limit_says_when_to_come_back() -> None:
     error = client.ResourceExhausted("RATE_LIMITED", "slow down", retry_after_seconds=1.5)
     assert "1.5 seconds" in explain(error).advice

@@ -33,7 +33,7 @@ def _receipt(entry: bytes) -> bytes:
 
 
 def test_a_receipt_proves_that_this_signature_is_in_the_log() -> None:
-    found = check_receipt(_receipt(_entry()), LOG_VKEYS, signature=SIGNATURE, digest=DIGEST)
+    found = check_receipt(_receipt(_entry()), LOG_VKEYS, signature=SIGNATURE, inputs=[b"another form", DIGEST])
     assert (found.leaf_index, found.tree_size, found.key_version) == (1, 3, "tenants/t/keys/k/versions/1")
 
 
@@ -47,26 +47,26 @@ def test_a_receipt_is_still_a_tlog_proof_with_its_entry_inside() -> None:
 )
 def test_a_receipt_of_something_else_is_refused(signature: bytes, digest: bytes, changes: dict[str, object]) -> None:
     with pytest.raises(CommandError, match="about"):
-        check_receipt(_receipt(_entry(**changes)), LOG_VKEYS, signature=signature, digest=digest)
+        check_receipt(_receipt(_entry(**changes)), LOG_VKEYS, signature=signature, inputs=[digest])
 
 
 def test_an_entry_that_is_not_in_the_log_is_refused() -> None:
     proof = parse_proof(_receipt(_entry()))
     forged = TlogProof(index=1, path=proof.path, checkpoint=proof.checkpoint, extra=_entry(time="yesterday"))
     with pytest.raises(TlogError):
-        check_receipt(bytes(forged), LOG_VKEYS, signature=SIGNATURE, digest=DIGEST)
+        check_receipt(bytes(forged), LOG_VKEYS, signature=SIGNATURE, inputs=[b"another form", DIGEST])
 
 
 def test_another_logs_key_is_refused() -> None:
     with pytest.raises(TlogError):
-        check_receipt(_receipt(_entry()), [WITNESS_ED25519.vkey], signature=SIGNATURE, digest=DIGEST)
+        check_receipt(_receipt(_entry()), [WITNESS_ED25519.vkey], signature=SIGNATURE, inputs=[b"another form", DIGEST])
 
 
 def test_a_proof_without_its_entry_is_not_usable() -> None:
     proof = parse_proof(_receipt(_entry()))
     bare = bytes(TlogProof(index=1, path=proof.path, checkpoint=proof.checkpoint))
     with pytest.raises(CommandError, match="does not bring its log entry"):
-        check_receipt(bare, LOG_VKEYS, signature=SIGNATURE, digest=DIGEST)
+        check_receipt(bare, LOG_VKEYS, signature=SIGNATURE, inputs=[b"another form", DIGEST])
 
 
 def test_verifier_keys_come_as_text_or_as_files(tmp_path) -> None:

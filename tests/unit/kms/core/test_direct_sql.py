@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,12 +11,12 @@ INSERT = InsertMany("pair", ("name", "value"))
 INSERT_NEW = InsertMany("pair", ("name", "value"), skip_existing=True)
 FIND = AmongSql("SELECT name, value FROM pair WHERE value >= ? AND name IN (*)")
 DELETE = AmongSql("DELETE FROM pair WHERE name IN (*)")
-COUNT = DirectSql("SELECT count(*) FROM pair", lock="FOR UPDATE")
+COUNT = DirectSql("SELECT count(*) FROM pair")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'direct.db'}")
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE pair (name TEXT PRIMARY KEY, value INTEGER)")
     yield database

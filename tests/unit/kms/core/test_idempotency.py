@@ -41,8 +41,8 @@ REPLAYS: Replays[Answer] = Replays(Answer)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(tmp_path) as database:
+def database(tmp_path: Path, world_url: str | None) -> Iterator[Database]:
+    with fresh_database(tmp_path, world_url) as database:
         yield database
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,26 @@ from kms.core.errors import Reason, ResourceExhausted
 _INSERT = sa.text("INSERT INTO note VALUES (:text)")
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'writer.db'}", commit_interval_seconds=0.05)
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url, commit_interval_seconds=0.05)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE note (text TEXT PRIMARY KEY)")
     yield database
     database.close()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with _opened(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Database]:
+    """Where time is measured: no server in between."""
+    with _opened(f"sqlite:///{tmp_path / 'writer.db'}") as database:
+        yield database
 
 
 def _insert_all(tx: sa.Connection, items: list[str]) -> list[str | Exception]:
@@ -53,10 +67,10 @@ async def test_a_callers_group_that_raises_costs_other_callers_nothing(database:
     assert await _texts(database) == {"a", "b", "d"}
 
 
-async def test_commits_keep_their_distance_under_load_and_a_lone_one_does_not_wait(database: Database) -> None:
+async def test_commits_keep_their_distance_under_load_and_a_lone_one_does_not_wait(quick: Database) -> None:
     await asyncio.sleep(0.06)
     began = time.monotonic()
-    await database.write_grouped(_insert_all, "alone")
+    await quick.write_grouped(_insert_all, "alone")
     assert time.monotonic() - began < 0.045
     groups: list[int] = []
 
@@ -66,16 +80,16 @@ async def test_commits_keep_their_distance_under_load_and_a_lone_one_does_not_wa
 
     async def call_again_and_again() -> None:
         for number in range(4):
-            await database.write_grouped(count, number)
+            await quick.write_grouped(count, number)
 
     await asyncio.gather(*(call_again_and_again() for _ in range(10)))
     assert len(groups) <= 8, "forty writes share a few commits"
 
 
-async def test_much_that_waits_is_committed_at_once(database: Database) -> None:
-    await database.write_grouped(_insert_all, "first")
+async def test_much_that_waits_is_committed_at_once(quick: Database) -> None:
+    await quick.write_grouped(_insert_all, "first")
     began = time.monotonic()
-    await database.write_many(_insert_all, [str(number) for number in range(200)])
+    await quick.write_many(_insert_all, [str(number) for number in range(200)])
     assert time.monotonic() - began < 0.045
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Reason
+from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Reason, ResourceExhausted
 from kms.keys.lifecycle import Action
+from kms.keys.policies import KeySettings, UsageLimits
 from support.envelopes_world import KEY, VERSION, EnvelopesWorld
 
 
@@ -86,3 +87,22 @@ async def test_what_can_not_be_right(world: EnvelopesWorld) -> None:
     await world.keys.rotate("telemetry", lead=timedelta(hours=1))
     with pytest.raises(FailedPrecondition):
         await world.data_key(name=f"{KEY}/versions/2")
+
+
+async def test_data_keys_are_uses_of_the_key_and_retries_are_not(world: EnvelopesWorld) -> None:
+    await world.create(settings=KeySettings(usage_limits=UsageLimits(total=2)))
+    request_id = str(uuid.uuid4())
+    first = await world.data_key(request_id=request_id)
+    await world.data_key(request_id=request_id)
+    await world.open(first.envelope)
+    with pytest.raises(FailedPrecondition) as refused:
+        await world.data_key()
+    assert refused.value.reason is Reason.USAGE_LIMIT_REACHED
+    assert len(await world.logged("data-key.generated")) == 1
+
+
+async def test_a_limit_per_second_holds_for_data_keys(world: EnvelopesWorld) -> None:
+    await world.create(settings=KeySettings(usage_limits=UsageLimits(per_second=1)))
+    await world.data_key()
+    with pytest.raises(ResourceExhausted):
+        await world.data_key()

@@ -94,7 +94,9 @@ async def test_approvals_are_asked_for_and_used_up(world: EnvelopesWorld) -> Non
     envelope = world.seal(b"x", await world.create())
     await world.keys.rotate("telemetry")
     assert await refusal(world.shred()) is Reason.APPROVAL_REQUIRED
-    proposal = await world.approvals.propose(subject=VERSION)
+    destruction = await world.approvals.propose(subject=VERSION)
+    assert await refusal(world.shred(proposal=destruction.name)) is Reason.PROPOSAL_NOT_APPROVED
+    proposal = await world.approvals.propose(subject=VERSION, act=approvals_pb2.PROPOSED_ACT_SHRED)
     await world.approvals.approve(proposal, "bob")
     assert await refusal(world.shred(proposal=proposal.name)) is Reason.PROPOSAL_NOT_APPROVED
     assert (await world.open(envelope)).plaintext == b"x"
@@ -109,7 +111,8 @@ async def test_approvals_are_asked_for_and_used_up(world: EnvelopesWorld) -> Non
 
 async def test_an_approval_is_not_used_up_by_what_can_not_be_done(world: EnvelopesWorld) -> None:
     await world.create()
-    proposal = await world.approvals.approve(await world.approvals.propose(subject=VERSION), "bob")
+    proposed = await world.approvals.propose(subject=VERSION, act=approvals_pb2.PROPOSED_ACT_SHRED)
+    proposal = await world.approvals.approve(proposed, "bob")
     assert await refusal(world.shred(proposal=proposal.name)) is Reason.STATE_TRANSITION_INVALID
     assert (await world.approvals.get(proposal.name)).state == approvals_pb2.PROPOSAL_STATE_APPROVED
 

@@ -132,3 +132,12 @@ def test_what_is_no_manifest_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidArgument) as refused:
         check_manifest(data)
     assert refused.value.reason is Reason.PURPOSE_MISMATCH
+
+
+@pytest.mark.parametrize("context", [b"hallmark/", b"hallmark/manifest/v1", b"hallmark/revocation-event/v1"])
+def test_contexts_of_other_purposes_are_not_for_keys_that_sign_anything(context: bytes) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        context_for(KeyPurpose.SIGN, data=b"m", context=context)
+    assert (refused.value.reason, refused.value.field) == (Reason.PURPOSE_MISMATCH, "context")
+    near = context.replace(b"/", b".")
+    assert context_for(KeyPurpose.SIGN, data=b"m", context=near) == near

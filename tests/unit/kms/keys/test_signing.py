@@ -39,8 +39,8 @@ ONE_MANIFEST = b'{"exclude":[],"files":[],"format":"hallmark-manifest/v1","links
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[KeysWorld]:
-    async with keys_world(tmp_path) as world:
+async def world(tmp_path: Path, world_url: str | None) -> AsyncIterator[KeysWorld]:
+    async with keys_world(tmp_path, world_url) as world:
         yield world
 
 
@@ -161,6 +161,15 @@ async def test_formats_that_are_not_settled_are_refused(world: KeysWorld, form: 
         with pytest.raises(InvalidArgument) as refused:
             await _sign(world, given, form=form, name=name)
         assert refused.value.reason is Reason.FORMAT_UNSUPPORTED
+
+
+@pytest.mark.parametrize("form", list(SignatureFormat))
+async def test_ed25519_takes_as_much_in_every_format_as_is_said(world: KeysWorld, form: SignatureFormat) -> None:
+    await world.create(algorithm=ALGORITHMS["ED25519"])
+    assert await _sign(world, SignInput(data=bytes(65_536)), form=form)
+    with pytest.raises(InvalidArgument, match="65536 bytes") as refused:
+        await _sign(world, SignInput(data=bytes(65_537)), form=form)
+    assert refused.value.reason is Reason.MESSAGE_TOO_LARGE
 
 
 async def test_a_format_is_in_the_log(world: KeysWorld) -> None:

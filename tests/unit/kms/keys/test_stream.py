@@ -39,6 +39,7 @@ async def test_what_is_signed_is_that_of_the_whole_message(world: KeysWorld, nam
     message = bytes(range(256)) * 9000
     for start in range(0, len(message), CHUNK_BYTES_MAX):
         await stream.add(message[start : start + CHUNK_BYTES_MAX])
+    await stream.add(b"")
     stream.finish()
     prepared, envelope = stream.prepare(await world.signing.find_key(NAME, world.world.clock.now()))
     whole = hashlib.new(algorithm.prehash, message).digest() if algorithm.prehash else None
@@ -52,17 +53,36 @@ async def test_what_is_signed_is_that_of_the_whole_message(world: KeysWorld, nam
 async def test_bounds(world: KeysWorld) -> None:
     await world.create()
     stream = await _stream(world)
-    for chunk in (b"", bytes(CHUNK_BYTES_MAX + 1)):
-        with pytest.raises(InvalidArgument) as refused:
-            await stream.add(chunk)
-        assert refused.value.reason is Reason.STREAM_INVALID
     with pytest.raises(InvalidArgument) as refused:
-        stream.finish()
+        await stream.add(bytes(CHUNK_BYTES_MAX + 1))
     assert refused.value.reason is Reason.STREAM_INVALID
     stream.size = STREAM_BYTES_MAX
     with pytest.raises(InvalidArgument) as refused:
         await stream.add(b"x")
     assert refused.value.reason is Reason.MESSAGE_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("chunks", "word"), [([], "broke off"), ([b"half"], "broke off"), ([b""], "without a chunk")], ids=str
+)
+async def test_nothing_or_half_a_message_is_not_signed(world: KeysWorld, chunks: list[bytes], word: str) -> None:
+    await world.create()
+    stream = await _stream(world)
+    for chunk in chunks:
+        await stream.add(chunk)
+    with pytest.raises(InvalidArgument, match=word) as refused:
+        stream.finish()
+    assert refused.value.reason is Reason.STREAM_INVALID
+
+
+async def test_nothing_comes_after_the_end(world: KeysWorld) -> None:
+    await world.create()
+    stream = await _stream(world)
+    for chunk in (b"message", b""):
+        await stream.add(chunk)
+    for chunk in (b"more", b""):
+        with pytest.raises(InvalidArgument, match="nothing comes after"):
+            await stream.add(chunk)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +127,10 @@ async def test_a_rotation_during_the_stream(world: KeysWorld) -> None:
         else:
             with pytest.raises(Aborted, match="send it again"):
                 await world.signing.sign_item(item, now=world.world.clock.now(), published=False)
+
+
+async def test_a_stream_takes_no_context_of_another_purpose(world: KeysWorld) -> None:
+    await world.create()
+    with pytest.raises(InvalidArgument) as refused:
+        await _stream(world, b"hallmark/manifest/v1")
+    assert refused.value.reason is Reason.PURPOSE_MISMATCH

@@ -20,8 +20,8 @@ NAME = KeyName("default", "manifest")
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[KeysWorld]:
-    async with keys_world(tmp_path) as world:
+async def world(tmp_path: Path, world_url: str | None) -> AsyncIterator[KeysWorld]:
+    async with keys_world(tmp_path, world_url) as world:
         yield world
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,26 @@ async def test_what_a_crash_left_is_removed_when_it_is_old(tmp_path: Path) -> No
         os.utime(work / name, (written, written))
     await FolderPublicFiles(tmp_path).replace(PublicFile("checkpoint", b"x"))
     assert [path.name for path in work.iterdir()] == ["of-another-process"]
+
+
+async def test_two_processes_ask_one_after_the_other_whether_theirs_is_newer(tmp_path: Path) -> None:
+    first, second = FolderPublicFiles(tmp_path), FolderPublicFiles(tmp_path)
+    asking, may_answer = threading.Event(), threading.Event()
+
+    def slow(there: bytes) -> bool:
+        asking.set()
+        assert may_answer.wait(20)
+        return int(there) > 1
+
+    await first.replace(PublicFile("checkpoint", b"0"))
+    slowly = asyncio.create_task(first.replace(PublicFile("checkpoint", b"1"), unless=slow))
+    await asyncio.to_thread(asking.wait, 20)
+    other = asyncio.create_task(second.replace(PublicFile("checkpoint", b"2"), unless=lambda there: int(there) > 2))
+    await asyncio.sleep(0.1)
+    assert not other.done(), "it waits, or its content would be taken back"
+    may_answer.set()
+    await asyncio.gather(slowly, other)
+    assert await first.read("checkpoint") == b"2"
 
 
 async def test_files_can_be_read_by_a_web_server(tmp_path: Path) -> None:

@@ -55,6 +55,37 @@ async def test_an_old_version_leaves_the_primary_one_in_place(world: TrustWorld)
     assert await states(world) == [S.ACTIVE, S.COMPROMISED]
 
 
+@pytest.mark.parametrize("stop", [Action.SUSPEND, Action.DEACTIVATE])
+async def test_a_key_that_an_operator_stopped_is_not_started_again(world: TrustWorld, stop: Action) -> None:
+    await world.base.rotate()
+    await world.act(2, stop)
+    outcome = await world.report(FIRST)
+    assert outcome.key.primary is None
+    assert len(await states(world)) == 2
+    assert (await world.report()).key.primary is None, "nor when all of it is reported"
+
+
+async def test_resuming_does_not_start_a_key_that_an_operator_stopped(world: TrustWorld) -> None:
+    await world.base.rotate()
+    await world.act(2, Action.SUSPEND)
+    world.base.world.provider.fail_next(Operation.SIGN, TokenUnavailable("gone"))
+    with pytest.raises(Unavailable):
+        await world.report(FIRST)
+    world.advance(60)
+    assert await world.another(50).compromise.resume(world.now) == 1
+    assert await states(world) == [S.SUSPENDED, S.COMPROMISED]
+
+
+async def test_a_report_from_a_clock_that_was_ahead_is_carried_out(world: TrustWorld) -> None:
+    world.base.world.provider.fail_next(Operation.SIGN, TokenUnavailable("gone"))
+    world.base.world.clock.jump(86_400)
+    with pytest.raises(Unavailable):
+        await world.report(FIRST)
+    world.base.world.clock.jump(-86_400)
+    assert await world.replica.compromise.resume(world.now) == 1
+    assert await states(world) == [S.ACTIVE, S.COMPROMISED]
+
+
 async def test_a_revoked_key_gets_no_fresh_version(world: TrustWorld) -> None:
     await world.base.revoke(NAME, compromised=False)
     outcome = await world.report()

@@ -169,8 +169,8 @@ async def test_public_files_follow_and_never_go_back(world: TrustWorld) -> None:
     for _ in range(3):
         await current(world)
         await world.base.rotate()
-    assert await world.replica.publisher.publish_due() == 3
-    assert await world.replica.publisher.publish_due() == 0
+    assert await world.replica.publisher.publish_due(world.now) == 3
+    assert await world.replica.publisher.publish_due(world.now) == 0
     latest = json.loads(world.files.contents["trust/default/latest.json"])
     assert latest["sequence"] == 3
     assert world.files.contents["trust/default/bundle-3.json"] == world.files.contents["trust/default/latest.json"]
@@ -181,7 +181,7 @@ async def test_replicas_that_publish_at_once_leave_the_newest(world: TrustWorld)
     replicas = [world.replica, *(world.another(seed) for seed in range(30, 33))]
     for number in range(1, 8):
         await current(world)
-        await asyncio.gather(*(each.publisher.publish_due() for each in replicas))
+        await asyncio.gather(*(each.publisher.publish_due(world.now) for each in replicas))
         assert json.loads(world.files.contents["trust/default/latest.json"])["sequence"] == number
         await world.base.rotate()
 
@@ -195,8 +195,8 @@ async def test_a_public_file_that_could_not_be_written_is_written_later(
     failing = FailingPublicFiles(world.files)
     failing.fail_at, failing.stored_anyway = fail_at, stored_anyway
     replica = world.another(40, files=failing)
-    assert await replica.publisher.publish_due() == 0
-    assert await replica.publisher.publish_due() == 1
+    assert await replica.publisher.publish_due(world.now) == 0
+    assert await replica.publisher.publish_due(world.now) == 1
     assert json.loads(world.files.contents["trust/default/latest.json"])["sequence"] == 1
 
 
@@ -211,7 +211,7 @@ async def test_one_tenants_file_that_can_not_be_written_holds_nobody_else_up(wor
         await original(files)
 
     world.files.add = add  # type: ignore[method-assign]
-    assert await world.replica.publisher.publish_due() == 1
+    assert await world.replica.publisher.publish_due(world.now) == 1
     assert "trust/others/latest.json" in world.files.contents
 
 
@@ -219,20 +219,20 @@ async def test_a_restored_backup_never_reuses_a_number_that_was_published(world:
     for _ in range(3):
         await current(world)
         await world.base.rotate()
-    await world.replica.publisher.publish_due()
+    await world.replica.publisher.publish_due(world.now)
 
     def restore(tx: Any) -> None:
         tx.execute(store._bundle.delete().where(store._bundle.c.sequence > 1))
 
     await world.base.world.database.write(restore)
     assert (await current(world)).sequence == 4
-    assert await world.replica.publisher.publish_due() == 1
+    assert await world.replica.publisher.publish_due(world.now) == 1
 
 
 async def test_old_bundles_leave_the_table_not_the_public_files(world: TrustWorld) -> None:
     for _ in range(store.KEPT + 3):
         await current(world)
-        await world.replica.publisher.publish_due()
+        await world.replica.publisher.publish_due(world.now)
         await world.base.world.database.write(lambda tx: mark_changed(tx, "default"))
     kept = await world.base.world.read(lambda tx: tx.execute(store._bundle.select()).all())
     assert len(kept) == store.KEPT
@@ -247,14 +247,57 @@ async def test_clients_are_counted_by_their_newest_acknowledgement(world: TrustW
     for client in ("spiffe://a", "spiffe://b", "spiffe://c"):
         assert await trust.acknowledge("default", client, 1, now) == 1
     await world.base.rotate(lead=timedelta(hours=1))
-    before = await trust.readiness_of(NAME, now)
+    before = await trust.readiness_of(NAME, NAME.tenant, now)
     assert (before.bundle_sequence, before.clients_seen, before.clients_ready) == (2, 3, 0)
     await trust.acknowledge("default", "spiffe://b", 2, now)
     await trust.acknowledge("default", "spiffe://b", 1, now)
-    after = await trust.readiness_of(NAME, now)
+    after = await trust.readiness_of(NAME, NAME.tenant, now)
     assert (after.clients_ready, after.not_ready) == (1, ("spiffe://a", "spiffe://c"))
     assert after.next_version == f"{NAME}/versions/2"
     assert after.activate_time == now + timedelta(hours=1)
+
+
+async def acknowledged(world: TrustWorld) -> None:
+    """Two clients have the newest bundle."""
+    bundle = await current(world)
+    for client in ("spiffe://a", "spiffe://b"):
+        await world.replica.trust.acknowledge("default", client, bundle.sequence, world.now)
+
+
+@pytest.mark.parametrize("lead", [timedelta(0), timedelta(hours=1)])
+async def test_nobody_is_ready_for_a_version_that_is_only_rehearsed(world: TrustWorld, lead: timedelta) -> None:
+    await acknowledged(world)
+    planned = await world.replica.rotation.rehearse(NAME, lead=lead, now=world.now)
+    found = await world.replica.trust.readiness(planned, NAME.tenant, world.now)
+    assert (found.next_version, found.bundle_sequence) == (f"{NAME}/versions/2", 0)
+    assert found.activate_time == world.now + lead
+    assert (found.clients_seen, found.clients_ready) == (2, 0)
+    assert found.not_ready == ("spiffe://a", "spiffe://b")
+
+
+async def test_rehearsing_to_take_the_version_that_waits_counts_who_has_it(world: TrustWorld) -> None:
+    await acknowledged(world)
+    await world.base.rotate(lead=timedelta(hours=1))
+    newest = (await current(world)).sequence
+    await world.replica.trust.acknowledge("default", "spiffe://b", newest, world.now)
+    planned = await world.replica.rotation.rehearse(NAME, lead=timedelta(0), now=world.now)
+    found = await world.replica.trust.readiness(planned, NAME.tenant, world.now)
+    assert (found.next_version, found.bundle_sequence) == (f"{NAME}/versions/2", newest)
+    assert (found.clients_ready, found.not_ready) == (1, ("spiffe://a",))
+
+
+async def test_while_no_bundle_can_be_made_nobody_is_ready(world: TrustWorld) -> None:
+    await acknowledged(world)
+    await world.base.rotate(lead=timedelta(hours=1))
+    world.base.world.provider.fail_next(Operation.SIGN, TokenUnavailable("gone"))
+    found = await world.replica.trust.readiness_of(NAME, NAME.tenant, world.now)
+    assert (found.bundle_sequence, found.clients_ready) == (0, 0)
+
+
+async def test_a_key_of_which_no_version_waits_counts_who_has_the_newest_bundle(world: TrustWorld) -> None:
+    await acknowledged(world)
+    found = await world.replica.trust.readiness_of(NAME, NAME.tenant, world.now)
+    assert (found.next_version, found.clients_ready) == ("", 2)
 
 
 async def test_clients_that_were_not_seen_for_a_month_do_not_count(world: TrustWorld) -> None:
@@ -262,7 +305,7 @@ async def test_clients_that_were_not_seen_for_a_month_do_not_count(world: TrustW
     await current(world)
     await trust.acknowledge("default", "spiffe://gone", 1, world.now)
     world.advance(31 * DAY)
-    assert (await trust.readiness_of(NAME, world.now)).clients_seen == 0
+    assert (await trust.readiness_of(NAME, NAME.tenant, world.now)).clients_seen == 0
     await world.replica.scheduler.step()
     rows = await world.base.world.read(lambda tx: tx.execute(store._acknowledgement.select()).all())
     assert not rows

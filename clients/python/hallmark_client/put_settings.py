@@ -1,0 +1,56 @@
+"""What an owner decides about a key, written into requests."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from hallmark.v1 import keys_pb2
+from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose
+from hallmark_client.model.keys import RotationPolicy, UsageLimits
+from hallmark_client.wire.key_settings import limits_argument, rotation_argument
+from hallmark_client.wire.scalars import enum_argument, number_of, span_argument
+
+
+class Settings(TypedDict, total=False):
+    """What is left out, or None, takes its default."""
+
+    rotation: RotationPolicy | None
+    usage_limits: UsageLimits | None
+    destroy_wait: timedelta | None
+    export_policy: ExportPolicy | str | None
+
+
+def put_kind(
+    request: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest,
+    algorithm: Algorithm | str | None,
+    purpose: KeyPurpose | str | None,
+) -> None:
+    """Write what is given into a request. Raises InvalidArgument."""
+    if algorithm is not None:
+        request.algorithm = number_of(enum_argument(Algorithm, algorithm, "algorithm"))
+    if purpose is not None:
+        request.purpose = number_of(enum_argument(KeyPurpose, purpose, "purpose"))
+
+
+def put_settings(
+    message: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest | keys_pb2.Key,
+    *,
+    rotation: RotationPolicy | None = None,
+    usage_limits: UsageLimits | None = None,
+    destroy_wait: timedelta | None = None,
+    export_policy: ExportPolicy | str | None = None,
+) -> list[str]:
+    """Write what is given into a request; gives the names of those fields. Raises InvalidArgument."""
+    given = []
+    if rotation is not None:
+        message.rotation.CopyFrom(rotation_argument(rotation))
+        given.append("rotation")
+    if usage_limits is not None:
+        message.usage_limits.CopyFrom(limits_argument(usage_limits))
+        given.append("usage_limits")
+    if destroy_wait is not None:
+        message.destroy_wait.CopyFrom(span_argument(destroy_wait, "destroy_wait"))
+        given.append("destroy_wait")
+    if export_policy is not None:
+        message.export_policy = number_of(enum_argument(ExportPolicy, export_policy, "export_policy"))
+        given.append("export_policy")
+    return given

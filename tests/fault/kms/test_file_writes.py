@@ -1,0 +1,143 @@
+"""Every file the service writes x every step of writing that fails: whoever reads sees the old one or the new, whole.
+
+What writes is found in the source (support.file_writers): a new function without a row fails the first test.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from attestation.status import parse_status_list
+from kms.devices.status import _load_copy, _save_copy
+from kms.public.files import FolderPublicFiles, PublicFile
+from kms.server.home import Home
+from kms.server.local_ca import LocalAuthority
+from support.clock import START
+from support.file_writers import file_writers
+
+SOURCE = "https://android.example/status"
+STEPS = ((os, "fsync"), (Path, "replace"), (Path, "rename"), (Path, "write_text"))
+"""What may fail; not each is a step of each."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """`write` the n-th content; `read` tells which one is there, and fails when it is not whole."""
+
+    write: Callable[[Path, int], object]
+    read: Callable[[Path], int]
+
+
+def _publish(folder: Path, number: int) -> None:
+    files = FolderPublicFiles(folder / "public")
+    asyncio.run(files.replace(PublicFile("checkpoint", f"{number}\n".encode() * 5_000)))
+
+
+def _published(folder: Path) -> int:
+    (line,) = set((folder / "public" / "checkpoint").read_text().split())
+    return int(line)
+
+
+def _save_status(folder: Path, number: int) -> None:
+    document = json.dumps({"entries": {f"{number:x}": {"status": "REVOKED", "reason": "KEY_COMPROMISE"}}}).encode()
+    status = parse_status_list(document, fetched_at=START + timedelta(hours=number))
+    _save_copy(folder / "status", SOURCE, document, status)
+
+
+def _saved_status(folder: Path) -> int:
+    status = _load_copy(folder / "status", SOURCE)
+    assert status is not None
+    return (status.fetched_at - START) // timedelta(hours=1)
+
+
+def _announce(folder: Path, number: int) -> None:
+    client = folder / "clients" / "admin"
+    client.mkdir(parents=True, exist_ok=True)
+    Home(folder).announce(f"localhost:{number}", "http://localhost", [client], START)
+
+
+def _announced(folder: Path) -> int:
+    json.loads((folder / "clients" / "admin" / "profile.json").read_bytes())
+    facts = json.loads((folder / "server.json").read_bytes())
+    return int(facts["address"].rpartition(":")[2])
+
+
+def _certify(folder: Path, number: int) -> None:
+    """For another host: key and certificate are made again, both or, after a fault, at the next start."""
+    LocalAuthority(folder, trust_domain="hallmark.test", now=START).server_credentials((f"host-{number}",))
+
+
+def _certified(folder: Path) -> int:
+    certificate = x509.load_pem_x509_certificate((folder / "tls" / "server.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return next(int(name.removeprefix("host-")) for name in names.get_values_for_type(x509.DNSName))
+
+
+ROWS = {
+    "kms.public.files._write_durably": Row(_publish, _published),
+    "kms.devices.status._replace": Row(_save_status, _saved_status),
+    "kms.server.home._write": Row(_announce, _announced),
+    "kms.server.local_ca._write": Row(_certify, _certified),
+}
+EMPTY = {
+    "kms.core.database._make_private",  # an empty file with the right mode; SQLite writes it
+    "kms.public.files.FolderPublicFiles._alone",  # a lock
+    "kms.server.home.Home.open",  # a lock
+}
+
+
+def test_every_function_that_writes_files_has_a_row() -> None:
+    assert file_writers() == set(ROWS) | EMPTY
+
+
+class _Breaking:
+    """Replaces a function: the n-th call (from 0) raises, before or after it did its work."""
+
+    def __init__(self, function: Callable[..., Any], at: int, *, done: bool) -> None:
+        self.calls = 0
+        self._function, self._at, self._done = function, at, done
+
+    def __get__(self, instance: object, _owner: type) -> Callable[..., Any]:
+        return lambda *given, **named: self(instance, *given, **named)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        number, self.calls = self.calls, self.calls + 1
+        if number != self._at:
+            return self._function(*given, **named)
+        if self._done:
+            self._function(*given, **named)
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["failed", "failed-but-done"])
+@pytest.mark.parametrize("name", ROWS)
+def test_every_step_of(name: str, done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, broken = ROWS[name], 0
+    for owner, attribute in STEPS:
+        at = 0
+        while True:
+            folder = tmp_path / f"{attribute}-{at}"
+            folder.mkdir()
+            row.write(folder, 1)
+            with monkeypatch.context() as patch:
+                breaking = _Breaking(getattr(owner, attribute), at, done=done)
+                patch.setattr(owner, attribute, breaking)
+                with contextlib.suppress(Exception):
+                    row.write(folder, 2)
+            if breaking.calls <= at:
+                break
+            broken += 1
+            assert row.read(folder) in {1, 2}, f"{attribute} {at}: neither the old one nor the new"
+            row.write(folder, 2)
+            assert row.read(folder) == 2, f"{attribute} {at}: it does not heal"
+            at += 1
+    assert broken >= 1, "nothing failed"
