@@ -42,6 +42,10 @@ _EXPANDED_SIZES: Final = {
     MlDsaParameterSet.ML_DSA_87: 4896,
 }
 """FIPS 204, table 2."""
+_EC_OID: Final = "1.2.840.10045.2.1"
+"""id-ecPublicKey (RFC 5480, section 2.1.1)."""
+_ED25519_OID: Final = "1.3.101.112"
+"""RFC 8410, section 3."""
 _CURVE_OIDS: Final = {EcCurve.P256: "1.2.840.10045.3.1.7", EcCurve.P384: "1.3.132.0.34"}
 
 
@@ -139,6 +143,8 @@ def _check_expanded(parameter_set: MlDsaParameterSet, seed: bytes, expanded: byt
 
 def _parse_ec(curve: EcCurve, encoded: bytes) -> Secret:
     """PKCS#8 or a bare ECPrivateKey."""
+    if not _is_sec1(encoded) and not _is_pkcs8_of(_EC_OID, encoded):
+        raise ImportRefused(f"this is not a private key on {curve.value}")
     try:
         key = load_der_private_key(encoded, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -162,6 +168,8 @@ def _parse_ec_private_key(curve: EcCurve, encoded: bytes) -> Secret:
 
 
 def _parse_ed25519(encoded: bytes) -> Secret:
+    if not _is_pkcs8_of(_ED25519_OID, encoded):
+        raise ImportRefused("this is not an Ed25519 private key")
     try:
         key = load_der_private_key(encoded, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -187,6 +195,21 @@ def _pkcs8(oid: str, private: bytes) -> bytes:
     """PrivateKeyInfo, version 0, algorithm without parameters (RFC 5958, section 2)."""
     algorithm = der.element(der.SEQUENCE, der.object_identifier(oid))
     return der.element(der.SEQUENCE, b"\x02\x01\x00" + algorithm + der.element(der.OCTET_STRING, private))
+
+
+def _is_pkcs8_of(oid: str, encoded: bytes) -> bool:
+    """Asked before OpenSSL sees a key: to load an RSA key means to test its primes, which may take it minutes.
+
+    Raises DerError.
+    """
+    _, rest = der.take(der.take_only(encoded, der.SEQUENCE), der.INTEGER)
+    return der.take(rest, der.SEQUENCE)[0].startswith(der.object_identifier(oid))
+
+
+def _is_sec1(encoded: bytes) -> bool:
+    """An ECPrivateKey begins with a number and an OCTET STRING (RFC 5915, section 3). Raises DerError."""
+    _, rest = der.take(der.take_only(encoded, der.SEQUENCE), der.INTEGER)
+    return rest.startswith(bytes((der.OCTET_STRING,)))
 
 
 def _open_pkcs8(oid: str, encoded: bytes) -> bytes:

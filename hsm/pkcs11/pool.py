@@ -99,8 +99,10 @@ class WorkerPool:
         A batch larger than the queue is admitted when nothing waits.
         """
         self._admit()
-        if self._items and self._items + items > self._settings.queue_limit * len(self._slots):
-            raise HsmBusy(f"{self._items} signatures are waiting already; try again shortly, or slow down")
+        sent = sum(process.items for process in self.ready)  # also what its caller gave up: it is carried out
+        waiting = max(self._items, sent)
+        if waiting and waiting + items > self._settings.queue_limit * len(self._slots):
+            raise HsmBusy(f"{waiting} signatures are waiting already; try again shortly, or slow down")
         self._items += items
         try:
             yield

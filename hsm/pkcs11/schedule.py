@@ -55,7 +55,11 @@ class Schedule:
         if not self._is_due:  # at the end of this turn of the loop: others may be about to ask, too
             self._is_due = True
             loop.call_soon(self._fill)
-        return [answer for part in parts for answer in await part.answers]
+        try:
+            return [answer for part in parts for answer in await part.answers]
+        except BaseException:
+            _give_up(parts, queue)
+            raise
 
     async def drain(self) -> None:
         """Returns when nothing waits and nothing is on its way."""
@@ -118,3 +122,14 @@ class Schedule:
             if not part.answers.done():
                 part.answers.set_result(answers[start : start + len(part.items)])
             start += len(part.items)
+
+
+def _give_up(parts: list[_Part], queue: deque[_Part]) -> None:
+    """Nobody waits for any of them any more: what is not sent yet is dropped, because what waits is counted by those
+    who wait for it (WorkerPool.admitted), and has to stay bounded.
+    """
+    for part in parts:
+        part.answers.cancel()
+    waiting = [part for part in queue if not part.answers.done()]
+    queue.clear()
+    queue.extend(waiting)

@@ -23,6 +23,8 @@ class SteadyTime:
         vouched = self._start + timedelta(seconds=self._clock.monotonic() - self._mark)
         ran_ahead = is_ahead(shown, vouched)
         if ran_ahead and not self._told:
-            _logger.warning("the clock went %s ahead of the time that passed: destructions wait", shown - vouched)
+            _logger.warning(
+                "the clock went %s ahead of the time that passed: what can not be undone waits", shown - vouched
+            )
         self._told = ran_ahead
         return min(shown, vouched)

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from hallmark_envelope import HpkeKem
+from hallmark_envelope import HpkeKem, exported_name
 from hsm.custody import ExportPermit
 from hsm.errors import HsmError
 from kms.core.canonical import Json
@@ -26,6 +26,7 @@ from kms.keys.hsm_errors import to_service_error
 from kms.keys.model import Key, KeyPurpose, KeyVersion, KeyVersionState, key_binding
 from kms.keys.public_keys import fingerprint
 from kms.keys.service import KeyService
+from kms.keys.signing_store import version_facts
 from kms.log.model import LogPromise
 
 _MAY_GO: Final = frozenset(
@@ -132,6 +133,7 @@ class ExportService:
         """The approval is used and the export stands in the log, or an earlier call did both."""
         if (earlier := self._replays.find(tx, request)) is not None:
             return earlier, True
+        version_facts(tx, name)  # locked: no compromise or stricter setting commits in between
         _check_may_go(_find(tx, name), name)
         self.keys.gate.consume(tx, proposal, change, now)
         promise = self.keys.journal.record(tx, "key.exported", name, now, details)
@@ -142,7 +144,7 @@ class ExportService:
     async def _seal(self, version: KeyVersion, purpose: KeyPurpose, recipient: Recipient, proposal: str) -> bytes:
         permit = ExportPermit.for_key(
             version.usable_material,
-            key_name=str(version.name),
+            key_name=exported_name(str(version.name), purpose.value),
             recipient_kem=recipient.kem,
             recipient_public_key=recipient.public_key,
             approval=proposal,

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -69,3 +69,13 @@ def settings_sha256(settings: bytes) -> bytes:
 def recipient_sha256(algorithm: str, public_key: bytes) -> bytes:
     """Parameters of an export: to whom. `algorithm`: title of an HPKE one."""
     return hashlib.sha256(b"hallmark/export-recipient/v1\n" + algorithm.encode() + b"\n" + public_key).digest()
+
+
+def lead_sha256(lead: timedelta | None) -> bytes:
+    """Parameters of a rotation: without the lead that people agreed to, clients would not know the next key in time.
+
+    None: the key's own, which takes no parameters.
+    """
+    if lead is None:
+        return b""
+    return hashlib.sha256(b"hallmark/rotation-lead/v1\n%d" % (lead // timedelta(seconds=1))).digest()

@@ -6,7 +6,7 @@ groups: when little is asked, each signature goes at once and alone.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item, Answer]):
     item: Item
     now: datetime
@@ -32,7 +32,7 @@ class Gathering(Generic[Item, Answer]):
     def __init__(self, run: Callable[[Sequence[Item], datetime], Awaitable[list[Answer]]], *, groups_max: int) -> None:
         self._run = run
         self._groups_max = groups_max
-        self._waiting: deque[_Waiting[Item, Answer]] = deque()
+        self._waiting: OrderedDict[_Waiting[Item, Answer], None] = OrderedDict()
         self._groups: set[asyncio.Task[None]] = set()
         self._is_due = False
 
@@ -40,18 +40,21 @@ class Gathering(Generic[Item, Answer]):
         """The answer; raises what `run` raised for the group. Who stops waiting is not asked for, if not yet sent."""
         loop = asyncio.get_running_loop()
         waiting: _Waiting[Item, Answer] = _Waiting(item, now, loop.create_future())
-        self._waiting.append(waiting)
+        self._waiting[waiting] = None
         if not self._is_due:  # at the end of this turn of the loop: others may be about to ask, too
             self._is_due = True
             loop.call_soon(self._fill)
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        finally:  # at once: while the HSM hangs, what callers gave up would pile up
+            self._waiting.pop(waiting, None)
 
     def _fill(self) -> None:
         self._is_due = False
         while self._waiting and len(self._groups) < self._groups_max:
             free = self._groups_max - len(self._groups)
             share = min(GROUP_MAX, -(-len(self._waiting) // free))
-            taken = [self._waiting.popleft() for _ in range(share)]
+            taken = [self._waiting.popitem(last=False)[0] for _ in range(share)]
             group = [waiting for waiting in taken if not waiting.answer.done()]
             if group:
                 task = asyncio.get_running_loop().create_task(self._carry(group))

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
+from hallmark_envelope import exported_name
 from hsm.errors import HsmError
 from hsm.material import HpkeKeyMaterial, KeyMaterial
 from kms.core.canonical import Json
@@ -130,5 +131,5 @@ class ImportService:
             import_key_binding=key_binding(opener.name, KeyPurpose.IMPORT),
             key_binding=key_binding(wanted.version_name, wanted.purpose),
             exportable=wanted.settings.may_leave,
-            exported_as=wanted.exported_as,
+            exported_as=exported_name(wanted.exported_as, wanted.purpose.value) if wanted.exported_as else "",
         )

@@ -48,7 +48,7 @@ class LifeService:
             check_etag(key.name, etag, key.etag)
             check_own(key, action)
             after = acted(key, name.version, action, now)
-            if (change := _gated(key, name, action)) is not None:
+            if (change := self._gated(key, name, action)) is not None:
                 self.keys.gate.consume(tx, proposal, change, now)
             if not store.save_key(tx, key, after, now=now):
                 raise changed_meanwhile(key.name)
@@ -58,11 +58,11 @@ class LifeService:
         answer, replayed = await self.keys.journal.act(request, now, work)
         return await self.keys.answered(answer, published=published, replayed=replayed)
 
-
-def _gated(key: Key, name: KeyVersionName, action: Action) -> GatedChange | None:
-    if action is Action.SCHEDULE_DESTROY:
-        return GatedChange(GatedAct.DESTROY, str(name))
-    return GatedChange(GatedAct.TRUST_ROOT_CHANGE, str(name)) if key.purpose.is_own else None
+    def _gated(self, key: Key, name: KeyVersionName, action: Action) -> GatedChange | None:
+        """To destroy what is the service's own takes the approvals of a destruction, or of any act on it if more."""
+        acts = [GatedAct.DESTROY] if action is Action.SCHEDULE_DESTROY else []
+        acts += [GatedAct.TRUST_ROOT_CHANGE] if key.purpose.is_own else []
+        return GatedChange(max(acts, key=self.keys.gate.needed), str(name)) if acts else None
 
 
 def _details(key: Key, name: KeyVersionName) -> dict[str, Json]:

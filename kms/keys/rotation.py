@@ -10,7 +10,7 @@ from kms.core.errors import not_found
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys import due, store
-from kms.keys.gates import GatedAct, GatedChange
+from kms.keys.gates import GatedAct, GatedChange, lead_sha256
 from kms.keys.generation import MadeVersion
 from kms.keys.hsm_errors import to_service_error
 from kms.keys.journal import changed_meanwhile, check_etag, version_details
@@ -59,14 +59,14 @@ class RotationService:
         Aborted/ETAG_MISMATCH, FailedPrecondition (KEY_REVOKED, STATE_TRANSITION_INVALID, APPROVAL_REQUIRED...).
         """
         journal, database = self.keys.journal, self.keys.database
-        key = await database.read(lambda tx: journal.earlier(tx, request) or self._look(tx, name, etag, proposal, now))
+        key = await database.read(lambda tx: self._look(tx, request, name, etag, proposal, lead, now))
         if isinstance(key, KeyAnswer):
             return await self.keys.answered(key, published=published, replayed=True)
         if not _lead(key, lead) and (waiting := key.next_version) is not None:
             after = acted(key, waiting.name.version, Action.ACTIVATE, now)
 
             def activate(tx: Connection) -> KeyAnswer:
-                self._ask(tx, key, proposal, now)
+                self._ask(tx, key, proposal, lead, now)
                 return self._save(tx, key, after, waiting.name, EVENT_TYPES[Action.ACTIVATE], now)
 
             answer, replayed = await journal.act(request, now, activate)
@@ -74,7 +74,7 @@ class RotationService:
             made = await self._next_version(key, _lead(key, lead), now)
 
             def add(tx: Connection) -> KeyAnswer:
-                self._ask(tx, key, proposal, now)
+                self._ask(tx, key, proposal, lead, now)
                 return self._add(tx, key if etag else _as_it_is_now(tx, key), made, now)
 
             answer, replayed = await self.keys.generator.commit(
@@ -155,20 +155,41 @@ class RotationService:
 
         return await self.keys.database.write(work)
 
-    def _look(self, tx: Connection, name: KeyName, etag: str, proposal: str, now: datetime) -> Key:
+    def _look(
+        self,
+        tx: Connection,
+        request: RequestKey,
+        name: KeyName,
+        etag: str,
+        proposal: str,
+        lead: timedelta | None,
+        now: datetime,
+    ) -> Key | KeyAnswer:
+        """The key that may be rotated, or the answer of an earlier call."""
+        if (earlier := self.keys.journal.earlier(tx, request)) is not None:
+            return earlier
         key = store.find_key(tx, name)
         if key is None:
             raise not_found(str(name))
         check_etag(name, etag, key.etag)
-        self._ask(tx, key, proposal, now, only_check=True)
+        self._ask(tx, key, proposal, lead, now, only_check=True)
         return key
 
-    def _ask(self, tx: Connection, key: Key, proposal: str, now: datetime, *, only_check: bool = False) -> None:
+    def _ask(
+        self,
+        tx: Connection,
+        key: Key,
+        proposal: str,
+        lead: timedelta | None,
+        now: datetime,
+        *,
+        only_check: bool = False,
+    ) -> None:
         """Whether one of the service's own keys may be rotated: clients believe what it signs."""
         if not key.purpose.is_own:
             return
         ask = self.keys.gate.check if only_check else self.keys.gate.consume
-        ask(tx, proposal, GatedChange(GatedAct.TRUST_ROOT_CHANGE, str(key.name)), now)
+        ask(tx, proposal, GatedChange(GatedAct.TRUST_ROOT_CHANGE, str(key.name), lead_sha256(lead)), now)
 
     async def _next_version(self, key: Key, lead: timedelta, now: datetime) -> MadeVersion:
         check_may_rotate(key)

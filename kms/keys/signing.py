@@ -209,17 +209,20 @@ class SigningService:
         return commit_signatures(tx, self.log, self._replays, items)
 
     async def _find_keys(self, items: Sequence[SignItem], now: datetime) -> list[SigningKey | ServiceError]:
-        """From memory where possible; one read for all others."""
-        unknown = {item.reference for item in items if self._keys.get(item.reference) is None}
+        """From memory where possible; one read for all others, while which others may make it forget the first."""
         found: dict[KeyReference, SigningKey | ServiceError] = {}
-        if unknown:
-            found = await self.database.read(
+        for reference in {item.reference for item in items}:
+            if (remembered := self._keys.get(reference)) is not None:
+                found[reference] = remembered
+        if unknown := {item.reference for item in items} - found.keys():
+            read = await self.database.read(
                 lambda tx: {reference: _key_or_why_not(tx, reference, now) for reference in unknown}
             )
-            for reference, key in found.items():
+            for reference, key in read.items():
                 if isinstance(key, SigningKey):
                     self._keys.put(reference, key)
-        return [self._keys.get(item.reference) or found[item.reference] for item in items]
+            found |= read
+        return [found[item.reference] for item in items]
 
     async def _ask_hsm(self, asked: Sequence[tuple[SigningKey, Prepared]]) -> list[bytes | ServiceError]:
         if not asked:

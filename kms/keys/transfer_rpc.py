@@ -17,7 +17,7 @@ from kms.keys.wrapping import WrappingKeys
 from kms.log.wire import promise_to_wire, wants_published
 
 _ENVELOPE_BYTES_MAX = 32 * 1024
-_EXPORTED_AS = re.compile(r"tenants/[a-z0-9-]{1,63}/keys/[a-z0-9-]{1,63}/versions/[1-9][0-9]{0,8}")
+_EXPORTED_AS = re.compile(r"tenants/([a-z0-9-]{1,63})/keys/[a-z0-9-]{1,63}/versions/[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,7 @@ def _import_from_wire(request: keys_pb2.ImportKeyRequest, call: Call) -> KeyImpo
     purpose, algorithm = wire.kind_from_wire(request.purpose, request.algorithm)
     check_algorithm(purpose, algorithm)
     _check_envelope(request)
-    if request.exported_as and not _EXPORTED_AS.fullmatch(request.exported_as):
-        raise InvalidArgument(
-            Reason.NAME_INVALID, "exported_as must look like tenants/{tenant}/keys/{key}/versions/{number}"
-        )
+    _check_sender(request.exported_as, tenant)
     return KeyImport(
         name=KeyName(tenant, check_id(request.key_id, "key_id")),
         algorithm=algorithm,
@@ -100,6 +97,25 @@ def _import_from_wire(request: keys_pb2.ImportKeyRequest, call: Call) -> KeyImpo
         labels=wire.labels_from_wire(request.labels),
         settings=settings_wire.settings_from_wire(request),
     )
+
+
+def _check_sender(exported_as: str, tenant: str) -> None:
+    """All tenants share the wrapping key, and the info of an export names its sender only: without this, whoever gets
+    hold of the envelope could import it as theirs, and export it again. Raises InvalidArgument.
+    """
+    if not exported_as:
+        return
+    found = _EXPORTED_AS.fullmatch(exported_as)
+    if found is None:
+        raise InvalidArgument(
+            Reason.NAME_INVALID, "exported_as must look like tenants/{tenant}/keys/{key}/versions/{number}"
+        )
+    if found[1] != tenant:
+        raise InvalidArgument(
+            Reason.IMPORT_REFUSED,
+            f"a key that tenants/{found[1]} exported is imported by the tenant of that name only",
+            field="exported_as",
+        )
 
 
 def _check_envelope(request: keys_pb2.ImportKeyRequest) -> None:

@@ -1,5 +1,6 @@
 """Keys between two services, each with a home and a token of its own, over the wire; and settings that people approve."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from hallmark_client.model.enums import Algorithm
 from hallmark_client.model.transfer import Recipient
 from hallmark_client.wire.scalars import member_of
 from hallmark_composite import CompositePublicKey, verify
-from hallmark_envelope import HpkeKem, import_info, seal_envelope
+from hallmark_envelope import HpkeKem, export_info, exported_name, import_info, seal_envelope
 from hallmark_envelope.transfer import TransferAlgorithm
 from rpc.wire import PARENT, channel, fresh_id, fresh_name, refused
 from support.service import RunningService, running_service
@@ -227,6 +228,43 @@ def test_an_import_is_done_once_and_leaves_nothing_when_it_is_refused(there) -> 
     assert refused(there.ImportKey, request).reason == "KEY_EXISTS"
 
 
+def test_what_another_tenant_exported_to_this_service_is_not_ours_to_import(there) -> None:
+    """The wrapping key is everybody's, and the envelope names its sender only."""
+    request, other = _foreign(there), "tenants/others/keys/payroll/versions/1"
+    key = ec.generate_private_key(ec.SECP256R1())
+    encoded = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    info = export_info(algorithm=TransferAlgorithm.ECDSA_P256, key_name=exported_name(other, "SIGN"))
+    request.envelope = seal_envelope(wrapping(there).public_key, HpkeKem.MLKEM1024_P384, encoded, info=info)
+    request.public_key = key.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    request.exported_as = other
+    assert refused(there.ImportKey, request).reason == "IMPORT_REFUSED"
+
+
+def test_an_exported_key_keeps_its_purpose(careful, here, there) -> None:
+    version = create(here, export_policy=WRAPPED, purpose=keys_pb2.KEY_PURPOSE_MANIFEST).primary_version
+    to = wrapping(there)
+    proposal = agreed(careful, approvals_pb2.PROPOSED_ACT_EXPORT, version, parameters_of(to))
+    exported = here.ExportKey(export_request(version, to, proposal), timeout=20)
+    request = keys_pb2.ImportKeyRequest(
+        parent=PARENT,
+        key_id=fresh_name(),
+        algorithm=exported.algorithm,
+        purpose=keys_pb2.KEY_PURPOSE_SIGN,
+        wrapping_key=to.name,
+        envelope=exported.envelope,
+        public_key=exported.public_key,
+        exported_as=exported.name,
+        request_id=fresh_id(),
+    )
+    assert refused(there.ImportKey, request).reason == "ENVELOPE_INVALID"
+    request.purpose, request.request_id = keys_pb2.KEY_PURPOSE_MANIFEST, fresh_id()
+    assert there.ImportKey(request, timeout=20).key.purpose == keys_pb2.KEY_PURPOSE_MANIFEST
+
+
 def test_the_making_of_every_key_can_be_looked_up_in_the_log(service, there) -> None:
     to = wrapping(there)
     rotated = there.RotateKey(keys_pb2.RotateKeyRequest(name=create(there).name, request_id=fresh_id()), timeout=20)
@@ -275,6 +313,21 @@ def test_looser_settings_take_others_and_stricter_ones_do_not(careful, here) -> 
     assert refused(here.UpdateKey, update(day, proposal=proposal)).reason == "PROPOSAL_NOT_APPROVED", "nothing to do"
 
 
+def test_a_lead_of_its_own_is_part_of_what_is_approved(careful, here) -> None:
+    name = "tenants/system/keys/envelope-keys"
+    request = keys_pb2.RotateKeyRequest(name=name, request_id=fresh_id())
+    request.publish_lead.FromSeconds(10 * 86400)
+    parameters = bytes.fromhex(refused(here.RotateKey, request).details["ErrorInfo"].metadata["parameters_sha256"])
+    assert parameters == hashlib.sha256(b"hallmark/rotation-lead/v1\n864000").digest()
+    act = approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE
+    request.proposal = agreed(careful, act, name, parameters, people=("bob",))
+    shorter = keys_pb2.RotateKeyRequest()
+    shorter.CopyFrom(request)
+    shorter.publish_lead.FromSeconds(0)
+    assert refused(here.RotateKey, shorter).reason == "PROPOSAL_NOT_APPROVED"
+    assert here.RotateKey(request, timeout=20).key.versions[0].state == keys_pb2.KEY_VERSION_STATE_PRE_ACTIVE
+
+
 def test_roots_of_trust_take_others(careful, here) -> None:
     name = "tenants/system/keys/trust-bundle"
     request = keys_pb2.RotateKeyRequest(name=name, request_id=fresh_id())
@@ -285,8 +338,18 @@ def test_roots_of_trust_take_others(careful, here) -> None:
     assert here.RotateKey(rehearsal, timeout=20).key.versions[0].state == keys_pb2.KEY_VERSION_STATE_PRE_ACTIVE
     act = approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE
     request.proposal = agreed(careful, act, name, people=("bob",))
+    at_once = keys_pb2.RotateKeyRequest()
+    at_once.CopyFrom(request)
+    at_once.publish_lead.FromSeconds(0)
+    assert refused(here.RotateKey, at_once).reason == "PROPOSAL_NOT_APPROVED", "nobody agreed to that"
     rotated = here.RotateKey(request, timeout=20)
     waiting = rotated.key.versions[0]
+    destroy = keys_pb2.ChangeKeyVersionStateRequest(
+        name=waiting.name, action=keys_pb2.KEY_VERSION_ACTION_SCHEDULE_DESTROY, request_id=fresh_id()
+    )
+    refusal = refused(here.ChangeKeyVersionState, destroy)
+    assert refusal.reason == "APPROVAL_REQUIRED", "also where other destructions take nobody's"
+    assert refusal.details["ErrorInfo"].metadata["act"] == "trust_root_change"
     assert rotated.readiness.next_version == waiting.name
     assert rotated.readiness.bundle_sequence > 0, "published before it signs"
     change = keys_pb2.ChangeKeyVersionStateRequest(

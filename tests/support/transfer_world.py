@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hallmark.v1 import approvals_pb2
-from hallmark_envelope import EnvelopePrivateKey, HpkeKem, export_info, import_info, seal_envelope
+from hallmark_envelope import EnvelopePrivateKey, HpkeKem, export_info, exported_name, import_info, seal_envelope
 from kms.app.approvals import KeyApprovals
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName
@@ -96,7 +96,8 @@ class TransferWorld:
 
 
 def _export_info(key: Key) -> bytes:
-    return export_info(algorithm=transfer_of(key.algorithm), key_name=str(key.versions[0].name))
+    name = exported_name(str(key.versions[0].name), key.purpose.value)
+    return export_info(algorithm=transfer_of(key.algorithm), key_name=name)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from .errors import EnvelopeError, EnvelopeInvalid, MalformedInput, MalformedKey
 from .kem import AEAD_ID, KDF_ID, MAX_ENVELOPE_SIZE, MAX_INFO_SIZE, SEED_SIZE, HpkeKem
 from .private_key import EnvelopePrivateKey
 from .sealing import seal_envelope
-from .transfer import TransferAlgorithm, export_info, import_info
+from .transfer import TransferAlgorithm, export_info, exported_name, import_info
 
 __all__ = [
     "AEAD_ID",
@@ -26,6 +26,7 @@ __all__ = [
     "MalformedKey",
     "TransferAlgorithm",
     "export_info",
+    "exported_name",
     "import_info",
     "seal_envelope",
 ]

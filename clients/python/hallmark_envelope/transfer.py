@@ -46,8 +46,13 @@ def import_info(*, algorithm: TransferAlgorithm, key_name: str) -> bytes:
 
 
 def export_info(*, algorithm: TransferAlgorithm, key_name: str) -> bytes:
-    """For the key that `key_name` lets go. Raises MalformedInput."""
+    """For the key that `key_name` (see `exported_name`) lets go. Raises MalformedInput."""
     return _info(_EXPORT, algorithm, key_name)
+
+
+def exported_name(version: str, purpose: str) -> str:
+    """What a service's key travels as: its version, and its purpose in capitals, which it keeps wherever it goes."""
+    return f"{version}#{purpose.upper()}"
 
 
 def _info(domain: bytes, *fields: str) -> bytes:

@@ -215,6 +215,7 @@ def test_a_compromised_version_is_not_exported(admin: Client, bob: Client, movab
         {"wrapping_key": "tenants/system/keys/trust-bundle/versions/1"},
         {"purpose": "ENVELOPE"},
         {"exported_as": "somewhere else"},
+        {"exported_as": "tenants/others/keys/k/versions/1"},
     ],
 )
 def test_an_import_that_can_not_be_is_refused(admin: Client, changes: dict) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ import uvloop
 
 import softhsm
 from hallmark_composite import DEFAULT_ALGORITHM, CompositePublicKey, prehash, verify
-from hsm.errors import HsmBusy, HsmError, HsmTimeout, InvalidRequest, TokenUnavailable
+from hallmark_envelope import HpkeKem
+from hsm.errors import EnvelopeInvalid, HsmBusy, HsmError, HsmTimeout, InvalidRequest, TokenUnavailable
 from hsm.pkcs11.frames import Operation, SignKind
 from hsm.pkcs11.provider import Pkcs11KeyProvider
 from hsm.provider import CompositeSignRequest
@@ -144,6 +145,26 @@ async def test_a_full_queue_refuses_at_once(start) -> None:
     for signature in await asyncio.gather(*waiting):
         signing.check(signature)
     signing.check(await signing.sign())
+
+
+async def test_what_callers_gave_up_counts_until_the_process_is_done_with_it(start) -> None:
+    """A frame that was sent stays with the process: without a bound, calls with short deadlines would pile up there."""
+    signing = await start(workers=1, queue_limit=4, call_timeout_seconds=3.0)
+    key = await signing.provider.generate_hpke(HpkeKem.MLKEM768_X25519, key_binding=BINDING)
+
+    def open_one() -> Awaitable[bytes]:
+        return signing.provider.open_envelope(key, envelope=bytes(1200), info=b"", key_binding=BINDING)
+
+    softhsm.signal_all(signing.provider, signal.SIGSTOP)
+    for _ in range(4):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(open_one(), 0.05)
+    with pytest.raises(HsmBusy):
+        await open_one()
+    softhsm.signal_all(signing.provider, signal.SIGCONT)
+    await softhsm.until(lambda: softhsm.pool_of(signing.provider).ready[0].items == 0)
+    with pytest.raises(EnvelopeInvalid):
+        await open_one()
 
 
 async def test_a_batch_larger_than_the_queue_is_taken_when_nothing_waits(start) -> None:

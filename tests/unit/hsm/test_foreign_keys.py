@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -114,3 +116,20 @@ def test_the_scalar_of_a_composite_is_checked(algorithm) -> None:
     for scalar in (SEED[:-1], bytes(size + 1), b""):
         with pytest.raises(ImportRefused):
             parse(algorithm, encode(algorithm, ClearKey(seed=Secret(SEED), classical=Secret(scalar))), expand=None)
+
+
+def test_a_key_that_takes_long_to_load_is_refused_at_once() -> None:
+    """OpenSSL tests the primes of an RSA key; with these, the 16 KiB of an import can hold it up for minutes."""
+    p, q, e = 2**2203 - 1, 2**2281 - 1, 1_000_003
+    d = pow(e, -1, (p - 1) * (q - 1))
+    numbers = (0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
+    content = b"".join(der.element(der.INTEGER, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in numbers)
+    bare = der.element(der.SEQUENCE, content)
+    algorithm = der.element(der.SEQUENCE, der.object_identifier("1.2.840.113549.1.1.1") + b"\x05\x00")
+    wrapped = der.element(der.SEQUENCE, b"\x02\x01\x00" + algorithm + der.element(der.OCTET_STRING, bare))
+    began = time.perf_counter()
+    for target in (EcCurve.P256, ED25519):
+        for encoded in (bare, wrapped):
+            with pytest.raises(ImportRefused):
+                parse(target, encoded, expand=None)
+    assert time.perf_counter() - began < 1

@@ -19,6 +19,7 @@ from hallmark_envelope import (
     HpkeKem,
     TransferAlgorithm,
     export_info,
+    exported_name,
     import_info,
     seal_envelope,
 )
@@ -167,7 +168,8 @@ class ExportedKey(Result):
 
         Raises hallmark_envelope.EnvelopeInvalid.
         """
-        info = export_info(algorithm=transfer_algorithm(self.algorithm), key_name=self.name)
+        name = exported_name(self.name, self.purpose.value)
+        info = export_info(algorithm=transfer_algorithm(self.algorithm), key_name=name)
         return key.open(self.envelope, info=info)
 
     def to_bytes(self) -> bytes:

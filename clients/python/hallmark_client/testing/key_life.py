@@ -1,5 +1,6 @@
 """Rotation, settings, states and compromise of the fake's keys."""
 
+import hashlib
 import uuid
 from datetime import UTC, timedelta
 from typing import Final
@@ -29,6 +30,13 @@ _OWN_LEAD: Final = timedelta(days=8)
 _STOPS: Final = {keys_pb2.KEY_VERSION_ACTION_SUSPEND, keys_pb2.KEY_VERSION_ACTION_DEACTIVATE}
 
 
+def _lead_sha256(request: keys_pb2.RotateKeyRequest) -> bytes:
+    """What an approval of a rotation with a lead of its own is about."""
+    if not request.HasField("publish_lead"):
+        return b""
+    return hashlib.sha256(b"hallmark/rotation-lead/v1\n%d" % request.publish_lead.seconds).digest()
+
+
 def _is_own(key: keys_pb2.Key) -> bool:
     return key.name.startswith(f"{SYSTEM}/")
 
@@ -54,7 +62,8 @@ class FakeKeyLife:
         if request.validate_only:
             return self._rehearse(key, lead)
         if _is_own(key):
-            self._approvals.consume(request.proposal, approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE, key.name)
+            act = approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE
+            self._approvals.consume(request.proposal, act, key.name, _lead_sha256(request))
         kind = self._rotate(key, lead)
         response = keys_pb2.RotateKeyResponse(key=key, log=self._keys.record(kind, key, request.log_wait))
         if waiting_version(key) is not None:
@@ -106,9 +115,10 @@ class FakeKeyLife:
         self._keys.rules.act(key, version, request.action, self._state.now())
         destroys = request.action == keys_pb2.KEY_VERSION_ACTION_SCHEDULE_DESTROY
         if destroys or _is_own(key):
-            act = approvals_pb2.PROPOSED_ACT_DESTROY if destroys else approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE
+            acts = [approvals_pb2.PROPOSED_ACT_DESTROY] if destroys else []
+            acts += [approvals_pb2.PROPOSED_ACT_TRUST_ROOT_CHANGE] if _is_own(key) else []
             try:
-                self._approvals.consume(request.proposal, act, request.name)
+                self._approvals.consume(request.proposal, max(acts, key=self._approvals.needed), request.name)
             except Exception:
                 key.CopyFrom(twin)
                 raise

@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from hallmark.v1 import approvals_pb2, common_pb2, keys_pb2
 from hallmark_client.checksum import crc32c
-from hallmark_client.model.enums import Algorithm
+from hallmark_client.model.enums import Algorithm, KeyPurpose
 from hallmark_client.model.transfer import WRAPPING_CONTEXT, Recipient, transfer_algorithm
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.composite import CompositeKeyPair
@@ -21,7 +21,7 @@ from hallmark_client.testing.refusals import invalid, precondition
 from hallmark_client.testing.state import State, check_id
 from hallmark_client.wire.scalars import member_of
 from hallmark_composite import prehash
-from hallmark_envelope import EnvelopeError, export_info, import_info, seal_envelope
+from hallmark_envelope import EnvelopeError, export_info, exported_name, import_info, seal_envelope
 
 _LIFETIME: Final = timedelta(days=30)
 _MAY_GO: Final = {PRE_ACTIVE, ACTIVE, SUSPENDED, DEACTIVATED}
@@ -88,7 +88,8 @@ class FakeTransfer:
             raise invalid("recipient", "is no HPKE public key")
         act = approvals_pb2.PROPOSED_ACT_EXPORT
         self._approvals.consume(request.proposal, act, version.name, recipient.sha256)
-        info = export_info(algorithm=transfer_algorithm(member_of(Algorithm, key.algorithm)), key_name=version.name)
+        travels_as = exported_name(version.name, member_of(KeyPurpose, key.purpose).value)
+        info = export_info(algorithm=transfer_algorithm(member_of(Algorithm, key.algorithm)), key_name=travels_as)
         secret = self._keys.secret(version.name)
         envelope = seal_envelope(recipient.public_key, recipient.kem, _write(secret), info=info)
         details = {"envelope_sha256": hashlib.sha256(envelope).hexdigest(), "proposal": request.proposal}
@@ -108,7 +109,11 @@ class FakeTransfer:
             raise invalid("wrapping_key", "is not a key that this service imports with", "IMPORT_REFUSED")
         travels = transfer_algorithm(member_of(Algorithm, algorithm))
         if request.exported_as:
-            info = export_info(algorithm=travels, key_name=request.exported_as)
+            sender, _ = self._state.read_key_name(request.exported_as)
+            if sender.split("/")[1] != version.split("/")[1]:
+                raise invalid("exported_as", "is of another tenant", "IMPORT_REFUSED")
+            purpose = member_of(KeyPurpose, request.purpose or keys_pb2.KEY_PURPOSE_SIGN)
+            info = export_info(algorithm=travels, key_name=exported_name(request.exported_as, purpose.value))
         else:
             info = import_info(algorithm=travels, key_name=version)
         try:

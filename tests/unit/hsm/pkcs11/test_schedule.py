@@ -132,6 +132,21 @@ async def test_what_nobody_waits_for_is_not_signed() -> None:
     await asyncio.gather(*first)
 
 
+async def test_of_a_batch_that_nobody_waits_for_no_further_chunk_is_signed() -> None:
+    signers = Signers()
+    batch = signers.ask(*(b"left" for _ in range(512)))
+    await _settle()
+    sent = len(signers.frames)
+    batch.cancel()
+    await _settle()
+    stays = signers.ask(*(b"stays" for _ in range(10)))
+    while not stays.done():
+        signers.answer()
+        await _settle()
+    assert await stays == [b"signed stays"] * 10
+    assert [name for frame in signers.frames[sent:] for name in frame] == [b"stays"] * 10
+
+
 async def test_a_frame_that_breaks_is_told_to_its_own_callers_only() -> None:
     signers = Signers()
     broken, fine = signers.ask(b"a", b"b"), None

@@ -1,24 +1,25 @@
 """Answers are forgotten on time, never because a clock jumped, and one failure does not end it."""
 
 import asyncio
-from datetime import timedelta
+import functools
+from datetime import datetime, timedelta
 
 import pytest
 
 from kms.app import upkeep
 from kms.core.errors import Reason, Unavailable
-from support.clock import FakeClock
+from support.clock import START, FakeClock
 
 
 class RecordingDatabase:
-    """Fails its first write."""
+    """Fails its first write. `times`: as of when each of them was to forget."""
 
     def __init__(self) -> None:
-        self.writes = 0
+        self.times: list[datetime] = []
 
-    async def write(self, _work: object) -> None:
-        self.writes += 1
-        if self.writes == 1:
+    async def write(self, work: functools.partial[int]) -> None:
+        self.times.append(work.keywords["now"])
+        if len(self.times) == 1:
             raise Unavailable(Reason.DATABASE_UNAVAILABLE, "away")
 
 
@@ -45,12 +46,14 @@ def rounds(monkeypatch: pytest.MonkeyPatch):
 
 
 async def test_it_goes_on_after_a_failure(rounds) -> None:
-    assert (await rounds(*[lambda clock: clock.advance(600)] * 3)).writes == 3
+    database = await rounds(*[lambda clock: clock.advance(600)] * 3)
+    assert database.times == [START + timedelta(seconds=seconds) for seconds in (600, 1200, 1800)]
 
 
-async def test_a_clock_that_jumps_ahead_forgets_nothing(rounds) -> None:
+async def test_a_clock_that_is_set_ahead_forgets_nothing_however_long_it_stays_so(rounds) -> None:
     def jump(clock: FakeClock) -> None:
         clock.advance(600)
-        clock._now += timedelta(days=2)
+        clock.jump(2 * 86400)
 
-    assert (await rounds(jump)).writes == 0
+    database = await rounds(jump, *[lambda clock: clock.advance(600)] * 2)
+    assert database.times == [START + timedelta(seconds=seconds) for seconds in (600, 1200, 1800)]

@@ -1,6 +1,8 @@
 """Single requests travel in groups that load makes."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -92,6 +94,36 @@ async def test_what_nobody_waits_for_is_left_out() -> None:
     assert runs.groups == [["first"], ["stays"]]
     assert await first == "answer to first"
     assert await stays == "answer to stays"
+
+
+async def test_what_callers_gave_up_is_let_go_at_once_also_while_no_group_ends() -> None:
+    class Message:
+        """Something to refer to weakly."""
+
+    def ask() -> "tuple[asyncio.Task[str], weakref.ref[Message]]":
+        message = Message()
+        return asyncio.create_task(gathering.ask(message, NOW)), weakref.ref(message)
+
+    async def hang(items: Sequence[Message], _now: datetime) -> list[str]:
+        await ended.wait()
+        return ["answer" for _ in items]
+
+    ended = asyncio.Event()
+    gathering: Gathering[Message, str] = Gathering(hang, groups_max=1)
+    first, _ = ask()
+    await settle()
+    given_up = [ask() for _ in range(20)]
+    stays, _ = ask()
+    await settle()
+    for task, _ in given_up:
+        task.cancel()
+    await asyncio.wait([task for task, _ in given_up])
+    messages = [message for _, message in given_up]
+    del task, given_up  # a cancelled task holds its frames
+    gc.collect()
+    assert [message() for message in messages] == [None] * 20
+    ended.set()
+    assert [await first, await stays] == ["answer", "answer"]
 
 
 async def test_who_leaves_a_group_under_way_costs_the_others_nothing() -> None:

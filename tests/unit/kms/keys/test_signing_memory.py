@@ -1,18 +1,20 @@
 """What the signer remembers of a key is out of date the moment somebody changes it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hsm.provider import SignRequest
-from kms.core.errors import FailedPrecondition, Reason, ResourceExhausted, Unavailable
+from kms.core.errors import FailedPrecondition, NotFound, Reason, ResourceExhausted, Unavailable
 from kms.core.names import KeyName, KeyVersionName
+from kms.keys.formats import SignatureFormat
+from kms.keys.inputs import SignInput
 from kms.keys.policies import KeySettings, UsageLimits
 from kms.keys.service import KeyUpdate
-from kms.keys.signing import SigningService
+from kms.keys.signing import SigningService, item_of
 from kms.keys.usage import UseRates
 from support.keys_world import KeysWorld, keys_world
 
@@ -110,3 +112,41 @@ async def test_a_version_named_by_number_that_is_rotated_out_meanwhile_is_no_cas
     with pytest.raises(FailedPrecondition) as refused:
         await world.sign(b"m", KeyVersionName("default", "manifest", 1))
     assert refused.value.reason is Reason.KEY_VERSION_NOT_ACTIVE
+
+
+class _Interleaved:
+    """The world's database; something else happens while the first read is under way."""
+
+    def __init__(self, world: KeysWorld, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._database, self._meanwhile = world.world.database, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def read(self, work: Any) -> Any:
+        meanwhile, self._meanwhile = self._meanwhile, self._nothing
+        found = await self._database.read(work)
+        await meanwhile()
+        return found
+
+    async def _nothing(self) -> None: ...
+
+
+async def test_a_key_that_is_forgotten_while_another_is_looked_up_fails_nobody_in_the_group(world: KeysWorld) -> None:
+    await world.create()
+    await world.sign(b"warm")
+
+    async def change_and_sign() -> None:
+        now = world.world.clock.now()
+        update = KeyUpdate(labels={"a": "b"})
+        await world.keys.update(NAME, update, etag="", request=world.request(), now=now, published=False)
+        await world.sign(b"its commit learns of the change")
+
+    world.signing.database = _Interleaved(world, change_and_sign)
+    group = [
+        item_of(name, SignInput(data=b"m"), SignatureFormat.RAW, world.request())
+        for name in (NAME, KeyName("default", "nobodys"))
+    ]
+    signed, missing = await world.signing.sign_many(group, now=world.world.clock.now(), published=False)
+    assert not isinstance(signed, Exception)
+    assert isinstance(missing, NotFound)
