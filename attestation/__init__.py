@@ -33,7 +33,7 @@ from attestation.policy import AllowedApp, AndroidPolicy, Policy, Provisioning
 from attestation.reasons import Reason, Unchecked
 from attestation.report import verdict_to_dict
 from attestation.status import StatusList, parse_status_list
-from attestation.verify import FORMATS, verify
+from attestation.verify import FORMATS, verify, verify_case
 
 __all__ = [
     "FORMATS",
@@ -66,4 +66,5 @@ __all__ = [
     "parse_status_list",
     "verdict_to_dict",
     "verify",
+    "verify_case",
 ]

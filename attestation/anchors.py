@@ -17,7 +17,8 @@ GOOGLE_ROOTS_PAGE: Final = (
 # Subject serialNumber=f92009e853b6b045. RSA-4096. Signs factory chains, and remotely provisioned ones until 2026-04.
 GOOGLE_RSA: Final = TrustAnchor(
     name="google-hardware-attestation-rsa4096",
-    formats=frozenset({Format.ANDROID_KEY}),
+    formats=frozenset({Format.ANDROID_KEY, Format.WEBAUTHN}),
+    uses=frozenset({"android-key"}),
     spki=b64decode(
         "MIICIjANBgkqhkiG9w0BAQEFAAOCAg8AMIICCgKCAgEAr7bHgiuxpwHsK7Qui8xUFmOr75gvMsd/dTEDDJdSSxtf6An7xyqpRR90PL2abxM1"
         "dEqlXnf2tqw1Ne4Xwl5jlRfdnJLmN0pTy/4lj4/7tv0Sk3iiKkypnEUtR6WfMgH0QZfKHM1+di+y9TFRtv6y//0rb+T+W8a9nsNL/ggjnar8"
@@ -34,7 +35,8 @@ GOOGLE_RSA: Final = TrustAnchor(
 # 2026-02; its period is the one of its only certificate.
 GOOGLE_P384: Final = TrustAnchor(
     name="google-key-attestation-ca1-p384",
-    formats=frozenset({Format.ANDROID_KEY}),
+    formats=frozenset({Format.ANDROID_KEY, Format.WEBAUTHN}),
+    uses=frozenset({"android-key"}),
     spki=b64decode(
         "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEI9ojcU7fPlsFCjxy6IRqzgeOoK0b+YsV9FPQywiyw8EQRTkJ9u3qwfnI4DGoSLlBqClTXJfgfCcZ"
         "vs60FikNMHnu4fkRzObfgDkU2KNXezT9/RQ+XvNslxPHrHCowhGr"

@@ -4,13 +4,18 @@ Lenient readers differ in what they make of duplicates and of bytes behind the e
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final, TypeAlias, Union
 
 from attestation.errors import EvidenceError
 
 MAX_DEPTH: Final = 16
 MAX_ITEMS: Final = 4096
+
+_INDEFINITE: Final = 31  # additional information of an item without a length
+_BREAK: Final = b"\xff"
 
 CborKey: TypeAlias = int | str | bytes
 CborValue: TypeAlias = Union[
@@ -24,18 +29,28 @@ class Tagged:
     value: CborValue
 
 
-def decode(data: bytes) -> CborValue:
-    """The single item that fills `data`; EvidenceError otherwise. Arrays become tuples, maps dicts."""
-    reader = _Reader(data)
+def decode(data: bytes, *, indefinite: bool = False) -> CborValue:
+    """The single item that fills `data`; EvidenceError otherwise. Arrays become tuples, maps dicts.
+
+    `indefinite` also takes arrays and maps that end with a break (RFC 8949, 3.2.2), as AWS Nitro writes them.
+    """
+    reader = _Reader(data, indefinite=indefinite)
     value = reader.item(depth=0)
     if reader.offset != len(data):
         raise EvidenceError(f"{len(data) - reader.offset} bytes follow the CBOR item")
     return value
 
 
+def decode_first(data: bytes) -> tuple[CborValue, int]:
+    """The item that `data` begins with, and the number of its bytes: how WebAuthn puts a key before extensions."""
+    reader = _Reader(data)
+    return reader.item(depth=0), reader.offset
+
+
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, indefinite: bool = False) -> None:
         self.data = data
+        self.indefinite = indefinite
         self.offset = 0
         self.items = 0
 
@@ -47,6 +62,8 @@ class _Reader:
         major, info = initial >> 5, initial & 0x1F
         if major == 7:
             return self._simple(info)
+        if info == _INDEFINITE and self.indefinite and major in (4, 5):
+            return self._array(None, depth=depth + 1) if major == 4 else self._map(None, depth=depth + 1)
         argument = self._argument(info)
         match major:
             case 0:
@@ -58,15 +75,26 @@ class _Reader:
             case 3:
                 return self._text(argument)
             case 4:
-                return tuple(self.item(depth=depth + 1) for _ in range(self._count(argument)))
+                return self._array(self._count(argument), depth=depth + 1)
             case 5:
                 return self._map(self._count(argument), depth=depth + 1)
             case _:
                 return Tagged(argument, self.item(depth=depth + 1))
 
-    def _map(self, count: int, *, depth: int) -> dict[CborKey, CborValue]:
+    def _more(self, count: int | None) -> Iterator[None]:
+        """As often as there are entries: counted, or (None) up to a break, which it takes."""
+        while count is None and self.data[self.offset : self.offset + 1] != _BREAK:
+            yield None
+        if count is None:
+            self._take(1)
+        yield from repeat(None, count or 0)
+
+    def _array(self, count: int | None, *, depth: int) -> tuple[CborValue, ...]:
+        return tuple(self.item(depth=depth) for _ in self._more(count))
+
+    def _map(self, count: int | None, *, depth: int) -> dict[CborKey, CborValue]:
         found: dict[CborKey, CborValue] = {}
-        for _ in range(count):
+        for _ in self._more(count):
             key = self.item(depth=depth)
             if isinstance(key, bool) or not isinstance(key, int | str | bytes):
                 raise EvidenceError("CBOR map key is neither integer nor string")

@@ -13,6 +13,9 @@ class SecurityLevel(StrEnum):
     SOFTWARE = "SOFTWARE"
     TEE = "TEE"
     STRONGBOX = "STRONGBOX"
+    SECURE_ENCLAVE = "SECURE_ENCLAVE"
+    ENCLAVE = "ENCLAVE"
+    TPM = "TPM"
 
 
 class BootVerification(StrEnum):
@@ -95,7 +98,9 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What the evidence says. `vendor` holds what has no common meaning, as sorted (name, value) pairs."""
+    """What the evidence says. `vendor` holds what has no common meaning, as sorted (name, value) pairs. `counter` is
+    the signature counter of the key, which the relying party stores with it.
+    """
 
     device: DeviceIdentity | None = None
     key: KeyClaim | None = None
@@ -106,6 +111,7 @@ class Claims:
     application: Application | None = None
     debug: bool | None = None
     freshness: Freshness | None = None
+    counter: int | None = None
     anchor: str | None = None
     certificate_serials: tuple[str, ...] = ()
     vendor: tuple[tuple[str, VendorValue], ...] = ()

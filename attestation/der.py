@@ -55,8 +55,8 @@ class Element:
     def is_a(self, kind: Type) -> bool:
         return self.tag_class == UNIVERSAL and self.number == kind
 
-    def children(self) -> "tuple[Element, ...]":
-        """The elements inside a constructed one."""
+    def children(self, *, limit: int = MAX_CHILDREN) -> "tuple[Element, ...]":
+        """The elements inside a constructed one, at most `limit`."""
         if not self.constructed:
             raise EvidenceError(f"element with tag {self.number} is primitive where a structure belongs")
         if self.depth >= MAX_DEPTH:
@@ -64,15 +64,15 @@ class Element:
         found: list[Element] = []
         offset = 0
         while offset < len(self.content):
-            if len(found) == MAX_CHILDREN:
-                raise EvidenceError(f"more than {MAX_CHILDREN} elements in one structure")
+            if len(found) == limit:
+                raise EvidenceError(f"more than {limit} elements in one structure")
             child, offset = _read(self.content, offset, self.depth + 1, relaxed=self.relaxed)
             found.append(child)
         return tuple(found)
 
-    def sequence(self) -> "tuple[Element, ...]":
+    def sequence(self, *, limit: int = MAX_CHILDREN) -> "tuple[Element, ...]":
         self._must_be(Type.SEQUENCE, constructed=True)
-        return self.children()
+        return self.children(limit=limit)
 
     def set_of(self) -> "tuple[Element, ...]":
         self._must_be(Type.SET, constructed=True)

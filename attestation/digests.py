@@ -3,6 +3,7 @@ compute the same digest from the same inputs; the evidence is hashed as it came,
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -10,7 +11,10 @@ from hashlib import sha256
 from typing import Any
 
 from attestation.case import Case
-from attestation.model import Evidence, InputDigests
+from attestation.crl import Crl
+from attestation.fido_metadata import FidoMetadata
+from attestation.intel_collateral import IntelCollateral
+from attestation.model import COMPOSED, Evidence, InputDigests, TrustAnchor
 from attestation.status import StatusList
 
 
@@ -18,10 +22,23 @@ def digest_inputs(case: Case) -> InputDigests:
     return InputDigests(
         evidence=digest_evidence(case.evidence),
         expectation=_digest(case.expectation),
-        anchors=_digest(sorted(map(canonical_json, case.anchors.for_format(case.evidence.format)))),
-        collateral=_digest(case.collateral),
-        policy=_digest(case.policy),
+        **{name: sha256(text.encode()).hexdigest() for name, text in input_documents(case).items()},
     )
+
+
+def input_documents(case: Case) -> dict[str, str]:
+    """Anchors, collateral and policy as the canonical JSON that their digests are of: what an archive keeps."""
+    return {
+        "anchors": canonical_json(sorted({canonical_json(anchor) for anchor in _anchors(case)})),
+        "collateral": canonical_json(case.collateral),
+        "policy": canonical_json(case.policy),
+    }
+
+
+def _anchors(case: Case) -> Iterator[TrustAnchor]:
+    """Those that the format may end in; composed evidence ends in the anchors of its parts too."""
+    for form in (case.evidence.format, *COMPOSED.get(case.evidence.format, ())):
+        yield from case.anchors.for_format(form)
 
 
 def digest_evidence(evidence: Evidence) -> str:
@@ -41,6 +58,8 @@ def plain(value: Any) -> Any:
     match value:
         case StatusList():
             return {"sha256": value.sha256, "fetched_at": value.fetched_at.isoformat()}
+        case Crl() | IntelCollateral() | FidoMetadata():
+            return {"sha256": value.sha256}
         case Enum():
             return value.value
         case bytes():

@@ -24,5 +24,13 @@ class CollateralError(AttestationError):
     """A status list (later: CRL, TCB info) that is not what its vendor publishes."""
 
 
+class PolicyError(AttestationError):
+    """A policy file that can not be used. `problems` are sentences, one for each mistake."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
 class ArgumentError(AttestationError):
     """The caller's own input is wrong: empty challenge, time without a zone, anchor without a key."""

@@ -5,6 +5,16 @@ from datetime import timedelta
 from enum import StrEnum
 
 from attestation.claims import SecurityLevel
+from attestation.policy_amd import AmdSevSnpPolicy
+from attestation.policy_apple import ApplePolicy
+from attestation.policy_arm import ArmPolicy
+from attestation.policy_aws import AwsNitroPolicy
+from attestation.policy_intel import IntelPolicy
+from attestation.policy_nvidia import NvidiaPolicy
+from attestation.policy_rego import RegoPolicy
+from attestation.policy_software import SoftwarePolicy
+from attestation.policy_tpm import TpmPolicy
+from attestation.policy_webauthn import WebAuthnPolicy
 
 
 class Provisioning(StrEnum):
@@ -51,7 +61,17 @@ class AndroidPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy per vendor under one name, which the verdict's digest covers."""
+    """One policy per vendor under one name, which the verdict's digest covers. `rego` holds for all of them."""
 
     name: str = "strict"
     android: AndroidPolicy = field(default_factory=AndroidPolicy)
+    amd_sev_snp: AmdSevSnpPolicy = field(default_factory=AmdSevSnpPolicy)
+    aws_nitro: AwsNitroPolicy = field(default_factory=AwsNitroPolicy)
+    apple: ApplePolicy = field(default_factory=ApplePolicy)
+    webauthn: WebAuthnPolicy = field(default_factory=WebAuthnPolicy)
+    tpm: TpmPolicy = field(default_factory=TpmPolicy)
+    intel: IntelPolicy = field(default_factory=IntelPolicy)
+    arm: ArmPolicy = field(default_factory=ArmPolicy)
+    nvidia: NvidiaPolicy = field(default_factory=NvidiaPolicy)
+    software: SoftwarePolicy = field(default_factory=SoftwarePolicy)
+    rego: RegoPolicy = field(default_factory=RegoPolicy)

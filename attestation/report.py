@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from attestation.claims import Claims
 from attestation.digests import plain
 from attestation.model import Verdict
 
@@ -12,25 +13,29 @@ def verdict_to_dict(verdict: Verdict, *, identifiers: bool = False) -> dict[str,
     What identifies one device (serial, IMEI, MEID, unique id, serials of its certificates) is personal data and left
     out unless asked for, so that the default may be logged.
     """
-    report: dict[str, Any] = {
+    return {
         "format": str(verdict.format),
         "authentic": verdict.authentic,
         "appraised": verdict.appraised,
         "reasons": [str(reason) for reason in verdict.reasons],
         "findings": plain(verdict.findings),
-        "claims": _present(plain(verdict.claims)),
+        "claims": claims_to_dict(verdict.claims, identifiers=identifiers),
         "not_checked": [str(item) for item in verdict.not_checked],
         "inputs": plain(verdict.inputs),
         "verified_at": verdict.verified_at.isoformat(),
     }
-    claims = report["claims"]
-    claims["vendor"] = dict(verdict.claims.vendor)
+
+
+def claims_to_dict(claims: Claims, *, identifiers: bool = False) -> dict[str, Any]:
+    """The claims alone, in the same form."""
+    found: dict[str, Any] = _present(plain(claims))
+    found["vendor"] = dict(claims.vendor)
     if not identifiers:
         for name in ("serial", "imeis", "meid"):
-            claims.get("device", {}).pop(name, None)
-        claims["vendor"].pop("unique_id", None)
-        claims.pop("certificate_serials", None)
-    return report
+            found.get("device", {}).pop(name, None)
+        found["vendor"].pop("unique_id", None)
+        found.pop("certificate_serials", None)
+    return found
 
 
 def _present(value: Any) -> Any:

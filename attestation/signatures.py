@@ -1,4 +1,4 @@
-"""Signatures of certificates: which algorithms count, how large keys may be, and the check itself."""
+"""Signatures of certificates and CRLs: which algorithms count, how large keys may be, and the check itself."""
 
 from typing import Final
 
@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from attestation import der
+from attestation.der import Element
 from attestation.errors import EvidenceError
 from attestation.reasons import Reason
+from attestation.rsa_pss import RSASSA_PSS, pss_hash
 from attestation.x509 import Certificate
 
 MIN_RSA_BITS: Final = 2048
@@ -46,17 +48,31 @@ def check_signature(certificate: Certificate, issuer_spki: bytes) -> None:
     """
     if certificate.inner_algorithm != certificate.outer_algorithm:
         raise EvidenceError("the two signature algorithm fields differ", reason=Reason.BAD_SIGNATURE)
-    algorithm = algorithm_oid(certificate.inner_algorithm)
-    key = load_key(issuer_spki)
+    verify_signature(
+        certificate.tbs, certificate.signature, algorithm=certificate.inner_algorithm, signer_spki=issuer_spki
+    )
+
+
+def verify_signature(message: bytes, signature: bytes, *, algorithm: bytes, signer_spki: bytes) -> None:
+    """Verify a signature made with a DER AlgorithmIdentifier, such as that of a certificate or CRL.
+
+    Raises EvidenceError with BAD_SIGNATURE, or UNSUPPORTED_ALGORITHM when key or algorithm are not in the tables.
+    """
+    identifier = _algorithm(algorithm)
+    key = load_key(signer_spki)
     try:
-        _verify(key, algorithm, certificate.signature, certificate.tbs)
+        _verify(key, identifier, signature, message)
     except InvalidSignature as error:
         raise EvidenceError("signature does not verify with the issuer's key", reason=Reason.BAD_SIGNATURE) from error
 
 
-def _verify(key: PublicKeyTypes, algorithm: str, signature: bytes, message: bytes) -> None:
+def _verify(key: PublicKeyTypes, identifier: tuple[Element, ...], signature: bytes, message: bytes) -> None:
+    algorithm = identifier[0].oid()
     if isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA_HASHES:
         key.verify(signature, message, padding.PKCS1v15(), _RSA_HASHES[algorithm])
+    elif isinstance(key, rsa.RSAPublicKey) and algorithm == RSASSA_PSS:
+        digest = pss_hash(identifier[1:])
+        key.verify(signature, message, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
     elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA_HASHES:
         key.verify(signature, message, ec.ECDSA(_ECDSA_HASHES[algorithm]))
     elif isinstance(key, _MLDSA_KEYS) and isinstance(key, _MLDSA_OIDS.get(algorithm, ())):
@@ -99,7 +115,12 @@ def weakness(spki: bytes) -> str | None:
 
 def algorithm_oid(algorithm_identifier: bytes) -> str:
     """OID of an encoded AlgorithmIdentifier."""
+    return _algorithm(algorithm_identifier)[0].oid()
+
+
+def _algorithm(algorithm_identifier: bytes) -> tuple[Element, ...]:
+    """The OID and, where there are any, the parameters."""
     fields = der.parse(algorithm_identifier, relaxed=True).sequence()
     if not fields:
         raise EvidenceError("algorithm identifier is empty")
-    return fields[0].oid()
+    return fields

@@ -19,7 +19,8 @@ MAX_EXTENSIONS: Final = 32
 
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
 KEY_USAGE: Final = "2.5.29.15"
-KEY_CERT_SIGN: Final = 5  # bit of KeyUsage (RFC 5280, 4.2.1.3)
+KEY_CERT_SIGN: Final = 5  # bits of KeyUsage (RFC 5280, 4.2.1.3)
+CRL_SIGN: Final = 6
 
 COMMON_NAME: Final = "2.5.4.3"
 SERIAL_NUMBER: Final = "2.5.4.5"
@@ -104,6 +105,10 @@ class Certificate:
         extension = self.extension(KEY_USAGE)
         return extension is not None and KEY_CERT_SIGN in der.parse(extension.value).bit_flags()
 
+    def may_sign_crls(self) -> bool:
+        extension = self.extension(KEY_USAGE)
+        return extension is not None and CRL_SIGN in der.parse(extension.value).bit_flags()
+
 
 def parse_certificate(data: bytes) -> Certificate:
     """Read one X.509 v3 certificate of at most 16 KiB; raises EvidenceError for anything else."""
@@ -127,8 +132,8 @@ def parse_certificate(data: bytes) -> Certificate:
         der=data,
         tbs=tbs.raw,
         serial=_serial(serial),
-        issuer=_name(issuer),
-        subject=_name(subject),
+        issuer=parse_name(issuer),
+        subject=parse_name(subject),
         spki=spki.raw,
         extensions=_extensions(fields[7:]),
         inner_algorithm=inner_algorithm.raw,
@@ -143,7 +148,8 @@ def _serial(element: Element) -> str:
     return element.content.hex().lstrip("0") or "0"
 
 
-def _name(element: Element) -> Name:
+def parse_name(element: Element) -> Name:
+    """Read a distinguished name (RFC 5280, 4.1.2.4)."""
     attributes: list[tuple[str, bytes]] = []
     for relative in element.sequence():
         for attribute in relative.set_of():

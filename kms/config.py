@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -95,6 +95,12 @@ class LogConfig(_Section):
 
 class DevicesConfig(_Section):
     challenge_lifetime_seconds: int = Field(300, ge=10, le=3600, description="How long a challenge may be used.")
+    certificate_lifetime_seconds: int = Field(
+        8 * 3600, ge=300, le=7 * 86400, description="How long a device's client certificate holds; it attests again."
+    )
+    result_lifetime_seconds: int = Field(
+        3600, ge=60, le=86400, description="How long a relying party may go on with a signed attestation result."
+    )
     android_status: str | None = Field(
         None,
         description="File or URL of the Android attestation status list. Without one, Android devices are refused "
@@ -104,6 +110,26 @@ class DevicesConfig(_Section):
     android_status_refresh_seconds: int = Field(3600, ge=1, description="How often the list is read again.")
     extra_android_roots: tuple[str, ...] = Field(
         (), description="PEM certificates or public keys trusted beside Google's roots (tests and demos)."
+    )
+
+
+class SourceConfig(_Section):
+    kind: str = Field(description="A kind of collateral, as `hallmark collateral list` writes it, such as amd-crl.")
+    location: str = Field(description="File, https URL of the vendor or a mirror, or http URL of this machine.")
+    label: str = Field("", description="For tpm-keys and arm-devices: whose list it is.")
+
+
+class CollateralConfig(_Section):
+    folder: str | None = Field(
+        "collateral",
+        description="Watched folder: what lies in its subfolders, named after kinds (such as amd-crl), is taken in.",
+    )
+    sources: tuple[SourceConfig, ...] = Field((), description="What is kept up to date: files, or URLs of a mirror.")
+    refresh_seconds: int = Field(3600, ge=1, description="How often a URL is read again; earlier when its end is near.")
+    fail_mode: dict[str, Literal["open", "closed"]] = Field(
+        {},
+        description="What a missing piece means where a tenant has no policy of its own: closed refuses, open goes on. "
+        "Default: closed for android-status, amd-crl, intel-tcb, nvidia-crl; open for tpm-crl, fido-metadata.",
     )
 
 
@@ -118,6 +144,7 @@ class Config(_Section):
     database: DatabaseConfig = DatabaseConfig()
     log: LogConfig = LogConfig()
     devices: DevicesConfig = DevicesConfig()
+    collateral: CollateralConfig = CollateralConfig()
 
     def path(self, text: str) -> Path:
         """A setting's path, seen from the home folder."""

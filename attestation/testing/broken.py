@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attestation.case import Case
 from attestation.claims import BootVerification, SecurityLevel
-from attestation.model import Anchors, Collateral, Evidence, Expectation, Verdict
+from attestation.model import Anchors, Collateral, Evidence, Expectation
 from attestation.policy import AllowedApp, AndroidPolicy, Policy, Provisioning
 from attestation.reasons import Reason
 from attestation.testing import asn1
@@ -29,8 +29,8 @@ from attestation.testing.certificates import (
 )
 from attestation.testing.key_description import IMPORTED
 from attestation.testing.phone import LEAF_NAME, Issuer, VirtualPhone
+from attestation.testing.variant import Variant
 from attestation.testing.vendor import VirtualVendor, status_list
-from attestation.verify import verify
 from attestation.x509 import parse_certificate
 
 CHALLENGE: Final = b"challenge of the evidence factory"
@@ -45,15 +45,6 @@ class Bench:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A case to verify, the reason its verdict must name first, and a name for test reports."""
-
-    name: str
-    reason: Reason
-    case: Case
-
-
 def good_case(vendor: VirtualVendor, phone: VirtualPhone, *, now: datetime, challenge: bytes = CHALLENGE) -> Case:
     """Evidence of this phone with all that is needed to accept it: anchors, an empty fresh status list, policy."""
     return Case(
@@ -63,17 +54,6 @@ def good_case(vendor: VirtualVendor, phone: VirtualPhone, *, now: datetime, chal
         collateral=Collateral(status_list({}, fetched_at=now)),
         policy=Policy(),
         at=now,
-    )
-
-
-def verify_case(case: Case) -> Verdict:
-    return verify(
-        case.evidence,
-        expectation=case.expectation,
-        anchors=case.anchors,
-        collateral=case.collateral,
-        policy=case.policy,
-        at=case.at,
     )
 
 

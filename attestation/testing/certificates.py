@@ -16,12 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attestation.testing import asn1
+from attestation.testing.pss import Pss
 from attestation.x509 import BASIC_CONSTRAINTS, COMMON_NAME, KEY_USAGE, ORGANIZATION, SERIAL_NUMBER, TITLE
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | mldsa.MLDSA65PrivateKey
 
 DIGITAL_SIGNATURE: Final = 0
 KEY_CERT_SIGN: Final = 5
+CRL_SIGN: Final = 6
 
 
 class KeyKind(StrEnum):
@@ -65,16 +67,17 @@ def extension(oid: str, value: bytes, *, critical: bool = False) -> bytes:
     return asn1.sequence(asn1.oid(oid), *flag, asn1.octets(value))
 
 
-def key_usage(bit: int) -> bytes:
-    """KeyUsage with one bit (RFC 5280, 4.2.1.3)."""
-    return extension(KEY_USAGE, asn1.bits(bytes([0x80 >> bit]), unused=7 - bit), critical=True)
+def key_usage(*bits: int) -> bytes:
+    """KeyUsage with these bits, each from 0 to 7 (RFC 5280, 4.2.1.3)."""
+    octet = sum(0x80 >> bit for bit in bits)
+    return extension(KEY_USAGE, asn1.bits(bytes([octet]), unused=7 - max(bits)), critical=True)
 
 
 def ca_extensions(*, path_length: int | None = None) -> tuple[bytes, ...]:
     """What makes a certificate one of a CA."""
     limit = () if path_length is None else (asn1.integer(path_length),)
     constraints = extension(BASIC_CONSTRAINTS, asn1.sequence(asn1.boolean(True), *limit), critical=True)
-    return constraints, key_usage(KEY_CERT_SIGN)
+    return constraints, key_usage(KEY_CERT_SIGN, CRL_SIGN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +92,18 @@ class CertificateRequest:
     serial: int | None = None  # None: 16 random octets
 
 
-def issue(request: CertificateRequest, *, issuer: bytes, signer: PrivateKey, algorithm: bytes | None = None) -> bytes:
-    """Sign a request; `algorithm` writes another AlgorithmIdentifier than the one that was used."""
-    identifier = algorithm or _algorithm(signer)
+def issue(
+    request: CertificateRequest,
+    *,
+    issuer: bytes,
+    signer: PrivateKey,
+    algorithm: bytes | None = None,
+    pss: Pss | None = None,
+) -> bytes:
+    """Sign a request; `algorithm` writes another AlgorithmIdentifier than the one that was used. With `pss` an RSA key
+    signs by RSASSA-PSS.
+    """
+    identifier = algorithm or (pss.identifier() if pss else signature_algorithm(signer))
     serial = secrets.randbits(127) | 1 << 126 if request.serial is None else request.serial
     tbs = asn1.sequence(
         asn1.explicit(0, asn1.integer(2)),
@@ -103,14 +115,16 @@ def issue(request: CertificateRequest, *, issuer: bytes, signer: PrivateKey, alg
         request.spki,
         asn1.explicit(3, asn1.sequence(*request.extensions)),
     )
-    return asn1.sequence(tbs, identifier, asn1.bits(_sign(signer, tbs)))
+    signature = pss.sign(signer, tbs) if pss and isinstance(signer, rsa.RSAPrivateKey) else sign(signer, tbs)
+    return asn1.sequence(tbs, identifier, asn1.bits(signature))
 
 
 def _hash(key: ec.EllipticCurvePrivateKey) -> hashes.HashAlgorithm:
     return hashes.SHA384() if key.key_size > 256 else hashes.SHA256()
 
 
-def _algorithm(key: PrivateKey) -> bytes:
+def signature_algorithm(key: PrivateKey) -> bytes:
+    """DER AlgorithmIdentifier of the signatures that `sign` makes with this key."""
     match key:
         case ec.EllipticCurvePrivateKey():
             suffix = 3 if isinstance(_hash(key), hashes.SHA384) else 2
@@ -121,7 +135,8 @@ def _algorithm(key: PrivateKey) -> bytes:
             return asn1.sequence(asn1.oid("2.16.840.1.101.3.4.3.18"))
 
 
-def _sign(key: PrivateKey, message: bytes) -> bytes:
+def sign(key: PrivateKey, message: bytes) -> bytes:
+    """Sign as X.509 does: ECDSA and RSA with SHA-256 (P-384: SHA-384), ML-DSA as it is."""
     match key:
         case ec.EllipticCurvePrivateKey():
             return key.sign(message, ec.ECDSA(_hash(key)))

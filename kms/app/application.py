@@ -7,7 +7,6 @@ Stop   goodbye to streams > running calls > devices > log (last checkpoint) > pu
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from grpc_health.v1 import health_pb2_grpc
 from attestation import FORMATS
 from hallmark.v1 import (
     approvals_pb2_grpc,
-    devices_pb2_grpc,
     envelopes_pb2_grpc,
     keys_pb2_grpc,
     log_pb2_grpc,
@@ -27,21 +25,21 @@ from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.approvals import KeyApprovals, client_folders, make_approvals
-from kms.app.devices import devices_settings, status_feed
+from kms.app.attestation import Below, start_attestation
 from kms.app.envelopes import make_envelopes
 from kms.app.hsm import keep_trying, make_provider, pkcs11_settings, start_or_say_why
 from kms.app.keys import make_key_parts
 from kms.app.log_origin import log_origin
 from kms.app.upkeep import purge_answers
 from kms.approvals.rpc import ApprovalServicer
+from kms.approvals.service import ApprovalService
 from kms.config import Config
 from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
 from kms.core.randomness import Randomness, SystemRandomness
+from kms.devices.gate import DeviceVerdicts
 from kms.devices.revocable import RevocableDevices
-from kms.devices.rpc import DeviceServicer
-from kms.devices.service import DeviceService
-from kms.devices.verification import NoStatus, StatusSource, Verifier
+from kms.devices.standing import DeviceStanding
 from kms.envelopes.model import SIGNING_KEY_ID as ENVELOPES_SIGNING_KEY_ID
 from kms.keys.capabilities import CapabilityReader, ServerFacts
 from kms.keys.hsm_health import HsmHealthCheck
@@ -102,21 +100,20 @@ class Application:
         provider = await self._start_hsm()
         public_folder = config.path(config.log.public_folder)
         log = await self._start_log(database, provider, public_folder)
-        registrations, scheduler = await self._features(database, provider, log, public_folder)
+        registrations, scheduler = await self._features(database, provider, log, authority)
         await self._serve_public(public_folder)
         clients = client_folders(authority, config)
-        await self._serve_grpc(registrations, authority)
+        await self._serve_grpc(registrations, authority, DeviceStanding(database, self._clock))
         self._spawn(purge_answers(database, self._clock))
         self._spawn(scheduler.run())
         self._home.announce(self.address, self.public_url, clients, self._clock.now())
         self._closing.callback(self._home.withdraw)
 
     async def _features(
-        self, database: Database, provider: KeyProvider, log: TransparencyLog, public_folder: Path
+        self, database: Database, provider: KeyProvider, log: TransparencyLog, authority: LocalAuthority
     ) -> tuple[list[Registration], Scheduler]:
         """Every servicer, and the clock work of keys, which is not started yet."""
-        groups = _GROUPS_PER_SIGNER * pkcs11_settings(self._config).worker_count
-        signing = SigningService(database, provider, log, self._randomness, UseRates(self._clock), groups)
+        signing = self._signing(database, provider, log)
         approvals = make_approvals(self._config, database, log, self._randomness)
         keys = KeyService(database, provider, log, self._randomness, KeyApprovals(approvals))
         for key_id in _SIGNING_KEY_IDS:
@@ -130,7 +127,7 @@ class Application:
             signing=signing,
             revocations=revocations,
             wrapping=wrapping,
-            files=FolderPublicFiles(public_folder),
+            files=FolderPublicFiles(self._config.path(self._config.log.public_folder)),
             capabilities=CapabilityReader(provider, health, self._facts(log)),
             clock=self._clock,
         )
@@ -142,7 +139,7 @@ class Application:
                 SigningServicer(signing, VerificationService(database), to_status),
             ),
             await self._revocation_servicer(revocations),
-            await self._device_servicer(database, log),
+            *await self._attestation(keys, approvals, revocations, authority),
             _registration(approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, ApprovalServicer(approvals)),
             _registration(
                 envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server,
@@ -151,6 +148,27 @@ class Application:
             _registration(log_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(log, origin=log.origin)),
             _registration(health_pb2_grpc.add_HealthServicer_to_server, self._health(health)),
         ], parts.scheduler
+
+    def _signing(self, database: Database, provider: KeyProvider, log: TransparencyLog) -> SigningService:
+        groups = _GROUPS_PER_SIGNER * pkcs11_settings(self._config).worker_count
+        rates = UseRates(self._clock)
+        return SigningService(database, provider, log, self._randomness, rates, groups, DeviceVerdicts())
+
+    async def _attestation(
+        self, keys: KeyService, approvals: ApprovalService, revocations: RevocationService, authority: LocalAuthority
+    ) -> list[Registration]:
+        below = Below(
+            config=self._config,
+            clock=self._clock,
+            keys=keys,
+            signing=revocations.signing,
+            approvals=approvals,
+            revocations=revocations,
+            authority=authority,
+        )
+        parts = await start_attestation(below, self._closing)
+        self._spawn(parts.background)
+        return [_registration(add, servicer) for add, servicer in parts.servicers]
 
     async def stop(self) -> None:
         """Finishes what is running, publishes the last checkpoint, closes in the reverse order of start."""
@@ -223,25 +241,6 @@ class Application:
         servicer = RevocationServicer(revocations, watching, codec)
         return _registration(revocation_pb2_grpc.add_RevocationServiceServicer_to_server, servicer)
 
-    async def _device_servicer(self, database: Database, log: TransparencyLog) -> Registration:
-        settings = devices_settings(self._config)
-        status: StatusSource = NoStatus()
-        if settings.android_status_source is not None:
-            feed = status_feed(settings.android_status_source, self._config, settings, self._clock)
-            await feed.start()
-            self._closing.push_async_callback(feed.close)
-            status = feed
-        verifier = Verifier(anchors=settings.anchors, policy=settings.policy, status=status)
-        self._closing.callback(verifier.close)
-        devices = DeviceService(
-            database=database,
-            verifier=verifier,
-            log=log,
-            randomness=self._randomness,
-            challenge_lifetime=timedelta(seconds=settings.challenge_lifetime_seconds),
-        )
-        return _registration(devices_pb2_grpc.add_DeviceServiceServicer_to_server, DeviceServicer(devices))
-
     def _health(self, health: HsmHealthCheck) -> HealthServicer:
         async def serving() -> bool:
             return not self._draining.is_set()
@@ -262,7 +261,9 @@ class Application:
         self.public_url = await server.start()
         self._closing.push_async_callback(server.close)
 
-    async def _serve_grpc(self, registrations: list[Registration], authority: LocalAuthority) -> None:
+    async def _serve_grpc(
+        self, registrations: list[Registration], authority: LocalAuthority, standing: DeviceStanding
+    ) -> None:
         settings = self._config.server
         guard = Guard(
             trust_domain=settings.trust_domain,
@@ -271,6 +272,7 @@ class Application:
                 settings.rate_per_second, self._clock, device_rate_per_second=settings.device_rate_per_second
             ),
             streams=StreamLimit(per_caller=settings.streams_per_caller, total=settings.streams_total),
+            standing=standing,
             clock=self._clock,
             randomness=self._randomness,
         )

@@ -20,7 +20,7 @@ def make_envelopes(
     config: Config, keys: KeyService, signing: SigningService, approvals: ApprovalService, clock: Clock
 ) -> EnvelopeServicer:
     lifetime = timedelta(seconds=config.envelopes.key_lifetime_seconds)
-    opener = EnvelopeOpener(keys, UseRates(clock))
+    opener = EnvelopeOpener(keys, UseRates(clock), signing.verdicts)
     return EnvelopeServicer(
         statements=EnvelopeKeys(keys.database, signing, lifetime),
         opener=opener,

@@ -6,24 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kms.cli.failure import ExitCode, not_so, not_usable
+from kms.cli.attest_explain import ADVICE, NOT_CHECKED, PROVES, explain
+from kms.cli.attest_inputs import Inputs, case_of, challenge_of, evidence_of
+from kms.cli.attest_vectors import verify_vectors
+from kms.cli.failure import ExitCode, not_so
 from kms.cli.invocation import json_option
 from kms.cli.output import print_facts, print_json, read_file
 from kms.cli.times import MOMENT
 
 if TYPE_CHECKING:
-    from attestation import Anchors, StatusList, Verdict
+    from attestation import StatusList, Verdict
+
+__all__ = ["attest", "challenge_of", "claim_facts", "judge"]
 
 _EXISTING: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
-_MAX_PEM_BYTES: Final = 64 * 1024
-_MAX_CHALLENGE_BYTES: Final = 128
-_ADVICE: Final = {
-    "EXPIRED": "Judge old evidence at its own time with --at",
-    "STATUS_LIST_MISSING": "Give the vendor's status list with --status, or --allow-missing-status",
-    "STATUS_LIST_STALE": "Fetch the status list again; it counts for a day",
-    "UNTRUSTED_ROOT": "If you trust this root, give it with --root",
-    "CHALLENGE_MISMATCH": "Check --challenge: it is hex, of the very bytes that the device was given",
-}
+_MEASUREMENTS_SHOWN: Final = 8
 
 
 @click.group()
@@ -34,52 +31,78 @@ def attest() -> None:
     policy like what it says (locked, verified boot, not revoked).
 
     \b
-    Example:  hallmark attest verify chain.pem --challenge 0a1b2c --status status.json
+    Example:  hallmark attest verify chain.pem --challenge 0a1b2c --collateral status.json
     """
 
 
+attest.add_command(verify_vectors)
+
+
 @attest.command("verify")
-@click.argument("file", type=_EXISTING)
+@click.argument("files", metavar="EVIDENCE...", type=_EXISTING, nargs=-1, required=True)
 @click.option("--challenge", required=True, metavar="HEX", help="The challenge that the device was given.")
+@click.option("--key", type=_EXISTING, help="The public key that the evidence has to bind (PEM or DER).")
+@click.option("--counter", type=int, metavar="N", help="The last signature counter seen of this key (App Attest).")
 @click.option("--at", type=MOMENT, help="Judge as of this time. Default: now.")
 @click.option("--root", "roots", type=_EXISTING, multiple=True, help="One more trusted root (PEM); may be repeated.")
+@click.option(
+    "--collateral", type=_EXISTING, multiple=True, help="Status list, CRL, TCB info, device keys; may be repeated."
+)
+@click.option("--policy", type=_EXISTING, help="A policy file (TOML or .json). Default: strict.")
 @click.option("--status", "status_file", type=_EXISTING, help="Google's attestation status list, as fetched (JSON).")
-@click.option("--allow-missing-status", is_flag=True, help="Accept without a status list; the verdict says so.")
+@click.option(
+    "--allow-missing-status", is_flag=True, help="Accept without status list, CRL or TCB info; the verdict says so."
+)
 @json_option
 def verify_evidence(
-    file: Path,
+    files: tuple[Path, ...],
     challenge: str,
+    key: Path | None,
+    counter: int | None,
     at: datetime | None,
     roots: tuple[Path, ...],
+    collateral: tuple[Path, ...],
+    policy: Path | None,
     status_file: Path | None,
     allow_missing_status: bool,
     as_json: bool,
 ) -> None:
-    """Judge an Android Key Attestation: FILE is a certificate chain (PEM or DER), leaf first. Ends 1 when refused.
+    """Judge evidence of any format. Ends 1 when it is refused.
 
-    Google's roots are built in. Evidence can be judged again in ten years: --at says as of when. The status list counts
-    as fetched when its file was written, or at --at when that is given.
+    The first EVIDENCE file is what the device sent; its format is known by its content: Android and other certificate
+    chains, quotes and reports (SGX, TDX, SEV-SNP, NVIDIA), tokens and documents (Nitro, PSA, CCA), JSON of App Attest,
+    WebAuthn, TPM or Azure, and RATS wrappers (RFC 9999) of these. Further files belong to it: certificates of a report,
+    a boot event log, WebAuthn client data.
+
+    Vendors' roots are built in. Collateral is known by its content, too, and counts as fetched when its file was
+    written, or at --at when that is given. Evidence can be judged again in ten years: --at says as of when.
 
     \b
-    Example:  hallmark attest verify chain.pem --challenge 0a1b2c --status status.json
-              hallmark attest verify old.pem --challenge 0a1b2c --at 2025-09-26T15:31:20Z --allow-missing-status
+    Example:  hallmark attest verify chain.pem --challenge 0a1b2c --collateral status.json
+              hallmark attest verify quote.bin --challenge 0a1b2c --collateral tcb.json --at 2025-09-26T15:31:20Z
+              hallmark attest verify report.bin vcek.der --challenge 0a1b2c --collateral milan.crl
     """
-    when = at or datetime.now(UTC)
-    status = None if status_file is None else _status(status_file, at)
-    verdict = judge(
-        file, challenge_of(challenge), at=when, roots=roots, status=status, allow_missing_status=allow_missing_status
-    )
+    inputs = Inputs(
+        challenge=challenge_of(challenge), at=at, roots=roots, collateral=collateral, policy=policy, key=key,
+        counter=counter, allow_missing=allow_missing_status,
+        status=None if status_file is None else _status(status_file, at),
+    )  # fmt: skip
+    _answer(_judge(files, inputs), as_json=as_json)
+
+
+def _answer(verdict: "Verdict", *, as_json: bool) -> None:
+    """Print it; a refusal ends 1."""
     if as_json:
         from attestation import verdict_to_dict
 
-        print_json(verdict_to_dict(verdict))
+        print_json(verdict_to_dict(verdict) | {"explanation": explain(verdict)})
     else:
         _tell(verdict)
     if verdict.appraised:
         return
     if as_json:  # the document has said it
         click.get_current_context().exit(ExitCode.NOT_SO)
-    raise not_so(verdict.reasons[0], f"refused: {verdict.findings[0].detail}", _ADVICE.get(verdict.reasons[0], ""))
+    raise not_so(verdict.reasons[0], f"refused: {verdict.findings[0].detail}", ADVICE.get(verdict.reasons[0], ""))
 
 
 def judge(
@@ -92,40 +115,14 @@ def judge(
     allow_missing_status: bool = False,
 ) -> "Verdict":
     """The verdict on an evidence file. Raises AttestationError, CommandError, OSError."""
-    from attestation import AndroidPolicy, Collateral, Evidence, Expectation, Policy, load_chain, verify
-    from attestation.evidence import MAX_FILE_BYTES
-
-    name = "strict, status list may be missing" if allow_missing_status else "strict"
-    return verify(
-        Evidence.android(load_chain(read_file(file, MAX_FILE_BYTES))),
-        expectation=Expectation(challenge),
-        anchors=_anchors(roots),
-        collateral=Collateral(android_status=status),
-        policy=Policy(name, AndroidPolicy(allow_missing_status_list=allow_missing_status)),
-        at=at,
-    )
+    inputs = Inputs(challenge=challenge, at=at, roots=roots, status=status, allow_missing=allow_missing_status)
+    return _judge((file,), inputs)
 
 
-def challenge_of(text: str) -> bytes:
-    """1 to 128 bytes in hex. Raises click.BadParameter."""
-    try:
-        challenge = bytes.fromhex(text)
-    except ValueError:
-        raise click.BadParameter("is not hex, such as 0a1b2c", param_hint="--challenge") from None
-    if not 1 <= len(challenge) <= _MAX_CHALLENGE_BYTES:
-        raise click.BadParameter(f"has 1 to {_MAX_CHALLENGE_BYTES} bytes", param_hint="--challenge")
-    return challenge
+def _judge(files: tuple[Path, ...], inputs: Inputs) -> "Verdict":
+    from attestation import verify_case
 
-
-def _anchors(roots: tuple[Path, ...]) -> "Anchors":
-    from attestation import GOOGLE, Anchors
-    from kms.devices.anchors import android_anchor
-
-    try:
-        own = [android_anchor(read_file(path, _MAX_PEM_BYTES), str(path)) for path in roots]
-    except ValueError as error:
-        raise not_usable("ROOT_INVALID", str(error)) from error
-    return Anchors((*GOOGLE.items, *own))
+    return verify_case(case_of(evidence_of(files), inputs))
 
 
 def _status(path: Path, at: datetime | None) -> "StatusList":
@@ -138,26 +135,37 @@ def _status(path: Path, at: datetime | None) -> "StatusList":
 
 def _tell(verdict: "Verdict") -> None:
     click.echo(f"authentic: {'yes' if verdict.authentic else 'NO'}   appraised: {'yes' if verdict.appraised else 'NO'}")
+    click.echo(f"{verdict.format}: {PROVES[verdict.format]}")
     for finding in verdict.findings:
         click.echo(f"  {finding.reason}: {finding.detail}")
-    click.echo("The device says:" if verdict.authentic else "It claims, and nothing vouches for it:")
-    print_facts(claim_facts(verdict))
+    facts = {name: value for name, value in claim_facts(verdict).items() if value not in (None, "", [])}
+    if facts:
+        click.echo("The device says:" if verdict.authentic else "It claims, and nothing vouches for it:")
+        print_facts(facts)
     if verdict.not_checked:
-        click.echo(f"Not checked: {', '.join(verdict.not_checked)}")
+        click.echo("Not checked:")
+        for item in verdict.not_checked:
+            click.echo(f"  {item}: {NOT_CHECKED[item]}")
 
 
 def claim_facts(verdict: "Verdict") -> dict[str, object]:
     """What a person wants to see of the claims; identifiers of the single device are left out."""
     claims = verdict.claims
     device, key, boot, versions = claims.device, claims.key, claims.boot, claims.versions
+    measured = [f"{item.name}={item.digest.hex()[:16]}.." for item in claims.measurements if any(item.digest)]
+    more = [f"and {len(measured) - _MEASUREMENTS_SHOWN} more"] if len(measured) > _MEASUREMENTS_SHOWN else []
+    names = device and (device.manufacturer, device.model, device.device or device.product)
     return {
-        "device": device and " ".join(filter(None, (device.manufacturer, device.model, device.device))),
+        "device": names and " ".join(filter(None, names)),
         "key": key and " ".join(filter(None, (key.algorithm, key.curve, key.origin))),
         "secured by": claims.security_level,
+        "debug": claims.debug,
         "bootloader": boot and ("locked" if boot.locked else "UNLOCKED"),
         "verified boot": boot and boot.verification,
         "patch level": versions and versions.os_patch_level,
         "apps": claims.application and [name for name, _ in claims.application.packages],
+        "measurements": [*measured[:_MEASUREMENTS_SHOWN], *more] or None,
+        "counter": claims.counter,
         "key made": claims.freshness and claims.freshness.created_at,
         "root": claims.anchor,
     }

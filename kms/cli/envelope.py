@@ -10,6 +10,7 @@ import click
 
 from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
+from kms.cli.gate_settings import device_option
 from kms.cli.invocation import Command, json_option
 from kms.cli.output import moment, print_facts, print_json, read_file, short, write_file
 
@@ -119,10 +120,11 @@ def seal(
 @envelope.command("open")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_info_option
+@device_option
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output")
 @server_options("backend")
 @json_option
-def open_envelope(file: Path, info: str, output: Path | None, server: Server, as_json: bool) -> None:
+def open_envelope(file: Path, info: str, device: str, output: Path | None, server: Server, as_json: bool) -> None:
     """Open FILE, which `hallmark envelope seal` wrote. Every opening is logged.
 
     \b
@@ -133,7 +135,7 @@ def open_envelope(file: Path, info: str, output: Path | None, server: Server, as
 
     sealed = SealedEnvelope.from_bytes(read_file(file, _FILE_MAX))
     with server.connect() as client:
-        opened = client.envelopes.open(sealed, info=info.encode())
+        opened = client.envelopes.open(sealed, info=info.encode(), device=device)
     if output is not None:
         write_file(output, opened.plaintext)
     if as_json:
@@ -149,12 +151,13 @@ def open_envelope(file: Path, info: str, output: Path | None, server: Server, as
 @envelope.command("data-key")
 @click.argument("name")
 @_info_option
+@device_option
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The sealed key goes there."
 )
 @server_options("backend")
 @json_option
-def data_key(name: str, info: str, output: Path, server: Server, as_json: bool) -> None:
+def data_key(name: str, info: str, device: str, output: Path, server: Server, as_json: bool) -> None:
     """Make an AES-256 key: sealed into a file, and in clear (base64) on standard output, to be used and forgotten.
 
     \b
@@ -165,7 +168,7 @@ def data_key(name: str, info: str, output: Path, server: Server, as_json: bool) 
 
     with server.connect() as client:
         suite = client.envelopes.key(name)
-        made = client.envelopes.data_key(name, info=info.encode())
+        made = client.envelopes.data_key(name, info=info.encode(), device=device)
     sealed = SealedEnvelope(
         key_version=made.key_version,
         kem_id=suite.kem_id,

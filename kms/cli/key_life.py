@@ -98,6 +98,7 @@ def update(
     \b
     Example:  hallmark keys update manifest --rotate-every 90d --lead 7d --verify-tail 365d
               hallmark keys update manifest --max-uses 100000 --not-after 2027-12-31
+              hallmark keys update fleet --gate-class factory --gate-max-age 1h
     Where it takes others:
               hallmark keys update manifest --destroy-wait 1d --propose --reason "clean up"
               hallmark approvals approve ID --profile HOME/clients/bob

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kms.cli.gate_settings import gate_text
 from kms.cli.output import moment, print_facts, print_table, short
 from kms.cli.times import span_text
 
@@ -37,6 +38,7 @@ def print_key(key: "Key") -> None:
             "used": f"{key.use_count} times",
             "destroyed after": f"{span_text(key.destroy_wait)} of waiting",
             "export": key.export_policy.lower(),
+            "gate": gate_text(key.attestation_gate),
             "made (log event)": key.versions[0].creation_event_key if key.versions else "",
             "etag": key.etag,
         }

@@ -1,4 +1,4 @@
-"""Options for what an owner decides about a key: labels, rotation, limits, waiting period, export."""
+"""Options for what an owner decides about a key: labels, rotation, limits, waiting period, export, gate."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kms.cli.gate_settings import GateGiven, gate_options
 from kms.cli.invocation import Command
 from kms.cli.times import MOMENT, SPAN
 
@@ -44,6 +45,7 @@ class SettingsGiven:
     not_after: datetime | None
     destroy_wait: timedelta | None
     export_policy: str | None
+    gate: GateGiven
 
     def arguments(self, key: "Key | None" = None) -> dict[str, Any]:
         """For `client.keys.create` and `update`; what stays as it is comes from `key`."""
@@ -58,6 +60,7 @@ class SettingsGiven:
         if given := _said(limits):
             none = {name: None for name, value in given.items() if not value}
             found["usage_limits"] = replace(UsageLimits() if key is None else key.usage_limits, **{**given, **none})
+        found["attestation_gate"] = self.gate.argument(None if key is None else key.attestation_gate)
         return _said(found)
 
 
@@ -75,6 +78,7 @@ def settings_options(function: Command) -> Command:
         return function(settings=settings, **given)
 
     decorated: Command = command
+    decorated = gate_options(decorated)
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated

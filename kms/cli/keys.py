@@ -56,6 +56,8 @@ def create(
     \b
     Example:  hallmark keys create manifest --label team=models
               hallmark keys create manifest --purpose manifest --rotate-every 90d --lead 7d
+    For attested devices only (each use then names one with --device):
+              hallmark keys create fleet --gate-level tee --gate-max-age 12h
     Then:     hallmark sign FILE --key manifest
     """
     with server.connect() as client:

@@ -9,12 +9,12 @@ import click
 
 from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
+from kms.cli.gate_settings import device_option
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, short, write_file
 from kms.cli.sign_input import STANDARD_INPUT, SUFFIXES, Wanted, sign_input
 
 if TYPE_CHECKING:
-    from hallmark_client.model.enums import LogWait
     from hallmark_client.model.keys import Signature
     from hallmark_client.to_sign import SignatureFormat
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="jws and cose hold the file (at most 1 MiB); not for hybrid keys, whose registrations are not settled.",
 )
+@device_option
 @click.option("--proof", is_flag=True, help="Wait for the log and write FILE.tlog-proof too.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Signature file. Default: FILE.sig")
 @server_options("backend")
@@ -50,6 +51,7 @@ def sign(
     context: str,
     stream: bool,
     form: "SignatureFormat",
+    device: str,
     proof: bool,
     output: Path | None,
     server: Server,
@@ -64,24 +66,22 @@ def sign(
     \b
     Example:  hallmark sign model.safetensors --key manifest --proof
               hallmark sign --folder ./model --key manifest
+              hallmark sign report.json --key fleet --device DEVICE
     Then:     hallmark keys public manifest --output manifest.pem
               hallmark verify model.safetensors --key manifest.pem
     """
     _check(file, folder, stream=stream, form=form)
-    path = _manifest_of(folder, exclude) if folder is not None else Path(file or "")
+    path = Path(file or "") if folder is None else _manifest_of(folder, exclude)
     target = _target(path, output, SUFFIXES[form])
-    wait: LogWait = "published" if proof else "committed"
-    wanted = Wanted(key_name=key_name, path=path, context=context.encode(), form=form, stream=stream, wait=wait)
+    wanted = Wanted(key_name, path, context.encode(), form, stream=stream, proof=proof, device=device)
     with server.connect() as client:
         signature, used = sign_input(client, wanted)
     proof_file = _write(target, signature)
-    if as_json:
-        _print(signature, path=path, target=target, proof_file=proof_file)
-    elif target is None:
-        sys.stdout.buffer.write(signature.signature)
+    if as_json or target is None:
+        _print(signature, path, target, proof_file, as_json=as_json)
     else:
-        _tell(signature, path=path, target=target, proof_file=proof_file)
-        _tell_next(signature, path=path, target=target, folder=folder, context=used.decode(), form=form)
+        _tell(signature, wanted, target=target, proof_file=proof_file)
+        _tell_next(signature, wanted, target=target, folder=folder, context=used.decode())
 
 
 def _check(file: str | None, folder: Path | None, *, stream: bool, form: str) -> None:
@@ -125,22 +125,25 @@ def _write(target: Path | None, signature: "Signature") -> Path | None:
     return proof_file
 
 
-def _print(signature: "Signature", *, path: Path, target: Path | None, proof_file: Path | None) -> None:
+def _print(signature: "Signature", path: Path, target: Path | None, proof_file: Path | None, *, as_json: bool) -> None:
+    """For programs: JSON, or the signature itself when it has no file."""
+    if not as_json:
+        sys.stdout.buffer.write(signature.signature)
+        return
     files = {"file": path, "signature_file": target, "proof_file": proof_file}
     print_json({**{name: file and str(file) for name, file in files.items()}, **signature.to_dict()})
 
 
-def _tell(signature: "Signature", *, path: Path, target: Path, proof_file: Path | None) -> None:
-    click.echo(f"Signed {path} with {short(signature.key_version)} ({signature.protection_level}): {target}")
+def _tell(signature: "Signature", wanted: Wanted, *, target: Path, proof_file: Path | None) -> None:
+    click.echo(f"Signed {wanted.path} with {short(signature.key_version)} ({signature.protection_level}): {target}")
     if proof_file is not None:
         click.echo(f"Logged as entry {signature.log.leaf_index}: {proof_file}")
 
 
-def _tell_next(
-    signature: "Signature", *, path: Path, target: Path, folder: Path | None, context: str, form: "SignatureFormat"
-) -> None:
+def _tell_next(signature: "Signature", wanted: Wanted, *, target: Path, folder: Path | None, context: str) -> None:
     """Of raw signatures of files: the other formats hold the file, and libraries for JOSE and COSE verify them."""
-    if form != "raw" or str(path) == STANDARD_INPUT:
+    path = wanted.path
+    if wanted.form != "raw" or str(path) == STANDARD_INPUT:
         return
     arguments = ["hallmark", "verify", str(path), "--key", "key.pem"]
     if target != path.with_name(f"{path.name}.sig"):

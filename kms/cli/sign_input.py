@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -22,16 +22,22 @@ _CHUNK_BYTES: Final = 1024 * 1024
 _WHOLE_BYTES_MAX: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user asked for. `stream`: the server is to hash."""
+    """What the user asked for. `stream`: the server is to hash. `device`: on whose behalf, "" for nobody's."""
 
     key_name: str
     path: Path
     context: bytes
     form: "SignatureFormat"
+    _: KW_ONLY
     stream: bool
-    wait: "LogWait"
+    proof: bool
+    device: str
+
+    @property
+    def wait(self) -> "LogWait":
+        return "published" if self.proof else "committed"
 
 
 def sign_input(client: "Client", wanted: Wanted) -> "tuple[Signature, bytes]":
@@ -62,7 +68,9 @@ def _sign_digest(client: "Client", public_key: "PublicKey", wanted: Wanted) -> "
     digest = Prehash(public_key.composite().algorithm)
     for piece in _pieces(wanted.path):
         digest.update(piece)
-    return client.signing.sign(wanted.key_name, digest=digest.digest(), context=wanted.context, wait=wanted.wait)
+    return client.signing.sign(
+        wanted.key_name, digest=digest.digest(), context=wanted.context, device=wanted.device, wait=wanted.wait
+    )
 
 
 def _sign_whole(client: "Client", wanted: Wanted) -> "Signature":
@@ -72,12 +80,16 @@ def _sign_whole(client: "Client", wanted: Wanted) -> "Signature":
         if len(data) > _WHOLE_BYTES_MAX:
             sentence = f"this key or format has to see the whole file, which may then have {_WHOLE_BYTES_MAX} bytes"
             raise not_usable("FILE_TOO_LARGE", sentence, "Sign a manifest of it, or take a composite key")
-    return client.signing.sign(wanted.key_name, data, context=wanted.context, format=wanted.form, wait=wanted.wait)
+    return client.signing.sign(
+        wanted.key_name, data, context=wanted.context, format=wanted.form, device=wanted.device, wait=wanted.wait
+    )
 
 
 def _sign_stream(client: "Client", wanted: Wanted) -> "Signature":
     source = _pieces(wanted.path) if str(wanted.path) == STANDARD_INPUT else wanted.path
-    return client.signing.sign_stream(wanted.key_name, source, context=wanted.context, wait=wanted.wait)
+    return client.signing.sign_stream(
+        wanted.key_name, source, context=wanted.context, device=wanted.device, wait=wanted.wait
+    )
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -170,6 +170,9 @@ def _tell(frame: "Frame") -> None:
     from hallmark_client.model.revocations import Bookmark, Event, Goodbye, Heartbeat
 
     match frame:
+        case Event(event=event) if event.assurance is not None:
+            levels = f"{_level(event.assurance.previous_level)} -> {_level(event.assurance.current_level)}"
+            click.echo(f"{moment(event.event_time)}  ASSURANCE  {short(event.subject)}  {levels}")
         case Event(event=event):
             earlier = event.effective_time < event.event_time
             effective = f", effective {moment(event.effective_time)}" if earlier else ""
@@ -180,3 +183,7 @@ def _tell(frame: "Frame") -> None:
             pass
         case _:
             assert_never(frame)
+
+
+def _level(level: str) -> str:
+    return level.lower().replace("_", " ")

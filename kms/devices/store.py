@@ -1,46 +1,18 @@
-"""Tables of devices; nobody else touches them.
-
-Verdicts and the evidence they judged are kept, so that a verdict can be replayed. They hold what the device said about
-itself: personal data, which stays in this database and never goes to the log.
-"""
+"""The table of devices; nobody else touches it. Beside it: challenge_store.py, verdict_store.py."""
 
 import contextlib
 from datetime import datetime
+from typing import Any
 
-import cbor2
 import sqlalchemy as sa
-from pydantic import TypeAdapter
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from attestation.model import Evidence, Expectation
 from kms.core.database import UtcTime, metadata
-from kms.core.errors import FailedPrecondition, Reason, not_found
+from kms.core.errors import not_found
 from kms.core.names import ChildName
-from kms.devices.model import Challenge, Device, DeviceState, DeviceVerdict
-
-_challenge = sa.Table(
-    "attestation_challenge",
-    metadata,
-    sa.Column("tenant", sa.String(63), primary_key=True),
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("caller", sa.String(512), nullable=False),
-    sa.Column("value", sa.LargeBinary(32), nullable=False),
-    sa.Column("expire_time", UtcTime, nullable=False, index=True),
-    sa.Column("consumed_by", sa.LargeBinary(32)),
-)
-
-_verdict = sa.Table(
-    "attestation_verdict",
-    metadata,
-    sa.Column("tenant", sa.String(63), primary_key=True),
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("verdict", sa.Text, nullable=False),
-    sa.Column("evidence", sa.LargeBinary, nullable=False),
-    sa.Column("challenge", sa.LargeBinary(32), nullable=False),
-    sa.Column("key_spki", sa.LargeBinary),
-    sa.Column("create_time", UtcTime, nullable=False),
-)
+from kms.devices.model import Device, DeviceClass, DeviceState, DeviceVerdict, HpkeKey, TpmEnrolment
+from kms.devices.verdict_store import verdict_json, verdict_table
 
 _device = sa.Table(
     "device",
@@ -53,6 +25,14 @@ _device = sa.Table(
     sa.Column("create_time", UtcTime, nullable=False),
     sa.Column("update_time", UtcTime, nullable=False),
     sa.Column("revoke_time", UtcTime),
+    sa.Column("device_class", sa.String(16), nullable=False, server_default=DeviceClass.HARDWARE.value),
+    sa.Column("hpke_kem_id", sa.Integer),
+    sa.Column("hpke_public_key", sa.LargeBinary),
+    sa.Column("attest_time", UtcTime),
+    sa.Column("assert_time", UtcTime),
+    sa.Column("counter", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("tpm_ak_name", sa.LargeBinary),
+    sa.Column("tpm_activation", sa.String(36)),
     sa.ForeignKeyConstraint(
         ["tenant", "latest_verdict"],
         ["attestation_verdict.tenant", "attestation_verdict.id"],
@@ -60,94 +40,100 @@ _device = sa.Table(
     ),
 )
 
-_verdict_json = TypeAdapter(DeviceVerdict)
-
-
-def insert_challenge(tx: Connection, challenge: Challenge, *, caller: str) -> None:
-    name = challenge.name
-    tx.execute(
-        _challenge.insert().values(
-            tenant=name.tenant, id=name.id, caller=caller, value=challenge.value, expire_time=challenge.expire_time
-        )
-    )
-
-
-def consume_challenge(tx: Connection, name: ChildName, *, caller: str, attempt: bytes, now: datetime) -> bytes:
-    """The challenge's bytes, once. `attempt` (the fingerprint of the call) may come back: when the server died between
-    this and the verdict, the retry of the same call goes on with the challenge it consumed.
-
-    Raises not-found (also for another caller's), FailedPrecondition/CHALLENGE_USED or CHALLENGE_EXPIRED.
-    """
-    mine = sa.and_(_challenge.c.tenant == name.tenant, _challenge.c.id == name.id, _challenge.c.caller == caller)
-    usable = sa.or_(_challenge.c.consumed_by.is_(None), _challenge.c.consumed_by == attempt)
-    consumed = tx.execute(
-        _challenge.update().where(mine, usable, _challenge.c.expire_time > now).values(consumed_by=attempt)
-    )
-    row = tx.execute(sa.select(_challenge).where(mine)).first()
-    if row is None:
-        raise not_found(str(name))
-    if consumed.rowcount == 1:
-        value: bytes = row.value
-        return value
-    if row.consumed_by not in {None, attempt}:
-        raise FailedPrecondition(
-            Reason.CHALLENGE_USED, "this challenge was used already; ask for a new one", resource=str(name)
-        )
-    raise FailedPrecondition(
-        Reason.CHALLENGE_EXPIRED, "this challenge has expired; ask for a new one", resource=str(name)
-    )
-
-
-def purge_challenges(tx: Connection, *, expired_before: datetime) -> int:
-    """Forgets old challenges; returns how many."""
-    return tx.execute(_challenge.delete().where(_challenge.c.expire_time < expired_before)).rowcount
-
-
-def insert_verdict(tx: Connection, verdict: DeviceVerdict, evidence: Evidence, expectation: Expectation) -> None:
-    """The verdict as JSON, with the evidence and the expectation it judged."""
-    tx.execute(
-        _verdict.insert().values(
-            tenant=verdict.name.tenant,
-            id=verdict.name.id,
-            verdict=_verdict_json.dump_json(verdict, ensure_ascii=True).decode(),
-            evidence=cbor2.dumps([[part.name, part.data] for part in evidence.parts]),
-            challenge=expectation.challenge,
-            key_spki=expectation.key_spki,
-            create_time=verdict.verify_time,
-        )
-    )
+_with_verdict = sa.select(_device, verdict_table.c.verdict).join(
+    verdict_table,
+    sa.and_(verdict_table.c.tenant == _device.c.tenant, verdict_table.c.id == _device.c.latest_verdict),
+)
 
 
 def find_device(tx: Connection, name: ChildName) -> Device | None:
-    row = tx.execute(
-        sa.select(_device, _verdict.c.verdict)
-        .join(_verdict, sa.and_(_verdict.c.tenant == _device.c.tenant, _verdict.c.id == _device.c.latest_verdict))
-        .where(_named(name))
-    ).first()
-    if row is None:
+    row = tx.execute(_with_verdict.where(_named(name))).first()
+    return None if row is None else _read(row)
+
+
+def find_state(tx: Connection, name: ChildName) -> DeviceState | None:
+    state = tx.execute(sa.select(_device.c.state).where(_named(name))).scalar()
+    return None if state is None else DeviceState(state)
+
+
+def find_tpm_enrolment(tx: Connection, name: ChildName) -> TpmEnrolment | None:
+    """Of a device that enrolled by an activated credential and was not revoked."""
+    columns = (_device.c.tpm_ak_name, _device.c.tpm_activation)
+    row = tx.execute(sa.select(*columns).where(_named(name), _device.c.state == DeviceState.ATTESTED)).first()
+    if row is None or row.tpm_ak_name is None:
         return None
-    return Device(
-        name=ChildName(row.tenant, "devices", row.id),
-        state=DeviceState(row.state),
-        key_spki=row.key_spki,
-        latest_verdict=_verdict_json.validate_json(row.verdict),
-        create_time=row.create_time,
-        update_time=row.update_time,
-        revoke_time=row.revoke_time,
-    )
+    activation = ChildName(name.tenant, "verdicts", row.tpm_activation)
+    return TpmEnrolment(device=name, ak_name=row.tpm_ak_name, activation=activation)
 
 
-def enrol(tx: Connection, name: ChildName, *, key_spki: bytes, verdict: DeviceVerdict, now: datetime) -> Device:
-    """Makes the device, or refreshes it. Its state is left alone: a revoked device stays revoked."""
-    refresh = {"latest_verdict": verdict.name.id, "update_time": now}
+def tenants(tx: Connection) -> list[str]:
+    """Those that have devices."""
+    return list(tx.execute(sa.select(_device.c.tenant).distinct().order_by(_device.c.tenant)).scalars())
+
+
+def list_devices(
+    tx: Connection,
+    tenant: str,
+    *,
+    after: str,
+    limit: int,
+    state: DeviceState | None = None,
+    device_class: DeviceClass | None = None,
+) -> list[Device]:
+    """Those whose id comes after `after`, in the order of their ids."""
+    query = _with_verdict.where(_device.c.tenant == tenant, _device.c.id > after).order_by(_device.c.id).limit(limit)
+    if state is not None:
+        query = query.where(_device.c.state == state)
+    if device_class is not None:
+        query = query.where(_device.c.device_class == device_class)
+    return [_read(row) for row in tx.execute(query)]
+
+
+def enrol(
+    tx: Connection,
+    name: ChildName,
+    *,
+    key_spki: bytes,
+    verdict: DeviceVerdict,
+    device_class: DeviceClass,
+    counter: int,
+    hpke_key: HpkeKey | None,
+    activated_ak: bytes | None,
+    now: datetime,
+) -> None:
+    """Makes the device, or refreshes it. Its state is left alone: a revoked device stays revoked. An HPKE key that was
+    registered stays until another takes its place, and so does the activation that enrolled an AK (`activated_ak`: its
+    name, when this verdict is one).
+    """
+    refresh: dict[str, Any] = {
+        "latest_verdict": verdict.name.id,
+        "update_time": now,
+        "attest_time": now,
+        "device_class": device_class,
+        "counter": counter,
+    }
+    if hpke_key is not None:
+        refresh |= {"hpke_kem_id": hpke_key.kem_id, "hpke_public_key": hpke_key.public_key}
+    if activated_ak is not None:
+        refresh |= {"tpm_ak_name": activated_ak, "tpm_activation": verdict.name.id}
     if tx.execute(_device.update().where(_named(name)).values(refresh)).rowcount == 0:
         first = {"state": DeviceState.ATTESTED, "key_spki": key_spki, "create_time": now}
         # Another replica may enrol the same device at this moment; then its row stands.
         with contextlib.suppress(IntegrityError), tx.begin_nested():
             tx.execute(_device.insert().values(tenant=name.tenant, id=name.id, **first, **refresh))
-    device = find_device(tx, name)
-    assert device is not None
-    return device
+
+
+def record_assertion(tx: Connection, name: ChildName, *, counter: int, before: int, now: datetime) -> bool:
+    """Compare and set: False when the counter is not `before` any more, and then nothing was written."""
+    values = {"counter": counter, "assert_time": now, "update_time": now}
+    return tx.execute(_device.update().where(_named(name), _device.c.counter == before).values(values)).rowcount == 1
+
+
+def set_verdict(tx: Connection, name: ChildName, *, verdict: DeviceVerdict, before: DeviceVerdict) -> bool:
+    """Compare and set of the latest verdict, for a re-appraisal: False when there is a newer one."""
+    is_latest = _device.c.latest_verdict == before.name.id
+    values = {"latest_verdict": verdict.name.id}
+    return tx.execute(_device.update().where(_named(name), is_latest).values(values)).rowcount == 1
 
 
 def set_revoked(tx: Connection, name: ChildName, *, effective_time: datetime, now: datetime) -> None:
@@ -159,3 +145,20 @@ def set_revoked(tx: Connection, name: ChildName, *, effective_time: datetime, no
 
 def _named(name: ChildName) -> sa.ColumnElement[bool]:
     return sa.and_(_device.c.tenant == name.tenant, _device.c.id == name.id)
+
+
+def _read(row: sa.Row[Any]) -> Device:
+    return Device(
+        name=ChildName(row.tenant, "devices", row.id),
+        state=DeviceState(row.state),
+        key_spki=row.key_spki,
+        latest_verdict=verdict_json.validate_json(row.verdict),
+        create_time=row.create_time,
+        update_time=row.update_time,
+        revoke_time=row.revoke_time,
+        device_class=DeviceClass(row.device_class),
+        hpke_key=None if row.hpke_kem_id is None else HpkeKey(kem_id=row.hpke_kem_id, public_key=row.hpke_public_key),
+        attest_time=row.attest_time or row.update_time,  # rows of the first release have no attest_time
+        assert_time=row.assert_time,
+        counter=row.counter,
+    )

@@ -13,6 +13,7 @@ from kms.core.names import KeyVersionName
 from kms.keys.lifecycle import Action, acted, destroyed
 from kms.keys.model import Key, KeyVersion, KeyVersionState, ServiceSignature, check_not_expired
 from kms.keys.purposes import check_opens
+from kms.keys.verdict_gate import NOBODY, Claimant
 from kms.log.model import LogPromise
 
 SIGNING_KEY_ID: Final = "envelope-keys"
@@ -50,6 +51,7 @@ class Opening:
     info: bytes
     request: RequestKey
     published: bool
+    claimant: Claimant = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@ transaction: a signer process opens it; (3) one write transaction, shared with o
 still? count the use, log the opening. Only then the plaintext leaves.
 
 The plaintext is nowhere stored. A retry opens the envelope again; its request_id keeps it from being logged and counted
-twice.
+twice. Of a key with an attestation gate (1) also reads the verdict about the device, and (3) whether it stands; so does
+a retry, before it gives the plaintext out again.
 """
 
 import asyncio
@@ -22,11 +23,22 @@ from kms.core.idempotency import Replays, RequestKey
 from kms.core.ids import new_id
 from kms.core.names import KeyName, KeyVersionName
 from kms.envelopes.model import Opened, Opening, envelope_invalid, hpke_material, may_open, not_open, opening_version
-from kms.keys import store
+from kms.keys import signing_store, store
+from kms.keys.attestation_gate import gate_document
 from kms.keys.hsm_errors import to_service_error
 from kms.keys.model import Key, KeyPurpose, KeyVersion, key_binding
 from kms.keys.service import KeyService
+from kms.keys.signing_store import VersionFacts
 from kms.keys.usage import UseRates, limit_reached
+from kms.keys.verdict_gate import (
+    NoDevices,
+    VerdictChanged,
+    VerdictGate,
+    Vouched,
+    check_standing,
+    gate_changed,
+    vouch,
+)
 from kms.log.model import LogEntry, LogPromise
 
 _AT_ONCE_MAX = 16
@@ -42,11 +54,12 @@ class OpenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """An opening that may begin. `earlier`: it was logged before."""
+    """An opening that may begin. `earlier`: it was logged before. `vouched`: what the key's gate let pass."""
 
     key: Key
     version: KeyVersion
     earlier: OpenAnswer | None
+    vouched: Vouched | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ class _Made:
     entry: LogEntry
     request: RequestKey
     now: datetime
+    gate: str | None
+    vouched: Vouched | None
 
 
 @dataclass(slots=True)
@@ -65,6 +80,7 @@ class EnvelopeOpener:
 
     keys: KeyService
     rates: UseRates
+    verdicts: VerdictGate = field(default_factory=NoDevices)
     _replays: Replays[OpenAnswer] = field(default_factory=lambda: Replays(OpenAnswer))
 
     async def open(self, opening: Opening, now: datetime) -> Opened:
@@ -98,7 +114,29 @@ class EnvelopeOpener:
     def _look(self, tx: Connection, openings: Sequence[Opening], now: datetime) -> list[_Ready | ServiceError]:
         earlier = self._replays.find_many(tx, [opening.request for opening in openings])
         keys = {name: store.find_key(tx, name) for name in {opening.name.key_name for opening in openings}}
-        return [_ready(opening, keys[opening.name.key_name], earlier.get(opening.request), now) for opening in openings]
+        return [
+            self._ready(tx, opening, keys[opening.name.key_name], earlier.get(opening.request), now)
+            for opening in openings
+        ]
+
+    def _ready(
+        self,
+        tx: Connection,
+        opening: Opening,
+        key: Key | None,
+        earlier: OpenAnswer | AlreadyExists | None,
+        now: datetime,
+    ) -> _Ready | ServiceError:
+        if isinstance(earlier, AlreadyExists):
+            return earlier
+        if key is None:
+            return not_found(str(opening.name))
+        try:
+            version = opening_version(key, opening.name.version, now)
+            gate = key.settings.attestation_gate
+            return _Ready(key, version, earlier, vouch(tx, self.verdicts, key.name, gate, opening.claimant, now))
+        except ServiceError as error:
+            return error
 
     async def _attempt(
         self, turns: asyncio.Semaphore, opening: Opening, ready: _Ready | ServiceError, now: datetime
@@ -117,23 +155,35 @@ class EnvelopeOpener:
             self.rates.take(ready.key.name, ready.key.settings.usage_limits.per_second)
         plaintext = await self.decrypt(ready.version, opening.envelope, opening.info)
         if ready.earlier is not None:
+            await self.keys.database.read(lambda tx: check_standing(tx, self.verdicts, ready.vouched))
             return plaintext, ready.earlier.promise
-        entry = self._entry(opening, ready.version, now)
-        made = _Made(ready.version.name, entry, opening.request, now)
+        gate = ready.key.settings.attestation_gate
+        made = _Made(
+            version=ready.version.name,
+            entry=self._entry(opening, ready, now),
+            request=opening.request,
+            now=now,
+            gate=None if gate is None else gate_document(gate),
+            vouched=ready.vouched,
+        )
         return plaintext, (await self.keys.database.write_grouped(self._commit, made)).promise
 
     def _commit(self, tx: Connection, items: list[_Made]) -> list[OpenAnswer | Exception]:
         """1. An earlier opening under the same request_id answers; another body under it is refused. 2. A version that
-        may not open any more is refused. 3. What the key's total does not allow is refused. 4. The rest is logged.
+        may not open any more, or not for this device, is refused. 3. What the key's total does not allow is refused.
+        4. The rest is logged.
         """
         answers: dict[RequestKey, OpenAnswer | Exception] = {**self._replays.find_many(tx, [i.request for i in items])}
-        states = {name: store.version_state(tx, name) for name in {item.version for item in items}}
+        names = sorted({item.version for item in items}, key=str)
+        facts = {name: signing_store.version_facts(tx, name) for name in names}
+        vouched = {item.vouched for item in items if item.vouched is not None}
+        standing = self.verdicts.still_standing(tx, vouched) if vouched else frozenset()
         fresh: dict[KeyName, dict[RequestKey, _Made]] = {}
         for item in items:
             if item.request in answers:
                 continue
-            if not may_open(states[item.version]):
-                answers[item.request] = not_open(item.version, states[item.version])
+            if (refusal := _overtaken(item, facts[item.version], standing)) is not None:
+                answers[item.request] = refusal
             else:
                 fresh.setdefault(item.version.key_name, {}).setdefault(item.request, item)
         for key, wanted in fresh.items():
@@ -151,24 +201,26 @@ class EnvelopeOpener:
             answers[item.request] = answer
         return answers
 
-    def _entry(self, opening: Opening, version: KeyVersion, now: datetime) -> LogEntry:
+    def _entry(self, opening: Opening, ready: _Ready, now: datetime) -> LogEntry:
+        version = ready.version
         details: dict[str, Json] = {
             "algorithm": version.algorithm.title,
             "envelope_sha256": hashlib.sha256(opening.envelope).hexdigest(),
             "info_sha256": hashlib.sha256(opening.info).hexdigest(),
         }
+        if ready.vouched is not None:
+            details["verdict"] = ready.vouched.verdict
         key = new_id(now, self.keys.randomness)
         return LogEntry(key, "envelope.opened", version.name.tenant, str(version.name), now, details)
 
 
-def _ready(
-    opening: Opening, key: Key | None, earlier: OpenAnswer | AlreadyExists | None, now: datetime
-) -> _Ready | ServiceError:
-    if isinstance(earlier, AlreadyExists):
-        return earlier
-    if key is None:
-        return not_found(str(opening.name))
-    try:
-        return _Ready(key, opening_version(key, opening.name.version, now), earlier)
-    except ServiceError as error:
-        return error
+def _overtaken(item: _Made, facts: VersionFacts | None, standing: frozenset[Vouched]) -> ServiceError | None:
+    """Why what could be opened before the HSM was asked can not be any more."""
+    state = None if facts is None else facts.state
+    if facts is None or not may_open(state):
+        return not_open(item.version, state)
+    if facts.gate != item.gate:
+        return gate_changed(item.version.key_name)
+    if item.vouched is not None and item.vouched not in standing:
+        return VerdictChanged(item.vouched.device)
+    return None

@@ -18,6 +18,7 @@ from kms.envelopes.opening import EnvelopeOpener
 from kms.envelopes.shredding import Shredder
 from kms.envelopes.statements import EnvelopeKeys
 from kms.keys.resolve import KeyReference, parse_reference
+from kms.keys.verdict_gate import claimant
 from kms.log.wire import wants_published
 
 _OPEN_METHOD: Final = "/hallmark.v1.EnvelopeService/OpenEnvelope"
@@ -59,7 +60,7 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
     async def OpenEnvelope(
         self, request: envelopes_pb2.OpenEnvelopeRequest, call: Call
     ) -> envelopes_pb2.OpenEnvelopeResponse:
-        opened = await self.opener.open(_opening(request, call), call.now)
+        opened = await self.opener.open(self._opening(request, call), call.now)
         return wire.opened_to_wire(opened)
 
     async def OpenEnvelopes(
@@ -68,7 +69,7 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
         tenant = TenantName.parse(request.parent).tenant
         call.caller.may_see(tenant, request.parent)
         wire.check_batch_size(request)
-        read = [_opening_or_refusal(each, call) for each in request.requests]
+        read = [self._opening_or_refusal(each, call) for each in request.requests]
         outcomes = iter(await self.opener.open_many([each for each in read if isinstance(each, Opening)], call.now))
         results = [each if isinstance(each, ServiceError) else next(outcomes) for each in read]
         return envelopes_pb2.OpenEnvelopesResponse(results=[self._result(each, call) for each in results])
@@ -81,6 +82,7 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
             info=wire.info_from_wire(request.info),
             request=RequestKey.of_message(call.caller, call.method, request),
             now=call.now,
+            who=claimant(self.opener.verdicts, request.device, call.caller),
         )
         return wire.data_key_to_wire(data_key)
 
@@ -101,14 +103,13 @@ class EnvelopeServicer(envelopes_pb2_grpc.EnvelopeServiceServicer):
             return envelopes_pb2.OpenEnvelopesResponse.Result(error=self.status_of(outcome, call.id))
         return envelopes_pb2.OpenEnvelopesResponse.Result(response=wire.opened_to_wire(outcome))
 
+    def _opening(self, request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> Opening:
+        name = _own_version(request.name, call)
+        who = claimant(self.opener.verdicts, request.device, call.caller)
+        return wire.opening_from_wire(request, name, _opening_key(request, call), who)
 
-def _opening(request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> Opening:
-    name = _own_version(request.name, call)
-    return wire.opening_from_wire(request, name, _opening_key(request, call))
-
-
-def _opening_or_refusal(request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> Opening | ServiceError:
-    try:
-        return _opening(request, call)
-    except ServiceError as error:
-        return error
+    def _opening_or_refusal(self, request: envelopes_pb2.OpenEnvelopeRequest, call: Call) -> Opening | ServiceError:
+        try:
+            return self._opening(request, call)
+        except ServiceError as error:
+            return error

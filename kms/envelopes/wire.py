@@ -9,6 +9,7 @@ from kms.core.errors import InvalidArgument, Reason
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyVersionName
 from kms.envelopes.model import BATCH_MAX, DataKey, EnvelopeKey, Opened, Opening, Shredding, kem_of
+from kms.keys.verdict_gate import Claimant
 from kms.keys.wire import algorithm_to_wire, service_signature_to_wire
 from kms.log.wire import promise_to_wire, wants_published
 
@@ -19,7 +20,9 @@ def info_from_wire(info: bytes) -> bytes:
     return info
 
 
-def opening_from_wire(request: envelopes_pb2.OpenEnvelopeRequest, name: KeyVersionName, key: RequestKey) -> Opening:
+def opening_from_wire(
+    request: envelopes_pb2.OpenEnvelopeRequest, name: KeyVersionName, key: RequestKey, claimant: Claimant
+) -> Opening:
     """Checks sizes and checksum; what the envelope itself is worth is not said here."""
     if len(request.envelope) > MAX_ENVELOPE_SIZE:
         raise InvalidArgument(
@@ -35,6 +38,7 @@ def opening_from_wire(request: envelopes_pb2.OpenEnvelopeRequest, name: KeyVersi
         info=info_from_wire(request.info),
         request=key,
         published=wants_published(request.log_wait),
+        claimant=claimant,
     )
 
 

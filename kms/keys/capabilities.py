@@ -13,7 +13,7 @@ from kms.keys.algorithms import DEFAULT
 from kms.keys.hsm_health import HsmHealthCheck
 from kms.keys.model import CONTEXT_BYTES_MAX, MESSAGE_BYTES_MAX
 
-EVIDENCE_BYTES_MAX = 64 * 1024
+EVIDENCE_BYTES_MAX = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

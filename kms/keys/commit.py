@@ -16,19 +16,21 @@ from kms.keys.resolve import KeyReference
 from kms.keys.signing_key import SigningKey
 from kms.keys.signing_store import VersionFacts
 from kms.keys.usage import limit_reached
+from kms.keys.verdict_gate import VerdictChanged, VerdictGate, Vouched
 from kms.log.model import LogPromise
 from kms.log.service import TransparencyLog
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature that was made and verified, and has not left yet."""
+    """A signature that was made and verified, and has not left yet. `vouched`: what the key's gate let pass."""
 
     reference: KeyReference
     key: SigningKey
     answer: SignAnswer
     request: RequestKey
     now: datetime
+    vouched: Vouched | None = None
 
 
 class VersionStopped(Unavailable):
@@ -46,6 +48,8 @@ class VersionStopped(Unavailable):
         )
 
 
+Overtaken = VersionStopped | VerdictChanged
+"""Begun anew, it may succeed, or hears why not."""
 Outcome = tuple[SignAnswer, bool] | Exception
 """The answer, and whether it is an earlier one; or why there is none."""
 
@@ -59,18 +63,19 @@ class Committed:
 
 
 def commit_signatures(
-    tx: Connection, log: TransparencyLog, replays: Replays[SignAnswer], items: list[Signed]
+    tx: Connection, log: TransparencyLog, replays: Replays[SignAnswer], verdicts: VerdictGate, items: list[Signed]
 ) -> list[Committed]:
     """An outcome for each item.
 
-    1. What may still sign? Read with the keys locked, so that no rotation or revocation commits in between.
+    1. What may still sign? Read with the keys locked, so that no rotation or revocation commits in between; and with
+       the devices locked that vouch for the use of a gated key.
     2. Answers are stored where the request_id is new. An earlier one wins; another body under it is refused. Twins in
        one group: the second gets the first one's answer. Replays are answered also for versions that stopped.
     3. Uses are counted exactly; answers beyond a key's total are taken back.
     4. What is left is written to the log.
     """
     facts = _facts(tx, items)
-    stopped = _stopped(tx, items, facts)
+    stopped = _stopped(tx, verdicts, items, facts)
     answers: dict[RequestKey, SignAnswer | AlreadyExists] = {}
     if stopped:
         answers = replays.find_many(tx, [item.request for item in items if id(item) in stopped])
@@ -90,17 +95,17 @@ def commit_signatures(
     answers |= {item.request: item.answer for item in fresh}
     return [
         Committed(
-            _outcome(item, answers.get(item.request), stopped=id(item) in stopped),
+            _outcome(item, answers.get(item.request), stopped.get(id(item))),
             _has_changed(item.key, facts[item.key.version.name]),
         )
         for item in items
     ]
 
 
-def _outcome(item: Signed, answer: SignAnswer | AlreadyExists | None, *, stopped: bool) -> Outcome:
+def _outcome(item: Signed, answer: SignAnswer | AlreadyExists | None, stopped: Overtaken | None) -> Outcome:
     match answer:
-        case None if stopped:
-            return VersionStopped(item.key.version.name)
+        case None if stopped is not None:
+            return stopped
         case None:
             return limit_reached(item.key.key_name)
         case AlreadyExists():
@@ -118,15 +123,26 @@ def _has_changed(key: SigningKey, facts: VersionFacts | None) -> bool:
     return facts is None or facts.revision != key.revision
 
 
-def _stopped(tx: Connection, items: list[Signed], facts: dict[KeyVersionName, VersionFacts | None]) -> set[int]:
-    """Of items (by id) whose version may not sign any more, or whose alias points elsewhere now."""
+def _stopped(
+    tx: Connection, verdicts: VerdictGate, items: list[Signed], facts: dict[KeyVersionName, VersionFacts | None]
+) -> dict[int, Overtaken]:
+    """Of items (by id) whose version may not sign any more, or not so, or whose alias points elsewhere now."""
     aliases = {item.reference for item in items if isinstance(item.reference, AliasName)}
     targets = {alias: signing_store.alias_target(tx, alias) for alias in aliases}
-    return {id(item) for item in items if not _may_sign(item, facts[item.key.version.name], targets)}
+    stopped: dict[int, Overtaken] = {
+        id(item): VersionStopped(item.key.version.name)
+        for item in items
+        if not _may_sign(item, facts[item.key.version.name], targets)
+    }
+    vouched = {item.vouched for item in items if item.vouched is not None}
+    if vouched:
+        gone = vouched - verdicts.still_standing(tx, vouched)
+        stopped |= {id(item): VerdictChanged(item.vouched.device) for item in items if item.vouched in gone}
+    return stopped
 
 
 def _may_sign(item: Signed, facts: VersionFacts | None, targets: dict[AliasName, KeyName | None]) -> bool:
-    if facts is None or facts.state is not KeyVersionState.ACTIVE:
+    if facts is None or facts.state is not KeyVersionState.ACTIVE or facts.gate != item.key.gate_document:
         return False
     if facts.not_after is not None and item.now > facts.not_after:
         return False

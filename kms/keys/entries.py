@@ -1,6 +1,18 @@
 """The log entry of a signature, written by a form that is filled in: it is on the path of every signature.
 
 The bytes are those of kms.log.model.LogEntry (canonical JSON); a test holds one against the other.
+
+For auditors. `signature.created` (subject: the version) has these details, hashes in hex:
+
+algorithm            title of the algorithm
+context_sha256       of the application context
+format               "jws" or "cose-sign1"; left out for the algorithm's own bytes
+input_digest_sha256  of digest, mu or message, whatever the algorithm signs
+signature_sha256     of what was given out
+verdict              tenants/{tenant}/verdicts/{verdict} that the attestation gate of the key let pass; left out for
+                     a key without a gate. It has an entry of its own before this one (device.attested or
+                     device.reappraised, subject: the verdict), the gate stands in the key's last entry
+                     (attestation_gate). `envelope.opened` and `data-key.generated` have it in the same way.
 """
 
 import hashlib
@@ -28,12 +40,24 @@ class EntryForm:
             (b'","subject":', canonical_json(str(name)), b',"tenant":', canonical_json(name.tenant), b',"time":"')
         )
 
-    def fill(self, event_key: str, prepared: Prepared, signature: bytes, time: str, form: str | None) -> bytes:
-        """`time` as `format_time` writes it. `form`: of the signature, None for the algorithm's own bytes."""
+    def fill(
+        self,
+        event_key: str,
+        prepared: Prepared,
+        signature: bytes,
+        time: str,
+        form: str | None = None,
+        verdict: str | None = None,
+    ) -> bytes:
+        """`time` as `format_time` writes it. `form`: of the signature, None for the algorithm's own bytes.
+
+        `verdict`: name of the one that the use rests on.
+        """
+        rests_on = "" if verdict is None else f',"verdict":"{verdict}"'
         hashes = (
             f',"context_sha256":"{_context_hash(prepared.context)}"{_form(form)}'
             f',"input_digest_sha256":"{prepared.digest_sha256}"'
-            f',"signature_sha256":"{_sha256(signature)}"}},"id":"{event_key}'
+            f',"signature_sha256":"{_sha256(signature)}"{rests_on}}},"id":"{event_key}'
         )
         tail = f'{time}","type":"{EVENT_TYPE}","v":{ENTRY_VERSION}}}'
         return b"".join((self._head, hashes.encode(), self._subject, tail.encode()))

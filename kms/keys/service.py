@@ -21,38 +21,12 @@ from kms.keys.algorithms import DEFAULT, KeyAlgorithm
 from kms.keys.gates import ApprovalGate, GatedAct, GatedChange, OpenGate, settings_sha256
 from kms.keys.generation import KeyGenerator, MadeVersion
 from kms.keys.journal import Journal, changed_meanwhile, check_etag, version_details
-from kms.keys.lifecycle import rescheduled
+from kms.keys.key_update import KeyUpdate
 from kms.keys.model import SYSTEM_TENANT, Key, KeyAnswer, KeyPurpose, KeyVersion
-from kms.keys.policies import ExportPolicy, KeySettings, RotationPolicy, UsageLimits, loosened
+from kms.keys.policies import KeySettings, loosened
 from kms.keys.resolve import KeyReference, find_referenced
 from kms.log.model import LogPromise
 from kms.log.service import TransparencyLog
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyUpdate:
-    """What is to change; None leaves it as it is."""
-
-    labels: Mapping[str, str] | None = None
-    rotation: RotationPolicy | None = None
-    usage_limits: UsageLimits | None = None
-    destroy_wait: timedelta | None = None
-    export_policy: ExportPolicy | None = None
-
-    def applied_to(self, key: Key, now: datetime) -> Key:
-        """Raises FailedPrecondition/EXPORT_FORBIDDEN."""
-        old = key.settings
-        settings = KeySettings(
-            rotation=old.rotation if self.rotation is None else self.rotation,
-            usage_limits=old.usage_limits if self.usage_limits is None else self.usage_limits,
-            destroy_wait=old.destroy_wait if self.destroy_wait is None else self.destroy_wait,
-            export_policy=old.export_policy
-            if self.export_policy is None
-            else old.export_policy.tightened_to(self.export_policy),
-        )
-        labels = key.labels if self.labels is None else self.labels
-        changed = replace(key, labels=labels, settings=settings)
-        return changed if self.rotation is None else rescheduled(changed, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +190,8 @@ class KeyService:
 
 def settings_details(key: Key) -> dict[str, Json]:
     """What the log tells of a key's settings. Labels are people's own words and stay out of it."""
-    rotation, limits = key.settings.rotation, key.settings.usage_limits
-    return {
+    rotation, limits, gate = key.settings.rotation, key.settings.usage_limits, key.settings.attestation_gate
+    details: dict[str, Json] = {
         "purpose": key.purpose.value,
         "export_policy": key.settings.export_policy.value,
         "destroy_wait_seconds": _seconds(key.settings.destroy_wait),
@@ -228,6 +202,7 @@ def settings_details(key: Key) -> dict[str, Json]:
         "usage_per_second": limits.per_second,
         "usage_not_after": None if limits.not_after is None else limits.not_after.isoformat(),
     }
+    return details if gate is None else {**details, "attestation_gate": gate.to_dict()}
 
 
 def _seconds(span: timedelta | None) -> int | None:

@@ -1,4 +1,4 @@
-"""A key's settings on the wire: rotation, limits, waiting period, export policy; and what UpdateKey may change."""
+"""A key's settings on the wire: rotation, limits, waiting period, export policy, attestation gate."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,6 +6,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from hallmark.v1 import keys_pb2
 from kms.core.errors import InvalidArgument, Reason
+from kms.keys.gate_wire import gate_from_wire, gate_to_wire
 from kms.keys.model import Key
 from kms.keys.policies import (
     DESTROY_WAIT_DEFAULT,
@@ -29,6 +30,7 @@ def settings_from_wire(message: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRe
         usage_limits=limits_from_wire(message.usage_limits),
         destroy_wait=DESTROY_WAIT_DEFAULT if wait is None else wait,
         export_policy=export_policy_from_wire(message.export_policy),
+        attestation_gate=gate_from_wire(message),
     )
 
 
@@ -72,6 +74,8 @@ def add_settings(message: keys_pb2.Key, key: Key) -> None:
         message.usage_limits.not_after.FromDatetime(limits.not_after)
     message.destroy_wait.FromTimedelta(settings.destroy_wait)
     message.export_policy = _EXPORT[settings.export_policy]
+    if settings.attestation_gate is not None:
+        message.attestation_gate.CopyFrom(gate_to_wire(settings.attestation_gate))
 
 
 def span_from_wire(message: duration_pb2.Duration, field: str) -> timedelta:

@@ -3,11 +3,11 @@
 Sign, hop by hop: (1) which version signs? from memory, or a read transaction; (2) no transaction: the HSM signs and
 verifies; (3) one write transaction, shared with other callers: seen this request_id before? may the version sign still?
 is its total used up? answer for replays and log entry. Only then the signature leaves. What (1) remembers may be old:
-(3) decides.
+(3) decides. Of a key with an attestation gate (1) also reads the verdict about the device, and (3) whether it stands.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -30,38 +30,32 @@ from kms.keys.algorithms import composite_of
 from kms.keys.commit import (
     Committed,
     Outcome,
+    Overtaken,
     Signed,
-    VersionStopped,
     commit_signatures,
     decode_answer,
     encode_answer,
 )
 from kms.keys.entries import entry_time
-from kms.keys.formats import Envelope, SignatureFormat, open_envelope
+from kms.keys.formats import Envelope, SignatureFormat
 from kms.keys.gathering import Gathering
 from kms.keys.hsm_errors import to_service_error
-from kms.keys.inputs import Prepared, SignInput, check_size, prepare
+from kms.keys.inputs import Prepared, SignInput
 from kms.keys.model import SYSTEM_TENANT, ServiceSignature, SignAnswer, signing_version
-from kms.keys.purposes import check_signs, context_for
-from kms.keys.resolve import KeyReference, find_referenced
-from kms.keys.signing_key import SigningKey, SigningKeys
+from kms.keys.resolve import KeyReference
+from kms.keys.sign_item import SignItem, item_of
+from kms.keys.signer_lookup import SignerLookup, key_to_sign, newest_version
+from kms.keys.signing_key import SigningKey
 from kms.keys.usage import UseRates
+from kms.keys.verdict_gate import NOBODY, Claimant, NoDevices, VerdictGate, Vouched, vouch
 from kms.log.model import LogPromise, promise_of
 from kms.log.service import TransparencyLog
 
 _ROUNDS_MAX: Final = 6
-"""A rotation while the HSM signed costs a round. Whose every round met one is told to come back (VersionStopped)."""
+"""A rotation, or a new verdict, while the HSM signed costs a round. Whose every round met one is told to come back
+(Overtaken)."""
 SignOutcome = tuple[SignAnswer, LogPromise, bool]
 """The answer, its promise as of now, and whether this is a replay."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignItem:
-    """One signature that is asked for. `prepare` makes the HSM's input once the version is known."""
-
-    reference: KeyReference
-    request: RequestKey
-    prepare: Callable[[SigningKey], tuple[Prepared, Envelope | None]]
 
 
 @dataclass(slots=True)
@@ -75,13 +69,15 @@ class SigningService:
     rates: UseRates
     groups_max: int = 6
     """Groups of single signatures under way at a time: a few for each signer process, so that none is ever idle."""
+    verdicts: VerdictGate = field(default_factory=NoDevices)
     _replays: Replays[SignAnswer] = field(
         default_factory=lambda: Replays(SignAnswer, encode=encode_answer, decode=decode_answer)
     )
-    _keys: SigningKeys = field(default_factory=SigningKeys)
+    _lookup: SignerLookup = field(init=False)
     _together: Gathering[SignItem, Outcome] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._lookup = SignerLookup(self.database, self.verdicts)
         self._together = Gathering(self._sign_once, groups_max=self.groups_max)
 
     async def sign(
@@ -124,21 +120,27 @@ class SigningService:
 
     async def find_key(self, reference: KeyReference, now: datetime) -> SigningKey:
         """The version that would sign now. Raises what `sign` would."""
-        return await self.database.read(lambda tx: _key_to_sign(tx, reference, now))
+        return await self.database.read(lambda tx: key_to_sign(tx, reference, now))
 
     async def find_stream_key(
-        self, reference: KeyReference, now: datetime, *, caller: Caller, request_id: str
+        self, reference: KeyReference, now: datetime, *, caller: Caller, request_id: str, claimant: Claimant = NOBODY
     ) -> SigningKey:
         """Tells how to hash the message: the version that would sign. For a request_id that was answered any version
         does, because a retry gets its answer also when the key is out of use. Raises what `sign` would.
         """
+
+        def look(tx: Connection) -> SigningKey:
+            key = key_to_sign(tx, reference, now)
+            vouch(tx, self.verdicts, key.key_name, key.gate, claimant, now)
+            return key
+
         try:
-            return await self.find_key(reference, now)
+            return await self.database.read(look)
         except ServiceError:
             is_retry = await self.database.read(lambda tx: self._replays.knows(tx, caller, request_id))
             if not is_retry:
                 raise
-            return await self.database.read(lambda tx: _newest_version(tx, reference))
+            return await self.database.read(lambda tx: newest_version(tx, reference))
 
     async def sign_as_service(self, key_id: str, payload: bytes, context: str, now: datetime) -> ServiceSignature:
         """A statement of the service, by tenants/system/keys/{key_id}. The caller logs what it states."""
@@ -160,9 +162,9 @@ class SigningService:
         for _ in range(_ROUNDS_MAX):
             found = await self._round([items[place] for place in left], now)
             outcomes |= dict(zip(left, found, strict=True))
-            left = [place for place in left if isinstance(outcomes[place], VersionStopped)]
+            left = [place for place in left if isinstance(outcomes[place], Overtaken)]
             for place in left:
-                self._keys.forget(items[place].reference)
+                self._lookup.forget(items[place].reference)
             if not left:
                 break
         return [outcomes[place] for place in range(len(items))]
@@ -170,7 +172,7 @@ class SigningService:
     async def _round(self, items: Sequence[SignItem], now: datetime) -> list[Outcome]:
         """1. keys, 2. what to sign, 3. the HSM, 4. the commit. Items that fail on the way may be replays."""
         outcomes: list[Outcome | None] = [None] * len(items)
-        keys = await self._find_keys(items, now)
+        keys, vouched = await self._lookup.find(items, now)
         asked: list[tuple[int, SigningKey, Prepared, Envelope | None]] = []
         for place, (item, key) in enumerate(zip(items, keys, strict=True)):
             try:
@@ -182,7 +184,7 @@ class SigningService:
             except ServiceError as error:
                 outcomes[place] = error
                 if error.reason is Reason.RATE_LIMITED:  # the limit may have been raised since
-                    self._keys.forget(item.reference)
+                    self._lookup.forget(item.reference)
             if ends_turn(place):
                 await asyncio.sleep(0)
         signatures = await self._ask_hsm([(key, prepared) for _, key, prepared, _ in asked])
@@ -194,35 +196,20 @@ class SigningService:
             if isinstance(signature, ServiceError):
                 outcomes[place] = signature
                 continue
-            answer = self._answer(key, prepared, envelope, signature, now, time)
+            who = vouched.get(place)
+            answer = self._answer(key, prepared, envelope, signature, now, time, who)
             places.append(place)
-            signed.append(Signed(items[place].reference, key, answer, items[place].request, now))
+            signed.append(Signed(items[place].reference, key, answer, items[place].request, now, who))
         if signed:
             committed = await self.database.write_many(self._commit, signed)
             for place, done in zip(places, committed, strict=True):
                 outcomes[place] = done if isinstance(done, Exception) else done.outcome
                 if isinstance(done, Committed) and done.key_changed:
-                    self._keys.forget(items[place].reference)
+                    self._lookup.forget(items[place].reference)
         return await self._with_replays(items, outcomes)
 
     def _commit(self, tx: Connection, items: list[Signed]) -> list[Committed]:
-        return commit_signatures(tx, self.log, self._replays, items)
-
-    async def _find_keys(self, items: Sequence[SignItem], now: datetime) -> list[SigningKey | ServiceError]:
-        """From memory where possible; one read for all others, while which others may make it forget the first."""
-        found: dict[KeyReference, SigningKey | ServiceError] = {}
-        for reference in {item.reference for item in items}:
-            if (remembered := self._keys.get(reference)) is not None:
-                found[reference] = remembered
-        if unknown := {item.reference for item in items} - found.keys():
-            read = await self.database.read(
-                lambda tx: {reference: _key_or_why_not(tx, reference, now) for reference in unknown}
-            )
-            for reference, key in read.items():
-                if isinstance(key, SigningKey):
-                    self._keys.put(reference, key)
-            found |= read
-        return [found[item.reference] for item in items]
+        return commit_signatures(tx, self.log, self._replays, self.verdicts, items)
 
     async def _ask_hsm(self, asked: Sequence[tuple[SigningKey, Prepared]]) -> list[bytes | ServiceError]:
         if not asked:
@@ -234,12 +221,20 @@ class SigningService:
         return [to_service_error(answer) if isinstance(answer, HsmError) else answer for answer in answers]
 
     def _answer(
-        self, key: SigningKey, prepared: Prepared, envelope: Envelope | None, signature: bytes, now: datetime, time: str
+        self,
+        key: SigningKey,
+        prepared: Prepared,
+        envelope: Envelope | None,
+        signature: bytes,
+        now: datetime,
+        time: str,
+        vouched: Vouched | None,
     ) -> SignAnswer:
         delivered = signature if envelope is None else envelope.close(signature)
         form = None if envelope is None else envelope.format.value
         event_key = new_id(now, self.randomness)
-        entry = key.entry_form.fill(event_key, prepared, delivered, time, form)
+        verdict = None if vouched is None else vouched.verdict
+        entry = key.entry_form.fill(event_key, prepared, delivered, time, form, verdict)
         return SignAnswer(
             key_version=key.version_name,
             algorithm=key.version.algorithm.title,
@@ -261,38 +256,3 @@ class SigningService:
                 elif answer is not None:
                     outcomes[place] = answer
         return [outcome for outcome in outcomes if outcome is not None]
-
-
-def item_of(reference: KeyReference, given: SignInput, form: SignatureFormat, request: RequestKey) -> SignItem:
-    """For an input that is there as a whole."""
-    return SignItem(reference=reference, request=request, prepare=lambda key: prepare_whole(key, given, form))
-
-
-def prepare_whole(key: SigningKey, given: SignInput, form: SignatureFormat) -> tuple[Prepared, Envelope | None]:
-    """Raises InvalidArgument where purpose, format or algorithm do not allow this input."""
-    context = context_for(key.purpose, data=given.data, context=given.context)
-    if context != given.context:
-        given = SignInput(data=given.data, digest=given.digest, mu=given.mu, context=context)
-    check_size(key.version, given.data)
-    envelope = open_envelope(key.version, form, given)
-    if envelope is not None:
-        given = SignInput(data=envelope.to_be_signed)
-    return prepare(key.version, given), envelope
-
-
-def _key_to_sign(tx: Connection, reference: KeyReference, now: datetime) -> SigningKey:
-    key, number = find_referenced(tx, reference)
-    check_signs(key)
-    return SigningKey.of(key, signing_version(key, number, now))
-
-
-def _newest_version(tx: Connection, reference: KeyReference) -> SigningKey:
-    key, number = find_referenced(tx, reference)
-    return SigningKey.of(key, (key.version(number) if number is not None else None) or key.versions[0])
-
-
-def _key_or_why_not(tx: Connection, reference: KeyReference, now: datetime) -> SigningKey | ServiceError:
-    try:
-        return _key_to_sign(tx, reference, now)
-    except ServiceError as error:
-        return error

@@ -21,6 +21,7 @@ from hsm.provider import (
 )
 from kms.core.errors import FailedPrecondition, Reason
 from kms.core.names import KeyName
+from kms.keys.attestation_gate import AttestationGate, gate_document
 from kms.keys.entries import EntryForm
 from kms.keys.inputs import Prepared
 from kms.keys.model import Key, KeyPurpose, KeyVersion, key_binding
@@ -35,10 +36,12 @@ class SigningKey:
     purpose: KeyPurpose
     per_second: int | None
     revision: int
+    gate: AttestationGate | None = None
 
     @classmethod
     def of(cls, key: Key, version: KeyVersion) -> "SigningKey":
-        return cls(version, key.purpose, key.settings.usage_limits.per_second, key.revision)
+        settings = key.settings
+        return cls(version, key.purpose, settings.usage_limits.per_second, key.revision, settings.attestation_gate)
 
     @cached_property
     def key_name(self) -> KeyName:
@@ -47,6 +50,11 @@ class SigningKey:
     @cached_property
     def version_name(self) -> str:
         return str(self.version.name)
+
+    @cached_property
+    def gate_document(self) -> str | None:
+        """As `VersionFacts.gate` has it."""
+        return None if self.gate is None else gate_document(self.gate)
 
     @cached_property
     def protection(self) -> ProtectionLevel:

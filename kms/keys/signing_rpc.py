@@ -16,8 +16,10 @@ from kms.core.turns import ends_turn
 from kms.keys import signing_wire as wire
 from kms.keys.model import SYSTEM_TENANT, KeyVersion
 from kms.keys.resolve import KeyReference, parse_reference
-from kms.keys.signing import SigningService, SignItem, SignOutcome, item_of
+from kms.keys.sign_item import SignItem, item_of
+from kms.keys.signing import SigningService, SignOutcome
 from kms.keys.stream import MessageStream, stream_invalid
+from kms.keys.verdict_gate import claimant
 from kms.keys.verification import VerificationService, VerifyItem
 from kms.log.wire import wants_published
 
@@ -44,7 +46,7 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
 
     async def Sign(self, request: keys_pb2.SignRequest, call: Call) -> keys_pb2.SignResponse:  # noqa: N802
         published = wants_published(request.log_wait)
-        item = _sign_item(request, call, None)
+        item = self._sign_item(request, call, None)
         outcome = await self.signing.sign_item(item, now=call.now, published=published)
         return wire.signature_to_wire(outcome, verified_input=request.HasField("input_crc32c"))
 
@@ -52,7 +54,7 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
         tenant = _batch_tenant(request.parent, request.requests, call)
         items: list[SignItem | ServiceError] = []
         for number, one in enumerate(request.requests):
-            items.append(_or_error(partial(_sign_item, one, call, tenant)))
+            items.append(_or_error(partial(self._sign_item, one, call, tenant)))
             if ends_turn(number):
                 await asyncio.sleep(0)
         good = [item for item in items if isinstance(item, SignItem)]
@@ -71,7 +73,10 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
     ) -> keys_pb2.SignResponse:
         header = await _read_header(requests)
         reference = _reference(header.name, call, None)
-        key = await self.signing.find_stream_key(reference, call.now, caller=call.caller, request_id=header.request_id)
+        who = claimant(self.signing.verdicts, header.device, call.caller)
+        key = await self.signing.find_stream_key(
+            reference, call.now, caller=call.caller, request_id=header.request_id, claimant=who
+        )
         stream = MessageStream(key, wire.context_from_wire(header.context))
         async for part in requests:
             if part.WhichOneof("part") != "chunk":
@@ -84,7 +89,7 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
         header.ClearField("log_wait")
         body = header.SerializeToString(deterministic=True) + stream.identity
         request_key = RequestKey.of(call.caller, header.request_id, call.method, body)
-        item = SignItem(reference=reference, request=request_key, prepare=stream.prepare)
+        item = SignItem(reference=reference, request=request_key, prepare=stream.prepare, claimant=who)
         outcome = await self.signing.sign_item(item, now=call.now, published=published)
         return wire.signature_to_wire(outcome, verified_input=header.HasField("input_crc32c"))
 
@@ -108,6 +113,19 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
                 result.error.CopyFrom(self.to_status(outcome, call.id))
         return response
 
+    def _sign_item(self, request: keys_pb2.SignRequest, call: Call, parent: str | None) -> SignItem:
+        """`parent`: tenant of the batch it stands in.
+
+        A retry may come alone or in a batch, and wait longer: it is the same call. So log_wait is taken out.
+        """
+        request.ClearField("log_wait")
+        reference = _reference(request.name, call, parent)
+        form, given = wire.format_from_wire(request.format), wire.input_from_wire(request)
+        who = claimant(self.signing.verdicts, request.device, call.caller)
+        body = request.SerializeToString(deterministic=True)
+        request_key = RequestKey.of(call.caller, request.request_id, _SIGN_METHOD, body)
+        return item_of(reference, given, form, request_key, who)
+
     def _add_signature(
         self,
         response: keys_pb2.BatchSignResponse,
@@ -124,18 +142,6 @@ class SigningServicer(keys_pb2_grpc.SigningServiceServicer):
                 raise outcome
             case _:
                 wire.write_signature(result.response, outcome, verified_input=verified_input)
-
-
-def _sign_item(request: keys_pb2.SignRequest, call: Call, parent: str | None) -> SignItem:
-    """`parent`: tenant of the batch it stands in.
-
-    A retry may come alone or in a batch, and wait longer: it is the same call. So log_wait is taken out.
-    """
-    request.ClearField("log_wait")
-    reference = _reference(request.name, call, parent)
-    form, given = wire.format_from_wire(request.format), wire.input_from_wire(request)
-    body = request.SerializeToString(deterministic=True)
-    return item_of(reference, given, form, RequestKey.of(call.caller, request.request_id, _SIGN_METHOD, body))
 
 
 def _verify_item(request: keys_pb2.VerifyRequest, call: Call, parent: str | None) -> VerifyItem:

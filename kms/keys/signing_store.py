@@ -1,4 +1,4 @@
-"""What a commit of signatures reads of keys: written for the driver, because it is on the path of every signature."""
+"""What a commit of signatures or openings reads of keys: written for the driver, being on the path of each of them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.keys.model import KeyVersionState
 
 _FACTS = DirectSql(
-    "SELECT v.state, k.use_not_after, k.revision"
+    "SELECT v.state, k.use_not_after, k.revision, k.attestation_gate"
     " FROM key_version v JOIN key k ON k.tenant = v.tenant AND k.key_id = v.key_id"
     " WHERE v.tenant = ? AND v.key_id = ? AND v.number = ?",
     # Both: a row that is only joined is not read again after the wait for the other's lock (PostgreSQL, 13.2.1).
@@ -22,11 +22,12 @@ _TARGET = DirectSql("SELECT key_id FROM key_alias WHERE tenant = ? AND alias = ?
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What decides whether a version may still sign. `not_after` and `revision` are its key's."""
+    """What decides whether a version may still be used. All but `state` are its key's; `gate` as a document."""
 
     state: KeyVersionState
     not_after: datetime | None
     revision: int
+    gate: str | None
 
 
 def version_facts(tx: Connection, name: KeyVersionName) -> VersionFacts | None:
@@ -34,8 +35,9 @@ def version_facts(tx: Connection, name: KeyVersionName) -> VersionFacts | None:
     rows = _FACTS.rows(tx, (name.tenant, name.key, name.version))
     if not rows:
         return None
-    state, not_after, revision = rows[0]
-    return VersionFacts(KeyVersionState(state), None if not_after is None else from_microseconds(not_after), revision)
+    state, not_after, revision, gate = rows[0]
+    ends = None if not_after is None else from_microseconds(not_after)
+    return VersionFacts(KeyVersionState(state), ends, revision, gate)
 
 
 def alias_target(tx: Connection, alias: AliasName) -> KeyName | None:

@@ -14,22 +14,13 @@ from hsm.material import material_from_bytes
 from kms.core.direct_sql import DirectSql
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys.algorithms import KeyAlgorithm, algorithm_titled
+from kms.keys.attestation_gate import gate_document, read_gate
 from kms.keys.changes import mark_changed
 from kms.keys.model import Key, KeyOrigin, KeyPurpose, KeyVersion, KeyVersionState
 from kms.keys.policies import DESTROY_WAIT_DEFAULT, ExportPolicy, KeySettings, RotationPolicy, UsageLimits
 from kms.keys.tables import alias_table, key_table, version_table
 
 # On the path of every signature, so built once: putting a statement together costs more than running it.
-# FOR SHARE (PostgreSQL): a revocation waits for the signatures that looked before it, and the next ones see it.
-_VERSION_STATE = (
-    sa.select(version_table.c.state)
-    .where(
-        version_table.c.tenant == sa.bindparam("tenant"),
-        version_table.c.key_id == sa.bindparam("key"),
-        version_table.c.number == sa.bindparam("number"),
-    )
-    .with_for_update(read=True)
-)
 _COUNT_ALL = DirectSql(
     "UPDATE key SET use_count = use_count + ? WHERE tenant = ? AND key_id = ?"
     " AND (use_total IS NULL OR use_count + ? <= use_total)"
@@ -152,11 +143,6 @@ def all_keys(tx: Connection, tenant: str) -> list[Key]:
     return [_read_key(tx, row) for row in rows]
 
 
-def version_state(tx: Connection, name: KeyVersionName) -> KeyVersionState | None:
-    state = tx.execute(_VERSION_STATE, {"tenant": name.tenant, "key": name.key, "number": name.version}).scalar()
-    return None if state is None else KeyVersionState(state)
-
-
 def count_uses(tx: Connection, name: KeyName, wanted: int) -> int:
     """Counts uses of a key in the transaction that makes them; gives how many of `wanted` its total allows.
 
@@ -176,7 +162,7 @@ def count_uses(tx: Connection, name: KeyName, wanted: int) -> int:
 
 def settings_columns(settings: KeySettings) -> dict[str, Any]:
     """For `change_key`."""
-    rotation, limits = settings.rotation, settings.usage_limits
+    rotation, limits, gate = settings.rotation, settings.usage_limits, settings.attestation_gate
     return {
         "rotation_period": _seconds(rotation.period),
         "publish_lead": _seconds(rotation.publish_lead),
@@ -186,6 +172,7 @@ def settings_columns(settings: KeySettings) -> dict[str, Any]:
         "use_not_after": limits.not_after,
         "destroy_wait": _seconds(settings.destroy_wait),
         "export_policy": settings.export_policy,
+        "attestation_gate": None if gate is None else gate_document(gate),
     }
 
 
@@ -262,6 +249,7 @@ def _read_settings(row: sa.Row[Any]) -> KeySettings:
         usage_limits=UsageLimits(per_second=row.use_per_second, total=row.use_total, not_after=row.use_not_after),
         destroy_wait=_span(row.destroy_wait) or DESTROY_WAIT_DEFAULT,
         export_policy=ExportPolicy(row.export_policy),
+        attestation_gate=None if row.attestation_gate is None else read_gate(row.attestation_gate),
     )
 
 

@@ -29,6 +29,8 @@ key_table = sa.Table(
     sa.Column("use_count", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("destroy_wait", sa.BigInteger),
     sa.Column("export_policy", sa.String(16), nullable=False, server_default="never"),
+    # Canonical JSON (kms.keys.attestation_gate). NULL: no gate.
+    sa.Column("attestation_gate", sa.Text),
 )
 
 version_table = sa.Table(

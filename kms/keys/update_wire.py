@@ -5,11 +5,13 @@ from typing import Final
 from hallmark.v1 import keys_pb2
 from kms.core.errors import InvalidArgument, Reason
 from kms.keys import settings_wire
+from kms.keys.gate_wire import gate_from_wire
+from kms.keys.key_update import GateChange, KeyUpdate
 from kms.keys.policies import DESTROY_WAIT_DEFAULT
-from kms.keys.service import KeyUpdate, UpdateRehearsal
+from kms.keys.service import UpdateRehearsal
 from kms.keys.wire import key_to_wire, labels_from_wire
 
-PATHS: Final = ("labels", "rotation", "usage_limits", "destroy_wait", "export_policy")
+PATHS: Final = ("labels", "rotation", "usage_limits", "destroy_wait", "export_policy", "attestation_gate")
 
 
 def update_from_wire(request: keys_pb2.UpdateKeyRequest) -> KeyUpdate:
@@ -29,6 +31,7 @@ def update_from_wire(request: keys_pb2.UpdateKeyRequest) -> KeyUpdate:
         usage_limits=settings_wire.limits_from_wire(key.usage_limits) if "usage_limits" in mask else None,
         destroy_wait=wait,
         export_policy=settings_wire.export_policy_from_wire(key.export_policy) if "export_policy" in mask else None,
+        attestation_gate=GateChange(gate_from_wire(key)) if "attestation_gate" in mask else None,
     )
 
 

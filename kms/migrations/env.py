@@ -2,11 +2,14 @@
 
 from alembic import context
 
+import kms.appraisal.store
 import kms.approvals.store
+import kms.collateral.store
 import kms.core.idempotency
 import kms.devices.store
 import kms.keys.store
 import kms.log.store
+import kms.revocation.assurance_store
 import kms.revocation.compromise_store
 import kms.revocation.store
 import kms.trust.store  # noqa: F401 - every store, so that autogenerate sees all tables

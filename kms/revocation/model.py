@@ -97,14 +97,46 @@ class Revocation:
         return ChildName(self.subject.tenant, "revocations", self.id)
 
 
+class AssuranceLevel(StrEnum):
+    """What the newest judgement of a device says (CAEP 1.0, section 3.4), in our own namespace."""
+
+    APPRAISED = "appraised"
+    NOT_APPRAISED = "not-appraised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssuranceChange:
+    """A device lost its positive appraisal, or has it again, because something it rests on changed. Nothing is revoked.
+
+    `id` (UUIDv7) as in Revocation. `verdict` is the name of the new verdict.
+    """
+
+    id: str
+    subject: ChildName
+    verdict: str
+    current: AssuranceLevel
+    previous: AssuranceLevel
+    event_time: datetime
+    initiating_entity: InitiatingEntity = InitiatingEntity.POLICY
+
+    @property
+    def effective_time(self) -> datetime:
+        """At once: that of the event."""
+        return self.event_time
+
+    @property
+    def name(self) -> ChildName:
+        return ChildName(self.subject.tenant, "revocations", self.id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationEvent:
-    """A revocation as it stands in the feed: decision, signed bytes, signature, log promise.
+    """What stands in the feed: decision, signed bytes, signature, log promise.
 
     `sequence` counts 1, 2, 3... per tenant in commit order and without gaps.
     """
 
-    revocation: Revocation
+    revocation: Revocation | AssuranceChange
     sequence: int
     payload: bytes
     signature: ServiceSignature

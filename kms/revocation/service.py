@@ -210,6 +210,7 @@ class RevocationService:
 
 def _covers(event: RevocationEvent, reason: RevocationReason) -> bool:
     """Says the event already what a revocation for this reason would say?"""
+    assert isinstance(event.revocation, Revocation)  # the store finds no others by subject
     return event.revocation.reason.secret_may_be_known or not reason.secret_may_be_known
 
 

@@ -13,9 +13,12 @@ from sqlalchemy.exc import IntegrityError
 
 from hsm.secret import Secret
 from kms.core.database import UtcTime, metadata
+from kms.core.names import ChildName
 from kms.keys.model import ServiceSignature
 from kms.log.model import LogPromise
 from kms.revocation.model import (
+    AssuranceChange,
+    AssuranceLevel,
     InitiatingEntity,
     Position,
     Revocation,
@@ -52,9 +55,13 @@ _event = sa.Table(
     sa.Column("context", sa.String(255), nullable=False),
     sa.Column("leaf_hash", sa.LargeBinary(32), nullable=False),
     sa.Column("entry", sa.LargeBinary, nullable=False),
-    sa.Column("grave", sa.Boolean, nullable=False),
+    sa.Column("grave", sa.Boolean),
+    sa.Column("assurance", sa.JSON),
     sa.UniqueConstraint("tenant", "subject", "grave", name="revocation_event_subject"),
 )
+
+_ASSURANCE = "ASSURANCE_LEVEL_CHANGE"
+"""The reason of events that revoke nothing. They have no gravity either, so a subject may have many."""
 
 _cursor_key = sa.Table(
     "revocation_cursor_key",
@@ -108,8 +115,7 @@ def append(tx: Connection, event: RevocationEvent) -> None:
             sequence=event.sequence,
             id=revocation.id,
             subject=str(revocation.subject),
-            reason=revocation.reason,
-            grave=revocation.reason.secret_may_be_known,
+            **_what(revocation),
             event_time=revocation.event_time,
             effective_time=revocation.effective_time,
             initiating_entity=revocation.initiating_entity,
@@ -126,8 +132,9 @@ def append(tx: Connection, event: RevocationEvent) -> None:
 
 
 def find_by_subject(tx: Connection, subject: Subject) -> RevocationEvent | None:
-    """The gravest event of the subject: there are at most two, the second saying that the secret may be known."""
-    chosen = sa.and_(_event.c.tenant == subject.tenant, _event.c.subject == str(subject))
+    """The gravest revocation of the subject: there are at most two, the second saying that the secret may be known."""
+    revocations = _event.c.grave.is_not(None)
+    chosen = sa.and_(_event.c.tenant == subject.tenant, _event.c.subject == str(subject), revocations)
     row = tx.execute(sa.select(_event).where(chosen).order_by(_event.c.grave.desc())).first()
     return None if row is None else _read(row)
 
@@ -142,21 +149,44 @@ def events_after(
     return [_read(row) for row in tx.execute(query.order_by(_event.c.sequence).limit(limit))]
 
 
-def _read(row: sa.Row[tuple[object, ...]]) -> RevocationEvent:
-    revocation = Revocation(
+def _what(decision: Revocation | AssuranceChange) -> dict[str, object]:
+    """The columns in which the two differ."""
+    if isinstance(decision, AssuranceChange):
+        levels = {"current": decision.current, "previous": decision.previous, "verdict": decision.verdict}
+        return {"reason": _ASSURANCE, "assurance": levels}
+    return {"reason": decision.reason, "grave": decision.reason.secret_may_be_known}
+
+
+def _decision(row: sa.Row[tuple[object, ...]]) -> Revocation | AssuranceChange:
+    subject = parse_subject(row.subject)
+    if row.reason == _ASSURANCE:
+        assert isinstance(subject, ChildName)
+        return AssuranceChange(
+            id=row.id,
+            subject=subject,
+            verdict=row.assurance["verdict"],
+            current=AssuranceLevel(row.assurance["current"]),
+            previous=AssuranceLevel(row.assurance["previous"]),
+            event_time=row.event_time,
+            initiating_entity=InitiatingEntity(row.initiating_entity),
+        )
+    return Revocation(
         id=row.id,
-        subject=parse_subject(row.subject),
+        subject=subject,
         reason=RevocationReason(row.reason),
         event_time=row.event_time,
         effective_time=row.effective_time,
         initiating_entity=InitiatingEntity(row.initiating_entity),
     )
+
+
+def _read(row: sa.Row[tuple[object, ...]]) -> RevocationEvent:
     signature = ServiceSignature(
         key_version=row.key_version, signature=row.signature, context=row.context, sign_time=row.sign_time
     )
     promise = LogPromise(event_key=row.id, leaf_hash=row.leaf_hash, entry=row.entry)
     return RevocationEvent(
-        revocation=revocation, sequence=row.sequence, payload=row.payload, signature=signature, promise=promise
+        revocation=_decision(row), sequence=row.sequence, payload=row.payload, signature=signature, promise=promise
     )
 
 

@@ -11,6 +11,8 @@ from kms.keys.wire import service_signature_to_wire
 from kms.log.wire import promise_to_wire
 from kms.revocation.cursor import CursorCodec, TokenKind
 from kms.revocation.model import (
+    AssuranceChange,
+    AssuranceLevel,
     BookmarkFrame,
     EventFrame,
     Frame,
@@ -37,6 +39,10 @@ _REASONS: dict[revocation_pb2.RevocationReason, RevocationReason] = {
     revocation_pb2.REVOCATION_REASON_WITHDRAWN: RevocationReason.WITHDRAWN,
 }
 _REASON_NUMBERS = {reason: number for number, reason in _REASONS.items()}
+_LEVELS = {
+    AssuranceLevel.APPRAISED: revocation_pb2.ASSURANCE_LEVEL_APPRAISED,
+    AssuranceLevel.NOT_APPRAISED: revocation_pb2.ASSURANCE_LEVEL_NOT_APPRAISED,
+}
 _INITIATORS = {
     InitiatingEntity.ADMIN: common_pb2.INITIATING_ENTITY_ADMIN,
     InitiatingEntity.USER: common_pb2.INITIATING_ENTITY_USER,
@@ -90,10 +96,20 @@ def heartbeat_seconds_from_wire(request: revocation_pb2.WatchRevocationsRequest)
 
 def event_to_wire(event: RevocationEvent) -> revocation_pb2.RevocationEvent:
     revocation = event.revocation
+    reason, change = revocation_pb2.REVOCATION_REASON_UNSPECIFIED, None
+    if isinstance(revocation, AssuranceChange):
+        change = revocation_pb2.AssuranceChange(
+            current_level=_LEVELS[revocation.current],
+            previous_level=_LEVELS[revocation.previous],
+            verdict=revocation.verdict,
+        )
+    else:
+        reason = _REASON_NUMBERS[revocation.reason]
     return revocation_pb2.RevocationEvent(
         name=str(revocation.name),
         subject=str(revocation.subject),
-        reason=_REASON_NUMBERS[revocation.reason],
+        reason=reason,
+        assurance_change=change,
         event_time=_time(revocation.event_time),
         effective_time=_time(revocation.effective_time),
         initiating_entity=_INITIATORS[revocation.initiating_entity],

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import grpc
 import grpc.aio
@@ -26,7 +26,7 @@ from kms.core.errors import (
     ResourceExhausted,
     ServiceError,
 )
-from kms.core.identity import Role
+from kms.core.identity import Caller, Role
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
 from kms.server import audit
@@ -46,6 +46,15 @@ _Decode: TypeAlias = Callable[[bytes], Any]
 _Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 
+class Standing(Protocol):
+    """Whether an identity that was given out may still be used. Asked for every call of a device: quick, from memory
+    for a second at most.
+    """
+
+    async def check(self, caller: Caller) -> None:
+        """Raises PermissionDenied when it may not."""
+
+
 class Guard(grpc.aio.ServerInterceptor):
     """See the module. `trust_domain` is that of the client certificates."""
 
@@ -56,6 +65,7 @@ class Guard(grpc.aio.ServerInterceptor):
         require_pq_tls: bool,
         rate: RateLimit,
         streams: StreamLimit,
+        standing: Standing,
         clock: Clock,
         randomness: Randomness,
     ) -> None:
@@ -63,6 +73,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._require_pq_tls = require_pq_tls
         self._rate = rate
         self._streams = streams
+        self._standing = standing
         self._clock = clock
         self._randomness = randomness
         self._wrapped: dict[str, Any] = {}
@@ -102,6 +113,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 call, row = self._admit(entry)
                 request = _decoded(body, decode)
                 self._charge(entry, call, row, request)
+                await self._check_standing(call)
                 async with asyncio.timeout(_time_allowed(row, context)):
                     response = await behaviour(request, call)
             except Exception as error:
@@ -124,9 +136,11 @@ class Guard(grpc.aio.ServerInterceptor):
                 call, row = self._admit(entry)
                 request = _decoded(body, decode)
                 self._charge(entry, call, row, request)
+                await self._check_standing(call)
                 with self._streams.held(call.caller.spiffe_id):
                     async with contextlib.aclosing(behaviour(request, call)) as responses:
                         async for response in responses:
+                            await self._check_standing(call)
                             yield response
             except Exception as error:
                 await self._refuse(entry, context, error)
@@ -161,6 +175,11 @@ class Guard(grpc.aio.ServerInterceptor):
                 f"it is for {', '.join(sorted(row.roles))}",
             )
         return entry.call, row
+
+    async def _check_standing(self, call: Call) -> None:
+        """Of devices, whose certificates outlive a revocation. Raises PermissionDenied."""
+        if call.caller.role is Role.DEVICE:
+            await self._standing.check(call.caller)
 
     def _charge(self, entry: Entry, call: Call, row: Row, request: Any) -> None:
         """Raises ResourceExhausted."""

@@ -45,6 +45,11 @@ class LocalAuthority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
+    @property
+    def issuing_key(self) -> ec.EllipticCurvePrivateKey:
+        """Signs certificates; kms.server.device_certificates."""
+        return self._key
+
     def server_credentials(self, host_names: tuple[str, ...]) -> tuple[bytes, bytes]:
         """Private key and certificate, PEM."""
         names: list[x509.GeneralName] = [_general_name(host) for host in host_names]
@@ -88,7 +93,7 @@ class LocalAuthority:
         certificate = (
             self._builder(name, name, key.public_key(), _AUTHORITY_LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(ca=True), critical=True)
+            .add_extension(key_usage(ca=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -106,7 +111,7 @@ class LocalAuthority:
             self._builder(x509.Name([]), self.certificate.subject, key.public_key(), _LEAF_LIFE)
             .add_extension(x509.SubjectAlternativeName(names), critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(key_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
@@ -150,7 +155,7 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _key_usage(*, ca: bool) -> x509.KeyUsage:
+def key_usage(*, ca: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not ca,
         key_cert_sign=ca,

@@ -11,6 +11,9 @@ _SERVICE = "hallmark.v1"
 _EVERYBODY = frozenset(Role)
 _OPERATORS = frozenset({Role.ADMIN})
 _SIGNERS = frozenset({Role.ADMIN, Role.BACKEND})
+# Devices may use keys whose attestation gate is open to them, each for itself. That is decided where the key is known
+# (kms.keys.verdict_gate): for every other key they are refused there.
+_KEY_USERS = _SIGNERS | {Role.DEVICE}
 _READERS = frozenset({Role.ADMIN, Role.BACKEND, Role.AUDITOR})
 
 
@@ -46,15 +49,15 @@ POLICY: dict[str, Row] = {
     f"/{_SERVICE}.TrustService/AcknowledgeTrustBundle": Row(_EVERYBODY),
     f"/{_SERVICE}.TrustService/GetRotationReadiness": Row(_READERS, cost=5),
     f"/{_SERVICE}.KeyService/GetCapabilities": Row(_EVERYBODY, cost=5),
-    f"/{_SERVICE}.SigningService/Sign": Row(_SIGNERS),
+    f"/{_SERVICE}.SigningService/Sign": Row(_KEY_USERS),
     f"/{_SERVICE}.SigningService/BatchSign": Row(_SIGNERS, is_batch=True),
     f"/{_SERVICE}.SigningService/SignStream": Row(_SIGNERS, deadline_seconds=600, cost=20),
     f"/{_SERVICE}.SigningService/Verify": Row(_EVERYBODY),
     f"/{_SERVICE}.SigningService/BatchVerify": Row(_EVERYBODY, is_batch=True),
     f"/{_SERVICE}.EnvelopeService/GetEnvelopeKey": Row(_EVERYBODY),
-    f"/{_SERVICE}.EnvelopeService/OpenEnvelope": Row(_SIGNERS),
+    f"/{_SERVICE}.EnvelopeService/OpenEnvelope": Row(_KEY_USERS),
     f"/{_SERVICE}.EnvelopeService/OpenEnvelopes": Row(_SIGNERS, cost=20),
-    f"/{_SERVICE}.EnvelopeService/GenerateDataKey": Row(_SIGNERS),
+    f"/{_SERVICE}.EnvelopeService/GenerateDataKey": Row(_KEY_USERS),
     f"/{_SERVICE}.EnvelopeService/ShredEpoch": Row(_OPERATORS),
     f"/{_SERVICE}.ApprovalService/CreateProposal": Row(_OPERATORS, cost=5),
     f"/{_SERVICE}.ApprovalService/GetProposal": Row(_READERS),
@@ -64,6 +67,21 @@ POLICY: dict[str, Row] = {
     f"/{_SERVICE}.DeviceService/CreateChallenge": Row(_EVERYBODY - {Role.AUDITOR}),
     f"/{_SERVICE}.DeviceService/AttestDevice": Row(_EVERYBODY - {Role.AUDITOR}, cost=5),
     f"/{_SERVICE}.DeviceService/GetDevice": Row(_READERS),
+    f"/{_SERVICE}.DeviceService/ListDevices": Row(_READERS, cost=5),
+    f"/{_SERVICE}.DeviceService/GetVerdict": Row(_READERS),
+    f"/{_SERVICE}.DeviceService/ReplayVerdict": Row(_READERS, cost=10),
+    f"/{_SERVICE}.AppraisalService/SetPolicy": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.AppraisalService/GetPolicy": Row(_READERS),
+    f"/{_SERVICE}.AppraisalService/ListPolicies": Row(_READERS, cost=5),
+    f"/{_SERVICE}.AppraisalService/DryRunPolicy": Row(_OPERATORS, deadline_seconds=60, cost=50),
+    f"/{_SERVICE}.AppraisalService/ActivatePolicy": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.CollateralService/PutCollateral": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.CollateralService/ListCollateral": Row(_READERS, cost=5),
+    f"/{_SERVICE}.CollateralService/RemoveCollateral": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.CollateralService/AddAnchor": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.CollateralService/GetAnchor": Row(_READERS),
+    f"/{_SERVICE}.CollateralService/ListAnchors": Row(_READERS, cost=5),
+    f"/{_SERVICE}.CollateralService/RemoveAnchor": Row(_OPERATORS, cost=5),
     f"/{_SERVICE}.RevocationService/Revoke": Row(_OPERATORS),
     f"/{_SERVICE}.RevocationService/ListRevocations": Row(_EVERYBODY),
     f"/{_SERVICE}.RevocationService/WatchRevocations": Row(_EVERYBODY, deadline_seconds=None),

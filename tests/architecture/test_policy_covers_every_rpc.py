@@ -4,10 +4,28 @@ from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from hallmark.v1 import approvals_pb2, devices_pb2, envelopes_pb2, keys_pb2, log_pb2, revocation_pb2
+from hallmark.v1 import (
+    appraisal_pb2,
+    approvals_pb2,
+    collateral_pb2,
+    devices_pb2,
+    envelopes_pb2,
+    keys_pb2,
+    log_pb2,
+    revocation_pb2,
+)
 from kms.server.policy import POLICY
 
-FILES = (keys_pb2, envelopes_pb2, approvals_pb2, devices_pb2, revocation_pb2, log_pb2)
+FILES = (
+    keys_pb2,
+    envelopes_pb2,
+    appraisal_pb2,
+    approvals_pb2,
+    collateral_pb2,
+    devices_pb2,
+    revocation_pb2,
+    log_pb2,
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 

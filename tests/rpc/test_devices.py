@@ -1,10 +1,16 @@
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from attestation.testing.broken import flip_bit
 from hallmark.v1 import devices_pb2, devices_pb2_grpc, revocation_pb2, revocation_pb2_grpc
+from hallmark_client import Client, PermissionDenied, Profile
 from rpc.wire import PARENT, channel, fresh_id, refused
 from support.service import RunningService
 
@@ -111,3 +117,67 @@ def test_a_revoked_device_stays_out(service: RunningService, devices) -> None:
             devices_pb2.GetDeviceRequest(name=device.device.name), timeout=20
         )
     assert found.state == devices_pb2.DEVICE_STATE_REVOKED
+
+
+def test_verdicts_are_listed_signed_and_judged_again(service: RunningService, devices) -> None:
+    challenge = _challenge(devices)
+    key = service.phone.generate_key(challenge.challenge)
+    answer = devices.AttestDevice(_attest(challenge, _chain(key)), timeout=20)
+    with channel(service, "auditor") as opened:
+        stub = devices_pb2_grpc.DeviceServiceStub(opened)
+        verdict = stub.GetVerdict(devices_pb2.GetVerdictRequest(name=answer.verdict.name), timeout=20)
+        assert verdict.result == answer.result
+        assert verdict.result.jwt.count(".") == 2
+        replay = stub.ReplayVerdict(devices_pb2.ReplayVerdictRequest(name=answer.verdict.name), timeout=20)
+        assert not replay.differences
+        assert replay.replayed.input_sha256 == answer.verdict.input_sha256
+        page = stub.ListDevices(devices_pb2.ListDevicesRequest(parent=PARENT, page_size=1), timeout=20)
+        assert len(page.devices) == 1
+        names = set()
+        token = ""
+        while True:
+            request = devices_pb2.ListDevicesRequest(parent=PARENT, page_size=5, page_token=token)
+            page = stub.ListDevices(request, timeout=20)
+            names |= {device.name for device in page.devices}
+            token = page.next_page_token
+            if not token:
+                break
+    assert answer.device.name in names
+    refusal = refused(devices.ListDevices, devices_pb2.ListDevicesRequest(parent=PARENT))
+    assert refusal.code is grpc.StatusCode.PERMISSION_DENIED
+
+
+def _certified(service: RunningService, devices, folder: Path) -> tuple[str, Client]:
+    """An attested device that calls with the certificate it was given, as a device of its own."""
+    challenge = _challenge(devices)
+    key = service.phone.generate_key(challenge.challenge)
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key.private_key, hashes.SHA256())
+    message = _attest(challenge, _chain(key), certificate_request=request.public_bytes(Encoding.DER))
+    answer = devices.AttestDevice(message, timeout=20)
+    assert answer.verdict.appraised, answer.verdict
+    profile = service.home / "clients" / "device"
+    (folder / "ca.pem").write_bytes((profile / "ca.pem").read_bytes())
+    for file in profile.iterdir():
+        if file.name not in {"ca.pem", "cert.pem", "key.pem"}:
+            (folder / file.name).write_bytes(file.read_bytes())
+    certificate = x509.load_der_x509_certificate(answer.certificate.certificate)
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    private = key.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(private)
+    (folder / "key.pem").chmod(0o600)
+    return answer.device.name, Client(Profile.load(folder), timeout_seconds=20)
+
+
+def test_an_attested_device_calls_under_its_own_name_until_it_is_revoked(
+    service: RunningService, devices, tmp_path: Path
+) -> None:
+    name, client = _certified(service, devices, tmp_path)
+    with client, service.client() as admin:
+        assert client.devices.create_challenge().challenge
+        admin.revocations.revoke(name, "DEVICE_COMPROMISED")
+        time.sleep(1.1)
+        with pytest.raises(PermissionDenied) as refusal:
+            client.devices.create_challenge()
+        assert refusal.value.reason == "DEVICE_REVOKED"
+    last = [line for line in service.audit() if f"d-{name.rpartition('/')[2]}" in str(line)]
+    assert last, "the audit says which device it was"

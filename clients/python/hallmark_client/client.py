@@ -6,8 +6,10 @@ from typing import Self
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
 from hallmark_client.aliases import Aliases
+from hallmark_client.anchors import Anchors
 from hallmark_client.approvals import Approvals
 from hallmark_client.calls import Calls
+from hallmark_client.collateral import CollateralCalls
 from hallmark_client.devices import Devices
 from hallmark_client.envelopes import Envelopes
 from hallmark_client.grpc_transport import GrpcTransport
@@ -15,6 +17,7 @@ from hallmark_client.keys import Keys
 from hallmark_client.log import Log
 from hallmark_client.model.capabilities import Capabilities
 from hallmark_client.names import Names
+from hallmark_client.policies import Policies
 from hallmark_client.profile import Profile
 from hallmark_client.revocations import Revocations
 from hallmark_client.signing import Signing
@@ -46,6 +49,12 @@ class Client:
     """Seal here, open there."""
     approvals: Approvals
     """Propose acts that need several people, and approve them."""
+    policies: Policies
+    """What devices are judged by."""
+    collateral: CollateralCalls
+    """Revocation lists, TCB levels, metadata, endorsed keys."""
+    anchors: Anchors
+    """Keys that evidence may end in."""
     devices: Devices
     """Attest devices."""
     revocations: Revocations
@@ -90,6 +99,9 @@ class Client:
         self.signing = Signing(self._calls)
         self.envelopes = Envelopes(self._calls)
         self.approvals = Approvals(self._calls, key_pem)
+        self.policies = Policies(self._calls)
+        self.collateral = CollateralCalls(self._calls)
+        self.anchors = Anchors(self._calls)
         self.devices = Devices(self._calls)
         self.revocations = Revocations(self._calls)
         self.log = Log(self._calls)

@@ -43,22 +43,25 @@ class Envelopes:
         sealed: SealedEnvelope,
         *,
         info: bytes = b"",
+        device: str = "",
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> OpenedEnvelope:
         """Open one envelope. Every opening is logged; with the request_id of an earlier call it is not logged again.
 
+        device: on whose behalf, for a key with an attestation gate; empty for a device that calls itself.
+
         Raises EnvelopeInvalid (another key, other info, or changed bytes; never which), FailedPrecondition
         (KEY_VERSION_NOT_ACTIVE when the epoch was shredded, USAGE_LIMIT_REACHED), NotFound.
         """
-        return self._calls(rpc.OPEN_ENVELOPE, self._opening(sealed, info, request_id, wait), opened_of)
+        return self._calls(rpc.OPEN_ENVELOPE, self._opening(sealed, info, device, request_id, wait), opened_of)
 
     def open_many(
-        self, sealed: Sequence[SealedEnvelope], *, info: bytes = b"", wait: LogWait = "committed"
+        self, sealed: Sequence[SealedEnvelope], *, info: bytes = b"", device: str = "", wait: LogWait = "committed"
     ) -> list[OpenedEnvelope | HallmarkError]:
         """Open any number, with as few calls as fit. In their order, for each what came out, or why it did not."""
         outcomes: list[OpenedEnvelope | HallmarkError] = []
-        for batch in _batches([self._opening(each, info, None, wait) for each in sealed]):
+        for batch in _batches([self._opening(each, info, device, None, wait) for each in sealed]):
             request = envelopes_pb2.OpenEnvelopesRequest(parent=self._calls.names.parent, requests=batch)
             opened = self._calls(rpc.OPEN_ENVELOPES, request, opened_many_of)
             if len(opened) != len(batch):
@@ -66,10 +69,13 @@ class Envelopes:
             outcomes += opened
         return outcomes
 
-    def data_key(self, name: str, *, info: bytes = b"", request_id: str | None = None) -> DataKey:
-        """A fresh AES-256 key, in clear and sealed to the current epoch. Raises as `key`."""
+    def data_key(self, name: str, *, info: bytes = b"", device: str = "", request_id: str | None = None) -> DataKey:
+        """A fresh AES-256 key, in clear and sealed to the current epoch. device: as for `open`. Raises as `key`."""
         request = envelopes_pb2.GenerateDataKeyRequest(
-            name=self._calls.names.key(name), info=info, request_id=self._calls.request_id(request_id)
+            name=self._calls.names.key(name),
+            info=info,
+            device=self._calls.names.device_or_none(device),
+            request_id=self._calls.request_id(request_id),
         )
         return self._calls(rpc.GENERATE_DATA_KEY, request, data_key_of)
 
@@ -90,12 +96,13 @@ class Envelopes:
         return self._calls(rpc.SHRED_EPOCH, request, shredding_of)
 
     def _opening(
-        self, sealed: SealedEnvelope, info: bytes, request_id: str | None, wait: LogWait
+        self, sealed: SealedEnvelope, info: bytes, device: str, request_id: str | None, wait: LogWait
     ) -> envelopes_pb2.OpenEnvelopeRequest:
         return envelopes_pb2.OpenEnvelopeRequest(
             name=self._calls.names.key(sealed.key_version),
             envelope=sealed.envelope,
             info=info,
+            device=self._calls.names.device_or_none(device),
             envelope_crc32c=crc32c(sealed.envelope),
             request_id=self._calls.request_id(request_id),
             log_wait=log_wait_argument(wait),

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Literal
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
 from hallmark_client.errors import InvalidArgument
 from hallmark_client.key_transfer import KeyTransfer
+from hallmark_client.model.attestation_gate import AttestationGate
 from hallmark_client.model.enums import ExportPolicy, KeyVersionAction, LogWait
 from hallmark_client.model.key_settings import Compromise, UpdateRehearsal
 from hallmark_client.model.keys import Key, RotationPolicy, UsageLimits
-from hallmark_client.put_settings import put_settings
+from hallmark_client.put_settings import UpdateSettings, put_settings
 from hallmark_client.wire.key_changes import compromise_of, update_rehearsal_of
 from hallmark_client.wire.keys import changed_key_of
 from hallmark_client.wire.scalars import enum_argument, log_wait_argument, number_of, timestamp_argument
@@ -28,18 +30,26 @@ class KeyLife(KeyTransfer):
         usage_limits: UsageLimits | None = None,
         destroy_wait: timedelta | None = None,
         export_policy: ExportPolicy | str | None = None,
+        attestation_gate: AttestationGate | Literal["remove"] | None = None,
         etag: str | None = None,
         proposal: str | None = None,
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Key:
-        """Change what is given, leave the rest. Labels, rotation and limits are replaced as a whole.
+        """Change what is given, leave the rest. Labels, rotation, limits and gate are replaced as a whole.
 
         etag: of the key as it was read; refuses with Aborted (ETAG_MISMATCH) when it changed meanwhile. proposal: an
         approved one, where the server asks for it because settings are loosened: see `rehearse_update`. Raises
         FailedPrecondition (EXPORT_FORBIDDEN when export_policy would be loosened, APPROVAL_REQUIRED).
         """
-        request = self._update(name, labels, rotation, usage_limits, destroy_wait, export_policy, etag)
+        settings = UpdateSettings(
+            rotation=rotation,
+            usage_limits=usage_limits,
+            destroy_wait=destroy_wait,
+            export_policy=export_policy,
+            attestation_gate=attestation_gate,
+        )
+        request = self._update(name, labels, etag, settings)
         request.request_id = self._calls.request_id(request_id)
         request.log_wait = log_wait_argument(wait)
         request.proposal = "" if proposal is None else self._calls.names.proposal(proposal)
@@ -54,30 +64,29 @@ class KeyLife(KeyTransfer):
         usage_limits: UsageLimits | None = None,
         destroy_wait: timedelta | None = None,
         export_policy: ExportPolicy | str | None = None,
+        attestation_gate: AttestationGate | Literal["remove"] | None = None,
         etag: str | None = None,
     ) -> UpdateRehearsal:
         """Say what `update` would do, and what it takes; changes nothing. Whoever approves a POLICY_CHANGE compares the
         proposal's parameters_sha256 with what this tells them of the change they were asked about.
         """
-        request = self._update(name, labels, rotation, usage_limits, destroy_wait, export_policy, etag)
+        settings = UpdateSettings(
+            rotation=rotation,
+            usage_limits=usage_limits,
+            destroy_wait=destroy_wait,
+            export_policy=export_policy,
+            attestation_gate=attestation_gate,
+        )
+        request = self._update(name, labels, etag, settings)
         request.request_id = self._calls.request_id(None)
         request.validate_only = True
         return self._calls(rpc.UPDATE_KEY, request, update_rehearsal_of)
 
     def _update(
-        self,
-        name: str,
-        labels: Mapping[str, str] | None,
-        rotation: RotationPolicy | None,
-        usage_limits: UsageLimits | None,
-        destroy_wait: timedelta | None,
-        export_policy: ExportPolicy | str | None,
-        etag: str | None,
+        self, name: str, labels: Mapping[str, str] | None, etag: str | None, settings: UpdateSettings
     ) -> keys_pb2.UpdateKeyRequest:
         key = keys_pb2.Key(name=self._calls.names.key(name), labels=dict(labels or {}), etag=etag or "")
-        given = put_settings(
-            key, rotation=rotation, usage_limits=usage_limits, destroy_wait=destroy_wait, export_policy=export_policy
-        )
+        given = put_settings(key, **settings)
         if labels is not None:
             given.append("labels")
         if not given:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
 from hallmark_client.key_life import KeyLife
+from hallmark_client.model.attestation_gate import AttestationGate
 from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, LogWait
 from hallmark_client.model.key_settings import Rehearsal
 from hallmark_client.model.keys import Key, PublicKey, RotationPolicy, UsageLimits
@@ -29,6 +30,7 @@ class Keys(KeyLife):
         usage_limits: UsageLimits | None = None,
         destroy_wait: timedelta | None = None,
         export_policy: ExportPolicy | str | None = None,
+        attestation_gate: AttestationGate | None = None,
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Key:
@@ -36,8 +38,8 @@ class Keys(KeyLife):
 
         key_id: 1 to 63 lower-case letters, digits or hyphens, begins with a letter. algorithm: default is the
         server's, id-MLDSA65-ECDSA-P256-SHA512. purpose: default SIGN, or ENVELOPE for HPKE algorithms. destroy_wait: 1
-        to 120 days, default 30. export_policy: default NEVER; can only be made stricter later. request_id: give the
-        one of an earlier call to get its answer again.
+        to 120 days, default 30. export_policy: default NEVER; can only be made stricter later. attestation_gate: of
+        the device behind each use. request_id: give the one of an earlier call to get its answer again.
         Raises AlreadyExists (KEY_EXISTS) and what every call may raise.
         """
         request = keys_pb2.CreateKeyRequest(
@@ -54,6 +56,7 @@ class Keys(KeyLife):
             usage_limits=usage_limits,
             destroy_wait=destroy_wait,
             export_policy=export_policy,
+            attestation_gate=attestation_gate,
         )
         return self._calls(rpc.CREATE_KEY, request, changed_key_of)
 

@@ -32,9 +32,29 @@ class Names:
         """A device: its id, or `devices/{id}`."""
         return self._complete(name, "devices")
 
+    def device_or_none(self, name: str) -> str:
+        """A device, or "" for none."""
+        return self.device(name) if name else ""
+
     def challenge(self, name: str) -> str:
         """An attestation challenge: its id, or `challenges/{id}`."""
         return self._complete(name, "challenges")
+
+    def verdict(self, name: str) -> str:
+        """A verdict: its id, or `verdicts/{id}`."""
+        return self._complete(name, "verdicts")
+
+    def policy(self, name: str) -> str:
+        """An appraisal policy: its number, "active", or `policies/{number}`."""
+        return self._complete(name, "policies")
+
+    def collateral(self, name: str) -> str:
+        """A piece of collateral: its id, or `collateral/{id}`."""
+        return self._complete(name, "collateral")
+
+    def anchor(self, name: str) -> str:
+        """A trust anchor: the SHA-256 of its key (hex), or `anchors/{SHA-256}`."""
+        return self._complete(name, "anchors")
 
     def proposal(self, name: str) -> str:
         """A proposal: its id, or `proposals/{id}`."""

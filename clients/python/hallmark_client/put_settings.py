@@ -1,22 +1,34 @@
 """What an owner decides about a key, written into requests."""
 
 from datetime import timedelta
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from hallmark.v1 import keys_pb2
+from hallmark_client.model.attestation_gate import AttestationGate
 from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose
 from hallmark_client.model.keys import RotationPolicy, UsageLimits
+from hallmark_client.wire.attestation_gate import gate_argument
 from hallmark_client.wire.key_settings import limits_argument, rotation_argument
 from hallmark_client.wire.scalars import enum_argument, number_of, span_argument
 
 
-class Settings(TypedDict, total=False):
-    """What is left out, or None, takes its default."""
-
+class _Common(TypedDict, total=False):
     rotation: RotationPolicy | None
     usage_limits: UsageLimits | None
     destroy_wait: timedelta | None
     export_policy: ExportPolicy | str | None
+
+
+class Settings(_Common, total=False):
+    """Of a new key. What is left out, or None, takes its default."""
+
+    attestation_gate: AttestationGate | None
+
+
+class UpdateSettings(_Common, total=False):
+    """Of a key that is changed. What is left out, or None, stays."""
+
+    attestation_gate: AttestationGate | Literal["remove"] | None
 
 
 def put_kind(
@@ -38,6 +50,7 @@ def put_settings(
     usage_limits: UsageLimits | None = None,
     destroy_wait: timedelta | None = None,
     export_policy: ExportPolicy | str | None = None,
+    attestation_gate: AttestationGate | Literal["remove"] | None = None,
 ) -> list[str]:
     """Write what is given into a request; gives the names of those fields. Raises InvalidArgument."""
     given = []
@@ -53,4 +66,8 @@ def put_settings(
     if export_policy is not None:
         message.export_policy = number_of(enum_argument(ExportPolicy, export_policy, "export_policy"))
         given.append("export_policy")
+    if attestation_gate is not None:
+        given.append("attestation_gate")  # named and left out: removed
+        if not isinstance(attestation_gate, str):
+            message.attestation_gate.CopyFrom(gate_argument(attestation_gate))
     return given

@@ -5,7 +5,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from hallmark.v1 import appraisal_pb2 as appraisal
 from hallmark.v1 import approvals_pb2 as approvals
+from hallmark.v1 import collateral_pb2 as collateral
 from hallmark.v1 import devices_pb2 as devices
 from hallmark.v1 import envelopes_pb2 as envelopes
 from hallmark.v1 import keys_pb2 as keys
@@ -39,6 +41,8 @@ _TRUST = "/hallmark.v1.TrustService/"
 _SIGNING = "/hallmark.v1.SigningService/"
 _ENVELOPES = "/hallmark.v1.EnvelopeService/"
 _APPROVALS = "/hallmark.v1.ApprovalService/"
+_APPRAISAL = "/hallmark.v1.AppraisalService/"
+_COLLATERAL = "/hallmark.v1.CollateralService/"
 _DEVICES = "/hallmark.v1.DeviceService/"
 _REVOCATION = "/hallmark.v1.RevocationService/"
 _LOG = "/hallmark.v1.LogService/"
@@ -94,11 +98,38 @@ LIST_PROPOSALS: Final = Rpc(
 APPROVE_PROPOSAL: Final = Rpc(f"{_APPROVALS}ApproveProposal", approvals.ApproveProposalRequest, approvals.Proposal)
 REJECT_PROPOSAL: Final = Rpc(f"{_APPROVALS}RejectProposal", approvals.RejectProposalRequest, approvals.Proposal)
 
+SET_POLICY: Final = Rpc(f"{_APPRAISAL}SetPolicy", appraisal.SetPolicyRequest, appraisal.SetPolicyResponse)
+GET_POLICY: Final = Rpc(f"{_APPRAISAL}GetPolicy", appraisal.GetPolicyRequest, appraisal.Policy)
+LIST_POLICIES: Final = Rpc(f"{_APPRAISAL}ListPolicies", appraisal.ListPoliciesRequest, appraisal.ListPoliciesResponse)
+DRY_RUN_POLICY: Final = Rpc(f"{_APPRAISAL}DryRunPolicy", appraisal.DryRunPolicyRequest, appraisal.DryRunPolicyResponse)
+ACTIVATE_POLICY: Final = Rpc(
+    f"{_APPRAISAL}ActivatePolicy", appraisal.ActivatePolicyRequest, appraisal.ActivatePolicyResponse
+)
+
+PUT_COLLATERAL: Final = Rpc(
+    f"{_COLLATERAL}PutCollateral", collateral.PutCollateralRequest, collateral.PutCollateralResponse
+)
+LIST_COLLATERAL: Final = Rpc(
+    f"{_COLLATERAL}ListCollateral", collateral.ListCollateralRequest, collateral.ListCollateralResponse
+)
+REMOVE_COLLATERAL: Final = Rpc(
+    f"{_COLLATERAL}RemoveCollateral", collateral.RemoveCollateralRequest, collateral.RemoveCollateralResponse
+)
+ADD_ANCHOR: Final = Rpc(f"{_COLLATERAL}AddAnchor", collateral.AddAnchorRequest, collateral.AddAnchorResponse)
+GET_ANCHOR: Final = Rpc(f"{_COLLATERAL}GetAnchor", collateral.GetAnchorRequest, collateral.Anchor)
+LIST_ANCHORS: Final = Rpc(f"{_COLLATERAL}ListAnchors", collateral.ListAnchorsRequest, collateral.ListAnchorsResponse)
+REMOVE_ANCHOR: Final = Rpc(
+    f"{_COLLATERAL}RemoveAnchor", collateral.RemoveAnchorRequest, collateral.RemoveAnchorResponse
+)
+
 BATCH_VERIFY: Final = Rpc(f"{_SIGNING}BatchVerify", keys.BatchVerifyRequest, keys.BatchVerifyResponse)
 
 CREATE_CHALLENGE: Final = Rpc(f"{_DEVICES}CreateChallenge", devices.CreateChallengeRequest, devices.Challenge)
 ATTEST_DEVICE: Final = Rpc(f"{_DEVICES}AttestDevice", devices.AttestDeviceRequest, devices.AttestDeviceResponse)
 GET_DEVICE: Final = Rpc(f"{_DEVICES}GetDevice", devices.GetDeviceRequest, devices.Device)
+LIST_DEVICES: Final = Rpc(f"{_DEVICES}ListDevices", devices.ListDevicesRequest, devices.ListDevicesResponse)
+GET_VERDICT: Final = Rpc(f"{_DEVICES}GetVerdict", devices.GetVerdictRequest, devices.Verdict)
+REPLAY_VERDICT: Final = Rpc(f"{_DEVICES}ReplayVerdict", devices.ReplayVerdictRequest, devices.ReplayVerdictResponse)
 
 REVOKE: Final = Rpc(f"{_REVOCATION}Revoke", revocation.RevokeRequest, revocation.RevokeResponse)
 LIST_REVOCATIONS: Final = Rpc(
@@ -149,9 +180,24 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     LIST_PROPOSALS,
     APPROVE_PROPOSAL,
     REJECT_PROPOSAL,
+    SET_POLICY,
+    GET_POLICY,
+    LIST_POLICIES,
+    DRY_RUN_POLICY,
+    ACTIVATE_POLICY,
+    PUT_COLLATERAL,
+    LIST_COLLATERAL,
+    REMOVE_COLLATERAL,
+    ADD_ANCHOR,
+    GET_ANCHOR,
+    LIST_ANCHORS,
+    REMOVE_ANCHOR,
     CREATE_CHALLENGE,
     ATTEST_DEVICE,
     GET_DEVICE,
+    LIST_DEVICES,
+    GET_VERDICT,
+    REPLAY_VERDICT,
     REVOKE,
     LIST_REVOCATIONS,
     WATCH_REVOCATIONS,

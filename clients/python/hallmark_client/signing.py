@@ -38,6 +38,7 @@ class Signing:
         external_mu: bytes | None = None,
         context: bytes = b"",
         format: SignatureFormat = "raw",  # noqa: A002 - the field's own name
+        device: str = "",
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Signature:
@@ -45,9 +46,11 @@ class Signing:
 
         data: at most 1 MiB; send the digest of anything larger, or use `sign_stream`. digest: PH(M) of a composite, 64
         bytes SHA-512 (32 bytes SHA-256 for ...-SHA256), or the hash of an ECDSA key. external_mu: of pure ML-DSA, 64
-        bytes. context: 0 to 255 bytes that separate uses; the verifier must give the same. request_id: the same one
-        gives the same signature again.
-        Raises FailedPrecondition (KEY_REVOKED, ...), ChecksumMismatch, InvalidArgument, NotFound.
+        bytes. context: 0 to 255 bytes that separate uses; the verifier must give the same. device: on whose behalf, for
+        a key with an attestation gate; empty for a device that calls itself. request_id: the same one gives the same
+        signature again.
+        Raises FailedPrecondition (KEY_REVOKED, ATTESTATION_REQUIRED, VERDICT_TOO_OLD...), PermissionDenied,
+        ChecksumMismatch, InvalidArgument, NotFound.
         """
         item = ToSign(
             name=name,
@@ -57,6 +60,7 @@ class Signing:
             context=context,
             format=format,
             request_id=request_id,
+            device=device,
         )
         request = self._sign_request(item)
         request.log_wait = log_wait_argument(wait)
@@ -80,13 +84,15 @@ class Signing:
         path: str | os.PathLike[str],
         *,
         context: bytes = b"",
+        device: str = "",
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Signature:
         """Sign a file of any size with a composite key: it is hashed here, only its pre-hash travels. Also OSError."""
         named = keys_pb2.GetPublicKeyRequest(name=self._calls.names.key(name))
         algorithm = self._calls(rpc.GET_PUBLIC_KEY, named, public_key_of).composite().algorithm
-        return self.sign(name, digest=prehash_file(algorithm, path), context=context, request_id=request_id, wait=wait)
+        digest = prehash_file(algorithm, path)
+        return self.sign(name, digest=digest, context=context, device=device, request_id=request_id, wait=wait)
 
     def sign_stream(
         self,
@@ -94,6 +100,7 @@ class Signing:
         source: str | os.PathLike[str] | Iterable[bytes],
         *,
         context: bytes = b"",
+        device: str = "",
         request_id: str | None = None,
         wait: LogWait = "committed",
         timeout_seconds: float = 600.0,
@@ -106,6 +113,7 @@ class Signing:
         header = keys_pb2.SignRequest(
             name=self._calls.names.key(name),
             context=context,
+            device=self._calls.names.device_or_none(device),
             request_id=self._calls.request_id(request_id),
             log_wait=log_wait_argument(wait),
         )
@@ -145,8 +153,12 @@ class Signing:
         return self._calls(rpc.BATCH_VERIFY, request, lambda wire: _each(wire.results, len(items), _checked))
 
     def _sign_request(self, item: ToSign) -> keys_pb2.SignRequest:
+        names = self._calls.names
         return sign_request(
-            item, name=self._calls.names.key(item.name), request_id=self._calls.request_id(item.request_id)
+            item,
+            name=names.key(item.name),
+            device=names.device_or_none(item.device),
+            request_id=self._calls.request_id(item.request_id),
         )
 
 

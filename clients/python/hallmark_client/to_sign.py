@@ -29,6 +29,7 @@ class ToSign:
     context: bytes = b""
     format: SignatureFormat = "raw"
     request_id: str | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class ToVerify:
     context: bytes = b""
 
 
-def sign_request(item: ToSign, *, name: str, request_id: str) -> keys_pb2.SignRequest:
-    """`name` is the full one. Raises InvalidArgument unless exactly one input is given."""
+def sign_request(item: ToSign, *, name: str, device: str, request_id: str) -> keys_pb2.SignRequest:
+    """`name` and `device` are the full ones. Raises InvalidArgument unless exactly one input is given."""
     return keys_pb2.SignRequest(
         name=name,
         data=item.data,
@@ -54,6 +55,7 @@ def sign_request(item: ToSign, *, name: str, request_id: str) -> keys_pb2.SignRe
         context=item.context,
         request_id=request_id,
         format=format_argument(item.format),
+        device=device,
     )
 
 

@@ -1,15 +1,20 @@
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from hallmark_client import (
+    ChallengePurpose,
     Client,
+    DeviceClass,
     DeviceState,
+    Evidence,
     EvidenceFormat,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    SignatureInvalid,
 )
 
 
@@ -129,3 +134,57 @@ def test_a_revoked_device_stays_revoked(server, admin: Client, device: Client) -
 def test_an_auditor_does_not_attest(client_under_test) -> None:
     with pytest.raises(PermissionDenied):
         client_under_test("auditor").devices.create_challenge()
+
+
+def test_a_challenge_is_for_one_purpose_and_one_key(server, admin: Client) -> None:
+    _, spki = server.attest(bytes(32))
+    bound = admin.devices.create_challenge(purpose="FACTORY", key_spki=spki)
+    assert (bound.purpose, bound.key_spki) == (ChallengePurpose.FACTORY, spki)
+    certificates, other = server.attest(bound.challenge)
+    for arguments in ({}, {"purpose": "FACTORY", "key_spki": other}):
+        with pytest.raises(FailedPrecondition) as refused:
+            admin.devices.attest(bound.name, certificates, **arguments)
+        assert refused.value.reason == "CHALLENGE_MISMATCH"
+    answer = admin.devices.attest(bound.name, certificates, purpose="FACTORY")
+    assert "KEY_MISMATCH" in answer.verdict.reasons, "a refusal for the wrong purpose does not use it up"
+
+
+def test_the_factory_is_recorded(server, admin: Client) -> None:
+    challenge = admin.devices.create_challenge(purpose=ChallengePurpose.FACTORY)
+    certificates, _ = server.attest(challenge.challenge)
+    answer = admin.devices.attest(challenge.name, Evidence(certificates=certificates), purpose="FACTORY")
+    assert answer.device is not None
+    assert answer.device.device_class is DeviceClass.FACTORY
+    assert answer.device.name in {device.name for device in admin.devices.list(device_class="FACTORY")}
+    assert answer.device.name not in {device.name for device in admin.devices.list(device_class="HARDWARE")}
+    assert answer.device.name in {device.name for device in admin.devices.list(state=DeviceState.ATTESTED)}
+
+
+def test_a_verdict_is_signed_for_relying_parties_and_can_be_judged_again(server, admin: Client, device: Client) -> None:
+    challenge = device.devices.create_challenge()
+    certificates, spki = server.attest(challenge.challenge)
+    answer = device.devices.attest(challenge.name, certificates, key_spki=spki)
+    verdict = admin.devices.verdict(answer.verdict.name)
+    assert verdict.result == answer.result
+    signer = answer.result.signature.key_version
+    assert signer.startswith("tenants/system/keys/attestation-results/versions/")
+    trusted = {signer: admin.keys.public_key(signer).composite()}
+    claims = answer.result.verify(trusted)
+    assert claims["eat_profile"] == "tag:ietf.org,2026:rats/ear#04"
+    assert claims["submods"]["device"]["ear_status"] == "affirming"
+    with pytest.raises(SignatureInvalid):
+        replace(answer.result, payload=answer.result.payload.replace(b"affirming", b"warning")).verify(trusted)
+    replayed = admin.devices.replay(answer.verdict.name)
+    assert replayed.differences == ()
+    assert replayed.replayed.reasons == verdict.reasons
+
+
+def test_unknown_verdicts_are_not_found(admin: Client) -> None:
+    for call in (admin.devices.verdict, admin.devices.replay):
+        with pytest.raises(NotFound):
+            call(str(uuid.uuid4()))
+
+
+def test_a_device_reads_no_list(device: Client) -> None:
+    with pytest.raises(PermissionDenied):
+        list(device.devices.list())

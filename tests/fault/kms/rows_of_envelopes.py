@@ -2,10 +2,15 @@
 
 from typing import Any, Final
 
-from fault.kms.write_table import REQUEST_ID, Row
+from fault.kms.write_table import REQUEST_ID, Row, key_request
 from hallmark.v1 import approvals_pb2
+from kms.envelopes.model import Opening
+from kms.keys.attestation_gate import AttestationGate
+from kms.keys.model import Key
+from kms.keys.verdict_gate import Claimant
 from support.approvals_world import ApprovalsWorld, approvals_world
 from support.envelopes_world import VERSION, EnvelopesWorld, envelopes_world
+from support.gate_world import GateWorld, gate_world
 
 
 async def _sealed(world: EnvelopesWorld) -> bytes:
@@ -20,6 +25,29 @@ async def _open(world: EnvelopesWorld, envelope: bytes, database: Any, _attempt:
 async def _data_key(world: EnvelopesWorld, _envelope: bytes, database: Any, _attempt: int) -> None:
     world.keys.keys.database = database
     await world.data_key(request_id=REQUEST_ID)
+
+
+async def _with_a_gated_key(world: GateWorld) -> tuple[Key, Claimant]:
+    return await world.create_envelope_key("sealed", AttestationGate()), Claimant(await world.enrol())
+
+
+async def _with_a_gated_envelope(world: GateWorld) -> Opening:
+    key, who = await _with_a_gated_key(world)
+    return world.opening(key, who, request=key_request())
+
+
+async def _open_gated(world: GateWorld, opening: Opening, database: Any, _attempt: int) -> None:
+    world.keys.database = database
+    assert (await world.open(opening)).plaintext.reveal() == b"secret"
+
+
+async def _gated_data_key(world: GateWorld, prepared: tuple[Key, Claimant], database: Any, _attempt: int) -> None:
+    world.keys.database = database
+    await world.data_key(*prepared, request=key_request())
+
+
+def _behind_a_gate(run: Any, prepare: Any) -> Row:
+    return Row(world=gate_world, run=run, prepare=prepare, database=lambda world: world.bench.service.database)
 
 
 async def _with_an_approved_shredding(world: EnvelopesWorld) -> str:
@@ -63,6 +91,8 @@ def _in_approvals_world(run: Any, prepare: Any = None) -> Row:
 ROWS: Final[dict[str, Row]] = {
     "OpenEnvelope": _in_envelopes_world(_open),
     "GenerateDataKey": _in_envelopes_world(_data_key),
+    "OpenEnvelope with a gated key": _behind_a_gate(_open_gated, _with_a_gated_envelope),
+    "GenerateDataKey with a gated key": _behind_a_gate(_gated_data_key, _with_a_gated_key),
     "ShredEpoch": _in_envelopes_world(_shred, _with_an_approved_shredding),
     "CreateProposal": _in_approvals_world(_propose),
     "ApproveProposal": _in_approvals_world(_approve, ApprovalsWorld.propose),

@@ -7,16 +7,21 @@ from typing import Any, Final
 from fault.kms.keys.test_life_writes import ACTS, ALIAS, OTHER, Act, set_alias
 from fault.kms.write_table import BUNDLES, CHECKPOINTS, REQUEST_ID, Row, key_request
 from kms.core.idempotency import LIFETIME, purge
-from kms.core.names import KeyVersionName
+from kms.core.names import ChildName, KeyVersionName
+from kms.keys.attestation_gate import AttestationGate
 from kms.keys.due import CLAIM_LIFETIME
 from kms.keys.formats import SignatureFormat
 from kms.keys.inputs import SignInput
+from kms.keys.model import Key
 from kms.keys.policies import KeySettings, UsageLimits
-from kms.keys.signing import item_of
+from kms.keys.sign_item import item_of
+from kms.keys.signing import SigningService
+from kms.keys.verdict_gate import Claimant
 from kms.revocation.model import InitiatingEntity, RevocationReason
 from kms.revocation.service import open_cursor_codec
 from kms.trust.model import SEEN_WITHIN
 from kms.trust.scheduler import Scheduler
+from support.gate_world import GateWorld, gate_world
 from support.randomness import SeededRandomness
 from support.trust_world import NAME, Replica, TrustWorld, trust_world
 
@@ -62,6 +67,17 @@ async def _sign_beyond_the_total(world: TrustWorld, _: Any, database: Any, attem
     requests = [key_request(REQUEST_ID), key_request(REQUEST_ID.replace("6b", "7c"))]
     items = [item_of(name, SignInput(data=b"m"), SignatureFormat.RAW, request) for request in requests]
     await _replica(world, database, attempt).signing.sign_many(items, now=world.now, published=False)
+
+
+async def _sign_gated(world: GateWorld, prepared: tuple[Key, ChildName], database: Any, _attempt: int) -> None:
+    key, device = prepared
+    base = world.signing
+    signing = SigningService(database, base.provider, base.log, base.randomness, base.rates, verdicts=base.verdicts)
+    await signing.sign_item(world.item(key, Claimant(device), request=key_request()), now=world.now, published=False)
+
+
+async def _with_a_gated_key(world: GateWorld) -> tuple[Key, ChildName]:
+    return await world.create("fleet", AttestationGate()), await world.enrol()
 
 
 async def _revoke(world: TrustWorld, _: Any, database: Any, attempt: int) -> None:
@@ -118,6 +134,13 @@ ROWS: Final[dict[str, Row]] = {
     **{name: _of_act(act) for name, act in ACTS.items()},
     "SetAlias elsewhere": _of_act(Act(set_alias, _with_an_alias_to_another)),
     "Sign": _in_trust_world(_sign),
+    "Sign with a gated key": Row(
+        world=gate_world,
+        run=_sign_gated,
+        prepare=_with_a_gated_key,
+        database=lambda world: world.bench.service.database,
+        harmless=CHECKPOINTS,
+    ),
     "BatchSign beyond the total": _in_trust_world(_sign_beyond_the_total, _with_a_total_of_one),
     "Revoke": _in_trust_world(_revoke),
     "the key of cursors": _in_trust_world(_begin_cursors),

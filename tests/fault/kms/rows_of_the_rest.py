@@ -3,16 +3,24 @@
 from typing import Any, Final, Self
 
 from attestation.testing import DeviceKey
+from attestation.testing.virtual_tpm import VirtualTpm, VirtualTpmMaker
 from fault.kms.write_table import CHECKPOINTS, REQUEST_ID, Row
+from hallmark.v1 import devices_pb2
 from kms.keys.algorithms import HPKE_DEFAULT
 from kms.keys.model import KeyPurpose
 from kms.keys.rewrapping import RETIRED, Rewrapper
+from support.clock import START
 from support.keys_world import KeysWorld, keys_world
 from support.log_world import LogWorld
 from support.randomness import SeededRandomness
+from support.tpm_flow import activation, keys_message, opened
 from unit.kms.devices.bench import DeviceBench, devices_running
+from unit.kms.devices.test_purposes import attest_request
+from unit.kms.revocation.bench import TENANT
 
 # Devices
+
+ATTEST_ID: Final = "6b1f6a0e-58cf-4d0a-9a8e-3f4f6f0c1d12"
 
 
 async def _challenge(bench: DeviceBench, _: Any, database: Any, _attempt: int) -> None:
@@ -38,6 +46,32 @@ async def _enrolled(bench: DeviceBench) -> tuple[DeviceKey, Any]:
 async def _revoke_device(bench: DeviceBench, enrolled: tuple[DeviceKey, Any], database: Any, _attempt: int) -> None:
     bench.service.revocations.database = database
     await bench.service.revoke(enrolled[1].name, request_id=REQUEST_ID)
+
+
+async def _tpm(bench: DeviceBench) -> VirtualTpm:
+    maker = VirtualTpmMaker.create(now=START)
+    bench.status.anchors = maker.anchors("ek")
+    return VirtualTpm.create(maker)
+
+
+async def _ask(bench: DeviceBench, tpm: VirtualTpm) -> devices_pb2.Challenge:
+    request = devices_pb2.CreateChallengeRequest(
+        parent=f"tenants/{TENANT}", tpm=keys_message(tpm), request_id=REQUEST_ID
+    )
+    return await bench.servicer.CreateChallenge(request, bench.service.call("CreateChallenge"))
+
+
+async def _tpm_challenge(bench: DeviceBench, tpm: VirtualTpm, database: Any, _attempt: int) -> None:
+    bench.devices.database = database
+    assert opened(tpm, (await _ask(bench, tpm)).tpm_credential)
+
+
+async def _activation(bench: DeviceBench) -> devices_pb2.AttestDeviceRequest:
+    tpm = await _tpm(bench)
+    challenge = await _ask(bench, tpm)
+    request = attest_request(challenge, activation(tpm, challenge.tpm_credential, now=START))
+    request.request_id = ATTEST_ID
+    return request
 
 
 def _on_the_bench(run: Any, prepare: Any = None) -> Row:
@@ -113,7 +147,9 @@ def _in_keys_world(run: Any, prepare: Any) -> Row:
 
 ROWS: Final[dict[str, Row]] = {
     "CreateChallenge": _on_the_bench(_challenge),
+    "CreateChallenge for a TPM": _on_the_bench(_tpm_challenge, _tpm),
     "AttestDevice": _on_the_bench(_attest, _evidence),
+    "AttestDevice with an activated credential": _on_the_bench(_attest, _activation),
     "Revoke of a device": _on_the_bench(_revoke_device, _enrolled),
     "the log begins": _in_log_world(),
     "the log goes on": _in_log_world(_with_entries),

@@ -9,22 +9,18 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
-from attestation.status import parse_status_list
-from kms.devices.status import _load_copy, _save_copy
 from kms.public.files import FolderPublicFiles, PublicFile
 from kms.server.home import Home
 from kms.server.local_ca import LocalAuthority
 from support.clock import START
 from support.file_writers import file_writers
 
-SOURCE = "https://android.example/status"
 STEPS = ((os, "fsync"), (Path, "replace"), (Path, "rename"), (Path, "write_text"))
 """What may fail; not each is a step of each."""
 
@@ -45,18 +41,6 @@ def _publish(folder: Path, number: int) -> None:
 def _published(folder: Path) -> int:
     (line,) = set((folder / "public" / "checkpoint").read_text().split())
     return int(line)
-
-
-def _save_status(folder: Path, number: int) -> None:
-    document = json.dumps({"entries": {f"{number:x}": {"status": "REVOKED", "reason": "KEY_COMPROMISE"}}}).encode()
-    status = parse_status_list(document, fetched_at=START + timedelta(hours=number))
-    _save_copy(folder / "status", SOURCE, document, status)
-
-
-def _saved_status(folder: Path) -> int:
-    status = _load_copy(folder / "status", SOURCE)
-    assert status is not None
-    return (status.fetched_at - START) // timedelta(hours=1)
 
 
 def _announce(folder: Path, number: int) -> None:
@@ -84,7 +68,6 @@ def _certified(folder: Path) -> int:
 
 ROWS = {
     "kms.public.files._write_durably": Row(_publish, _published),
-    "kms.devices.status._replace": Row(_save_status, _saved_status),
     "kms.server.home._write": Row(_announce, _announced),
     "kms.server.local_ca._write": Row(_certify, _certified),
 }

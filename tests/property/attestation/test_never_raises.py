@@ -23,8 +23,9 @@ from attestation import (
 from attestation.formats.android_key_description import KEY_DESCRIPTION, parse_key_description
 from attestation.public_key import describe_key
 from attestation.signatures import load_key
-from attestation.testing import KeyKind, VirtualPhone, VirtualVendor, asn1, good_case, verify_case
+from attestation.testing import KeyKind, VirtualPhone, VirtualVendor, asn1, good_case
 from attestation.testing.certificates import extension, new_key, spki_of
+from attestation.verify import verify_case
 from attestation.x509 import parse_certificate
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

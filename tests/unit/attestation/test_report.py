@@ -5,7 +5,8 @@ import pytest
 
 from attestation import Expectation, verdict_to_dict
 from attestation.claims import DeviceIdentity
-from attestation.testing import good_case, verify_case
+from attestation.testing import good_case
+from attestation.verify import verify_case
 
 IDENTITY = DeviceIdentity(
     brand="b", model="m", serial="SERIAL7", imeis=("350000000000001", "350000000000002"), meid="M7"

@@ -4,7 +4,7 @@ import pytest
 
 from hallmark_client.rpc import RPCS
 
-FILES = ("keys", "envelopes", "approvals", "devices", "revocation", "log")
+FILES = ("keys", "envelopes", "approvals", "appraisal", "collateral", "devices", "revocation", "log")
 
 
 def _methods():

@@ -15,6 +15,7 @@ from hallmark_client.errors import VerificationFailed
 
 EVENT_CONTEXT: Final = "hallmark/revocation-event/v1"
 """Signature context of revocation events: a signature made for anything else never counts as one."""
+ASSURANCE_LEVEL_CHANGE: Final = "https://schemas.openid.net/secevent/caep/event-type/assurance-level-change"
 HEARTBEAT_CONTEXT: Final = "hallmark/heartbeat/v1"
 
 _OWN_NAMESPACE: Final = "hallmark.v1"
@@ -22,8 +23,17 @@ _MAX_PAYLOAD_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssuranceClaims:
+    """Levels before and after (CAEP 1.0, section 3.4), and the name of the verdict."""
+
+    current: str
+    previous: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventClaims:
-    """What an event says. id: of the revocation (jti). Times in UTC."""
+    """What an event says. id: of the event (jti). Times in UTC. `reason` is empty when `assurance` is set."""
 
     id: str
     subject: str
@@ -31,6 +41,7 @@ class EventClaims:
     initiating_entity: str
     event_time: datetime
     effective_time: datetime
+    assurance: AssuranceClaims | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +60,16 @@ def read_event(payload: bytes) -> EventClaims:
         claims = _object(payload)
         (event,) = claims["events"].values()
         own = event[_OWN_NAMESPACE]
+        (uri,) = claims["events"]
+        assurance = _assurance(event, own) if uri == ASSURANCE_LEVEL_CHANGE else None
         return EventClaims(
             id=_text(claims["jti"]),
             subject=_text(claims["sub_id"]["id"]),
-            reason=_text(own["reason"]),
+            reason="" if assurance is not None else _text(own["reason"]),
             initiating_entity=_text(event["initiating_entity"]),
             event_time=_time(own["event_time"]),
             effective_time=_time(own["effective_time"]),
+            assurance=assurance,
         )
     except _MALFORMED as error:
         raise VerificationFailed("EVENT_INVALID", "the signed event is not the claims set it should be") from error
@@ -73,6 +87,12 @@ def read_heartbeat(payload: bytes) -> HeartbeatClaims:
         )
     except _MALFORMED as error:
         raise VerificationFailed("HEARTBEAT_INVALID", "the signed heartbeat is not what it should be") from error
+
+
+def _assurance(event: dict[str, Any], own: dict[str, Any]) -> AssuranceClaims:
+    return AssuranceClaims(
+        current=_text(event["current_level"]), previous=_text(event["previous_level"]), verdict=_text(own["verdict"])
+    )
 
 
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, binascii.Error)

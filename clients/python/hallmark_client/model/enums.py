@@ -72,6 +72,18 @@ class ExportPolicy(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class SecurityLevel(StrEnum):
+    """Where a device's key lives and who made the statement about it, weakest first."""
+
+    SOFTWARE = "SOFTWARE"
+    TEE = "TEE"
+    STRONGBOX = "STRONGBOX"
+    SECURE_ENCLAVE = "SECURE_ENCLAVE"
+    ENCLAVE = "ENCLAVE"
+    TPM = "TPM"
+    UNKNOWN = "UNKNOWN"
+
+
 class KeyVersionAction(StrEnum):
     """What can be asked of a key version."""
 
@@ -141,11 +153,99 @@ class DeviceState(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class PolicyForm(StrEnum):
+    """How a policy file is written."""
+
+    TOML = "TOML"
+    JSON = "JSON"
+    UNKNOWN = "UNKNOWN"
+
+
+class PolicyState(StrEnum):
+    """PENDING: never activated. REPLACED: was active once."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    REPLACED = "REPLACED"
+    UNKNOWN = "UNKNOWN"
+
+
 class EvidenceFormat(StrEnum):
     """What kind of attestation evidence."""
 
     ANDROID_KEY = "ANDROID_KEY"
     """Android Key Attestation: X.509 chain, leaf first."""
+    APPLE_APP_ATTEST = "APPLE_APP_ATTEST"
+    APPLE_APP_ASSERTION = "APPLE_APP_ASSERTION"
+    """By a key that was enrolled with APPLE_APP_ATTEST."""
+    WEBAUTHN = "WEBAUTHN"
+    INTEL_SGX = "INTEL_SGX"
+    INTEL_TDX = "INTEL_TDX"
+    AMD_SEV_SNP = "AMD_SEV_SNP"
+    AWS_NITRO = "AWS_NITRO"
+    TPM = "TPM"
+    AZURE_VTPM = "AZURE_VTPM"
+    ARM_PSA = "ARM_PSA"
+    ARM_CCA = "ARM_CCA"
+    NVIDIA_GPU = "NVIDIA_GPU"
+    SOFTWARE = "SOFTWARE"
+    """A statement that software makes about itself: the lowest assurance."""
+    UNKNOWN = "UNKNOWN"
+
+
+class ChallengePurpose(StrEnum):
+    """What a challenge is for; it is good for nothing else."""
+
+    FIRST_BOOT = "FIRST_BOOT"
+    """A device with its own hardware evidence enrols itself, or attests again."""
+    FACTORY = "FACTORY"
+    """A provisioning station enrols a device; for admins and backends."""
+    SOFTWARE_SEALED = "SOFTWARE_SEALED"
+    """A device without hardware evidence enrols itself."""
+    ASSERTION = "ASSERTION"
+    """A device that is known shows that it is still there."""
+    UNKNOWN = "UNKNOWN"
+
+
+class DeviceClass(StrEnum):
+    """How a device came to be believed, weakest first."""
+
+    SOFTWARE = "SOFTWARE"
+    HARDWARE = "HARDWARE"
+    FACTORY = "FACTORY"
+    UNKNOWN = "UNKNOWN"
+
+
+class CollateralKind(StrEnum):
+    """What devices are judged by beside evidence, policy and trust anchors."""
+
+    ANDROID_STATUS = "ANDROID_STATUS"
+    AMD_CRL = "AMD_CRL"
+    INTEL_TCB = "INTEL_TCB"
+    TPM_CRL = "TPM_CRL"
+    FIDO_METADATA = "FIDO_METADATA"
+    TPM_KEYS = "TPM_KEYS"
+    ARM_DEVICES = "ARM_DEVICES"
+    NVIDIA_CRL = "NVIDIA_CRL"
+    UNKNOWN = "UNKNOWN"
+
+
+class CollateralState(StrEnum):
+    """What has become of a piece of collateral."""
+
+    IN_FORCE = "IN_FORCE"
+    STALE = "STALE"
+    """Past the time its issuer gave it; the policy says what that means."""
+    OVERRIDDEN = "OVERRIDDEN"
+    """The tenant's own piece stands before it."""
+    UNKNOWN = "UNKNOWN"
+
+
+class AssuranceLevel(StrEnum):
+    """What the newest judgement of a device says."""
+
+    APPRAISED = "APPRAISED"
+    NOT_APPRAISED = "NOT_APPRAISED"
     UNKNOWN = "UNKNOWN"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hallmark_client.errors import VerificationFailed
+from hallmark_client.model.attestation_gate import AttestationGate
 from hallmark_client.model.enums import (
     Algorithm,
     ExportPolicy,
@@ -82,7 +83,8 @@ class Key(Result):
 
     primary_version: the one that signs now, empty when none may. etag: give it to `rotate` to refuse a rotation of
     what changed meanwhile. destroy_wait: from `schedule_destroy` to the destruction. use_count: signatures or openings
-    so far. aliases: full names. log, replayed: only on the answers of calls that change a key.
+    so far. aliases: full names. attestation_gate: what the device behind each use must be; None: nobody is asked. log,
+    replayed: only on the answers of calls that change a key.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Key(Result):
     export_policy: ExportPolicy = ExportPolicy.NEVER
     use_count: int = 0
     aliases: tuple[str, ...] = ()
+    attestation_gate: AttestationGate | None = None
     log: LogPromise | None = None
     replayed: bool = False
 

@@ -6,13 +6,25 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from hallmark_client.errors import VerificationFailed
-from hallmark_client.model.claims import EVENT_CONTEXT, read_event
-from hallmark_client.model.enums import InitiatingEntity, RevocationReason
+from hallmark_client.model.claims import EVENT_CONTEXT, EventClaims, read_event
+from hallmark_client.model.enums import AssuranceLevel, InitiatingEntity, RevocationReason
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
 
 Word = TypeVar("Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssuranceChange(Result):
+    """The stored evidence of a device was judged again, and the answer is another one. Nothing is revoked.
+
+    verdict: the new one; `client.devices` tells more about it.
+    """
+
+    current_level: AssuranceLevel
+    previous_level: AssuranceLevel
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +37,14 @@ class VerifiedEvent(Result):
     reason: RevocationReason
     event_time: datetime
     effective_time: datetime
+    assurance: AssuranceChange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationEvent(Result):
     """A revocation. effective_time: from when the subject is no longer to be trusted; may lie before event_time.
 
+    assurance: when set, the event revokes nothing and its reason is UNKNOWN: look at the levels.
     payload: the signed bytes, a Security Event Token claims set (RFC 8417) as canonical JSON.
     replayed: only on the answer of `revoke`.
     """
@@ -44,6 +58,7 @@ class RevocationEvent(Result):
     payload: bytes
     signature: ServiceSignature
     log: LogPromise
+    assurance: AssuranceChange | None = None
     replayed: bool = False
 
     def verify(self, trusted_keys: TrustedKeys) -> VerifiedEvent:
@@ -59,9 +74,10 @@ class RevocationEvent(Result):
             raise VerificationFailed("EVENT_INVALID", "the event's fields say something else than its signed payload")
         # Words that this release does not know are UNKNOWN on the wire, and so they are here.
         reason = _known(RevocationReason, claims.reason)
+        assurance = _assurance_of(claims)
         entity = _known(InitiatingEntity, claims.initiating_entity.upper())
-        if (reason, entity) != (self.reason, self.initiating_entity):
-            raise VerificationFailed("EVENT_INVALID", "the event's reason or initiator is not the signed one")
+        if (reason, entity, assurance) != (self.reason, self.initiating_entity, self.assurance):
+            raise VerificationFailed("EVENT_INVALID", "the event's reason, initiator or levels are not the signed ones")
         return VerifiedEvent(
             key_version=self.signature.key_version,
             name=self.name,
@@ -69,7 +85,22 @@ class RevocationEvent(Result):
             reason=reason,
             event_time=claims.event_time,
             effective_time=claims.effective_time,
+            assurance=assurance,
         )
+
+
+def _assurance_of(claims: EventClaims) -> AssuranceChange | None:
+    if claims.assurance is None:
+        return None
+    return AssuranceChange(
+        current_level=_known(AssuranceLevel, _word(claims.assurance.current)),
+        previous_level=_known(AssuranceLevel, _word(claims.assurance.previous)),
+        verdict=claims.assurance.verdict,
+    )
+
+
+def _word(level: str) -> str:
+    return level.upper().replace("-", "_")
 
 
 def _known(kind: type[Word], name: str) -> Word:

@@ -9,7 +9,7 @@ from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
 from hallmark_client.model.signed import ServiceSignature, TrustedKeys
 from hallmark_client.verifying_key import VerifyingKey, verifying_key
-from hallmark_composite import CompositeError, CompositePublicKey
+from hallmark_composite import CompositePublicKey
 
 BUNDLE_CONTEXT = "hallmark/trust-bundle/v1"
 SIGNING_KEY = "tenants/system/keys/trust-bundle"
@@ -49,9 +49,13 @@ class VerifiedBundle(Result):
             raise VerificationFailed("PUBLIC_KEY_INVALID", f"the key of {name}: {error}") from error
 
     def service_keys(self) -> TrustedKeys:
-        """The service's own composite keys, without revoked ones: for events, heartbeats and the next bundle."""
+        """The service's own composite keys, without revoked ones: for events, heartbeats and the next bundle.
+
+        It has a classical one, too, for attestation results as JWT: nothing here is believed by that alone.
+        """
         own = (version for key in self.keys if key.purpose == "SERVICE" for version in key.versions)
-        return {version.name: _composite(version) for version in own if not version.is_distrusted}
+        keys = {version.name: _service_key(version) for version in own if not version.is_distrusted}
+        return {name: key for name, key in keys.items() if isinstance(key, CompositePublicKey)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +96,8 @@ class TrustBundle(Result):
         )
 
 
-def _composite(version: BundleVersion) -> CompositePublicKey:
+def _service_key(version: BundleVersion) -> VerifyingKey:
     try:
-        return CompositePublicKey.from_spki_der(version.spki)
-    except CompositeError as error:
+        return verifying_key(version.spki)
+    except VerificationFailed as error:
         raise VerificationFailed("PUBLIC_KEY_INVALID", f"the key of {version.name}: {error}") from error

@@ -14,6 +14,7 @@ from hallmark_client.errors import HallmarkError
 from hallmark_client.model.enums import Algorithm
 from hallmark_client.model.envelopes import ENVELOPE_KEY_CONTEXT
 from hallmark_client.testing.approvals import FakeApprovals
+from hallmark_client.testing.gates import FakeGates
 from hallmark_client.testing.keys import ENVELOPE_SERVICE_KEY, FakeKeys
 from hallmark_client.testing.refusals import invalid, not_found, precondition, refusal_to_status
 from hallmark_client.testing.state import State
@@ -35,8 +36,9 @@ _OPENS: Final = frozenset(
 class FakeEnvelopes:
     """The EnvelopeService."""
 
-    def __init__(self, state: State, keys: FakeKeys, approvals: FakeApprovals) -> None:
+    def __init__(self, state: State, keys: FakeKeys, approvals: FakeApprovals, gates: FakeGates) -> None:
         self._state = state
+        self._gates = gates
         self._keys = keys
         self._approvals = approvals
         self._openings: dict[str, tuple[bytes, common_pb2.LogPromise]] = {}
@@ -68,8 +70,8 @@ class FakeEnvelopes:
         return key
 
     def open(self, request: envelopes_pb2.OpenEnvelopeRequest) -> envelopes_pb2.OpenEnvelopeResponse:
-        plaintext = self._open(request)
-        details = {"envelope_sha256": hashlib.sha256(request.envelope).hexdigest()}
+        plaintext, vouched = self._open(request)
+        details = {"envelope_sha256": hashlib.sha256(request.envelope).hexdigest(), **vouched}
         return envelopes_pb2.OpenEnvelopeResponse(
             plaintext=plaintext,
             plaintext_crc32c=crc32c(plaintext),
@@ -84,11 +86,12 @@ class FakeEnvelopes:
 
     def generate_data_key(self, request: envelopes_pb2.GenerateDataKeyRequest) -> envelopes_pb2.GenerateDataKeyResponse:
         version = self._sealing_version(request.name)
+        vouched = self._gates.check(self._keys.find(version.name.partition("/versions/")[0]), request.device)
         _check_info(request.info)
         opener = self._keys.opener(version.name)
         plaintext = self._state.random_bytes(32)
         envelope = seal_envelope(opener.public_key, opener.kem, plaintext, info=request.info)
-        details = {"envelope_sha256": hashlib.sha256(envelope).hexdigest()}
+        details = {"envelope_sha256": hashlib.sha256(envelope).hexdigest(), **vouched}
         return envelopes_pb2.GenerateDataKeyResponse(
             plaintext=plaintext,
             envelope=envelope,
@@ -111,7 +114,7 @@ class FakeEnvelopes:
         known = self._openings.get(request.request_id)
         try:
             if known is not None and known[0] == body:
-                plaintext = self._open(request)
+                plaintext, _ = self._open(request)
                 answer = envelopes_pb2.OpenEnvelopeResponse(
                     plaintext=plaintext, plaintext_crc32c=crc32c(plaintext), log=known[1]
                 )
@@ -122,8 +125,10 @@ class FakeEnvelopes:
             return envelopes_pb2.OpenEnvelopesResponse.Result(error=refusal_to_status(error))
         return envelopes_pb2.OpenEnvelopesResponse.Result(response=answer)
 
-    def _open(self, request: envelopes_pb2.OpenEnvelopeRequest) -> bytes:
+    def _open(self, request: envelopes_pb2.OpenEnvelopeRequest) -> tuple[bytes, dict[str, str]]:
+        """The plaintext, and what the log says of the key's gate."""
         version = self._version(request.name)
+        vouched = self._gates.check(self._keys.find(version.name.partition("/versions/")[0]), request.device)
         _check_info(request.info)
         if len(request.envelope) > MAX_ENVELOPE_SIZE:
             raise invalid("envelope", f"may have {MAX_ENVELOPE_SIZE} bytes", "MESSAGE_TOO_LARGE")
@@ -133,7 +138,7 @@ class FakeEnvelopes:
         if version.state not in _OPENS:
             raise precondition("KEY_VERSION_NOT_ACTIVE", f"{version.name} opens nothing")
         try:
-            return self._keys.opener(version.name).open(request.envelope, info=request.info)
+            return self._keys.opener(version.name).open(request.envelope, info=request.info), vouched
         except EnvelopeInvalid:
             raise invalid("envelope", "does not open with this version and this info", "ENVELOPE_INVALID") from None
 

@@ -7,8 +7,17 @@ from google.protobuf.message import Message
 
 from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.approvals import FakeApprovals
+from hallmark_client.testing.batches import FakeBatches
+from hallmark_client.testing.capabilities import capabilities
+from hallmark_client.testing.collateral import FakeCollateral
+from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
+from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.key_life import FakeKeyLife
+from hallmark_client.testing.keys import FakeKeys
+from hallmark_client.testing.policies import FakePolicies
+from hallmark_client.testing.signing import FakeSigning
+from hallmark_client.testing.state import State
 from hallmark_client.testing.transfer import FakeTransfer
 from hallmark_client.testing.trust import FakeTrust
 
@@ -17,6 +26,10 @@ Handlers: TypeAlias = dict[str, Callable[[Any], Message]]
 
 # A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate.
 _SEVERAL: Final = {
+    "PutCollateral": {1, 2},
+    "RemoveCollateral": {1, 2},
+    "AddAnchor": {1, 2},
+    "RemoveAnchor": {1, 2},
     "RotateKey": {0, 1, 2, 3},
     "ChangeKeyVersionState": {1, 2},
     "UpdateKey": {0, 1, 2},
@@ -24,7 +37,30 @@ _SEVERAL: Final = {
     "ReportKeyCompromise": set(range(1, 1000)),
 }
 # Log entries of one act. A challenge is no act of trust; a subject is revoked once, however often it is asked for.
-LEAVES: Final = {"CreateChallenge": {0}, "Revoke": {0, 1}, "ShredEpoch": {1, 2}, **_SEVERAL}
+LEAVES: Final = {"CreateChallenge": {0}, "Revoke": {0, 1}, "ShredEpoch": {1, 2}, "ActivatePolicy": {1, 2}, **_SEVERAL}
+
+
+def basic_handlers(
+    state: State, keys: FakeKeys, feed: FakeFeed, signing: FakeSigning, batches: FakeBatches
+) -> Handlers:
+    log, now = state.log, state.now
+    return {
+        "CreateKey": keys.create,
+        "GetKey": keys.get,
+        "ListKeys": keys.list,
+        "GetPublicKey": keys.get_public_key,
+        "GetCapabilities": lambda _: capabilities(log, ""),
+        "Sign": signing.sign,
+        "BatchSign": batches.sign,
+        "SignStream": signing.sign,
+        "Verify": signing.verify,
+        "BatchVerify": batches.verify,
+        "Revoke": feed.revoke,
+        "ListRevocations": feed.list,
+        "GetCheckpoint": lambda _: log.get_checkpoint(now()),
+        "GetInclusionProof": lambda request: log.get_inclusion_proof(request, now()),
+        "GetConsistencyProof": lambda request: log.get_consistency_proof(request, now()),
+    }
 
 
 def key_life_handlers(life: FakeKeyLife, aliases: FakeAliases, trust: FakeTrust) -> Handlers:
@@ -39,6 +75,48 @@ def key_life_handlers(life: FakeKeyLife, aliases: FakeAliases, trust: FakeTrust)
         "GetTrustBundle": trust.get,
         "AcknowledgeTrustBundle": trust.acknowledge,
         "GetRotationReadiness": trust.readiness,
+    }
+
+
+def policy_handlers(policies: FakePolicies) -> Handlers:
+    return {
+        "SetPolicy": policies.set,
+        "GetPolicy": policies.get,
+        "ListPolicies": policies.list,
+        "DryRunPolicy": policies.dry_run,
+        "ActivatePolicy": policies.activate,
+    }
+
+
+def attestation_handlers(state: State, keys: FakeKeys, approvals: FakeApprovals, devices: FakeDevices) -> Handlers:
+    """Devices, and what they are judged by."""
+    return {
+        **device_handlers(devices),
+        **policy_handlers(FakePolicies(state, keys, approvals, devices)),
+        **collateral_handlers(FakeCollateral(state, approvals)),
+    }
+
+
+def collateral_handlers(collateral: FakeCollateral) -> Handlers:
+    return {
+        "PutCollateral": collateral.put,
+        "ListCollateral": collateral.list,
+        "RemoveCollateral": collateral.remove,
+        "AddAnchor": collateral.add_anchor,
+        "GetAnchor": collateral.get_anchor,
+        "ListAnchors": collateral.list_anchors,
+        "RemoveAnchor": collateral.remove_anchor,
+    }
+
+
+def device_handlers(devices: FakeDevices) -> Handlers:
+    return {
+        "CreateChallenge": devices.create_challenge,
+        "AttestDevice": devices.attest,
+        "GetDevice": devices.get,
+        "ListDevices": devices.list,
+        "GetVerdict": devices.get_verdict,
+        "ReplayVerdict": devices.replay,
     }
 
 

@@ -24,7 +24,7 @@ from hallmark_client.testing.refusals import invalid, precondition, refusal
 from hallmark_client.testing.state import State
 from hallmark_client.testing.trust import FakeTrust
 
-_PATHS: Final = {"labels", "rotation", "usage_limits", "destroy_wait", "export_policy"}
+_PATHS: Final = {"labels", "rotation", "usage_limits", "destroy_wait", "export_policy", "attestation_gate"}
 
 _OWN_LEAD: Final = timedelta(days=8)
 _STOPS: Final = {keys_pb2.KEY_VERSION_ACTION_SUSPEND, keys_pb2.KEY_VERSION_ACTION_DEACTIVATE}
@@ -85,7 +85,7 @@ class FakeKeyLife:
             after.ClearField(path)
             if path == "export_policy":
                 after.export_policy = settings.export_policy
-            else:
+            elif settings.HasField(path):
                 getattr(after, path).CopyFrom(getattr(settings, path))
         if "labels" in paths:
             after.labels.clear()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from hallmark.v1 import keys_pb2
+from hallmark_client.testing.gate_rules import gate_of
 from hallmark_client.testing.refusals import invalid
 
 
@@ -24,4 +25,6 @@ def settings_of(given: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest | k
     settings.rotation.publish_lead.FromTimedelta(rotation.publish_lead.ToTimedelta())
     settings.usage_limits.CopyFrom(given.usage_limits)
     settings.destroy_wait.FromTimedelta(wait)
+    if given.HasField("attestation_gate"):
+        settings.attestation_gate.CopyFrom(gate_of(given.attestation_gate))
     return settings

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from hallmark.v1 import approvals_pb2, keys_pb2
 from hallmark_client.testing.approvals import FakeApprovals
+from hallmark_client.testing.gate_rules import is_loosened
 from hallmark_client.testing.keys import SYSTEM
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -38,12 +39,15 @@ def _settings(key: keys_pb2.Key) -> bytes:
     kept = keys_pb2.Key(destroy_wait=key.destroy_wait, usage_limits=key.usage_limits, export_policy=key.export_policy)
     kept.rotation.CopyFrom(key.rotation)
     kept.rotation.ClearField("next_rotation_time")
+    if key.HasField("attestation_gate"):
+        kept.attestation_gate.CopyFrom(key.attestation_gate)
     return kept.SerializeToString(deterministic=True)
 
 
 def _loosened(before: keys_pb2.Key, after: keys_pb2.Key) -> list[str]:
     old, new = _measures(before), _measures(after)
-    return [name for name in old if new[name] > old[name]]
+    looser = [name for name in old if new[name] > old[name]]
+    return [*looser, "attestation_gate"] if is_loosened(before, after) else looser
 
 
 def _measures(key: keys_pb2.Key) -> dict[str, Any]:

@@ -30,10 +30,14 @@ ENVELOPE_SERVICE_KEY: Final = "tenants/system/keys/envelope-keys"
 """Signs which key to seal to."""
 TRUST_SERVICE_KEY: Final = "tenants/system/keys/trust-bundle"
 """Signs trust bundles."""
+POLICY_SERVICE_KEY: Final = "tenants/system/keys/appraisal-policy"
+"""Signs appraisal policies."""
 WRAPPING_KEY: Final = "tenants/system/keys/import"
 """Private keys on their way in are sealed to it."""
+RESULTS_SERVICE_KEY: Final = "tenants/system/keys/attestation-results"
+"""Signs attestation results."""
 SYSTEM: Final = "tenants/system"
-SERVICE_KEYS: Final = (SERVICE_KEY, ENVELOPE_SERVICE_KEY, TRUST_SERVICE_KEY)
+SERVICE_KEYS: Final = (SERVICE_KEY, ENVELOPE_SERVICE_KEY, TRUST_SERVICE_KEY, POLICY_SERVICE_KEY, RESULTS_SERVICE_KEY)
 
 ALGORITHMS: Final[dict[Any, CompositeAlgorithm]] = {
     common_pb2.ALGORITHM_MLDSA65_ECDSA_P256_SHA512: MLDSA65_ECDSA_P256_SHA512,

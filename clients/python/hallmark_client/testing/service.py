@@ -18,12 +18,18 @@ from hallmark_client.system import System
 from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.batches import FakeBatches
-from hallmark_client.testing.capabilities import capabilities
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.faults import Fault, Faults
 from hallmark_client.testing.feed import FakeFeed, Frame
-from hallmark_client.testing.handlers import LEAVES, key_life_handlers, people_handlers
+from hallmark_client.testing.gates import FakeGates
+from hallmark_client.testing.handlers import (
+    LEAVES,
+    attestation_handlers,
+    basic_handlers,
+    key_life_handlers,
+    people_handlers,
+)
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
 from hallmark_client.testing.log import FakeLog
@@ -67,7 +73,7 @@ class FakeService:
         """now, random_bytes: the fake's clock (UTC) and randomness; keys are always made by `cryptography` itself."""
         self._state = State(tenant=tenant, now=now, random_bytes=random_bytes, log=FakeLog(_ORIGIN))
         self._keys = FakeKeys(self._state)
-        self._devices = FakeDevices(self._state)
+        self._devices = FakeDevices(self._state, self._keys)
         self._feed = FakeFeed(self._state, self._keys, self._devices)
         self._trust = FakeTrust(self._state, self._keys)
         self._running = Running()
@@ -76,18 +82,20 @@ class FakeService:
         self._requests: list[tuple[str, Message]] = []
         self._approvals = FakeApprovals(self._state)
         self._people: dict[tuple[str, str], Person] = {}
-        signing = FakeSigning(self._state, self._keys)
+        self._gates = FakeGates(self._state, self._devices)
+        signing = FakeSigning(self._state, self._keys, self._gates)
         self._batches = FakeBatches(self._state, self._keys, signing, self._once)
         self._handlers = {
-            **self._table(signing),
+            **basic_handlers(self._state, self._keys, self._feed, signing, self._batches),
             **key_life_handlers(
                 FakeKeyLife(self._state, self._keys, self._feed, self._trust, self._approvals),
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
+            **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,
-                FakeEnvelopes(self._state, self._keys, self._approvals),
+                FakeEnvelopes(self._state, self._keys, self._approvals, self._gates),
                 FakeTransfer(self._state, self._keys, self._approvals),
             ),
         }
@@ -192,8 +200,9 @@ class FakeService:
             if fault is not None and not fault.stored:
                 raise fault.error
             self._approvals.peer = peer
-            self._trust.client = self._batches.caller = role if peer is None else peer.spiffe_id
-            response = self._once(rpc, request, role if peer is None else peer.spiffe_id)
+            caller = role if peer is None else peer.spiffe_id
+            self._trust.client = self._batches.caller = self._gates.caller = caller
+            response = self._once(rpc, request, caller)
             if fault is not None:
                 raise fault.error
             self._faults.change(rpc.name, response)
@@ -212,7 +221,7 @@ class FakeService:
             fault = self._faults.take(rpc.name)
             if fault is not None and not fault.stored:
                 raise fault.error
-            self._batches.caller = role if peer is None else peer.spiffe_id
+            self._batches.caller = self._gates.caller = role if peer is None else peer.spiffe_id
             response = self._batches.stream(cast("Sequence[keys_pb2.SignStreamRequest]", requests))
             if fault is not None:
                 raise fault.error
@@ -266,29 +275,6 @@ class FakeService:
         if "replayed" in answer.DESCRIPTOR.fields_by_name:
             setattr(answer, "replayed", True)  # noqa: B010 - not every answer has it
         return answer
-
-    def _table(self, signing: FakeSigning) -> dict[str, Callable[[Any], Message]]:
-        log, now = self._state.log, self._state.now
-        return {
-            "CreateKey": self._keys.create,
-            "GetKey": self._keys.get,
-            "ListKeys": self._keys.list,
-            "GetPublicKey": self._keys.get_public_key,
-            "GetCapabilities": lambda _: capabilities(log, ""),
-            "Sign": signing.sign,
-            "BatchSign": self._batches.sign,
-            "SignStream": signing.sign,
-            "Verify": signing.verify,
-            "BatchVerify": self._batches.verify,
-            "CreateChallenge": self._devices.create_challenge,
-            "AttestDevice": self._devices.attest,
-            "GetDevice": self._devices.get,
-            "Revoke": self._feed.revoke,
-            "ListRevocations": self._feed.list,
-            "GetCheckpoint": lambda _: log.get_checkpoint(now()),
-            "GetInclusionProof": lambda request: log.get_inclusion_proof(request, now()),
-            "GetConsistencyProof": lambda request: log.get_consistency_proof(request, now()),
-        }
 
 
 def _copy(message: Copied) -> Copied:

@@ -7,6 +7,7 @@ import grpc
 
 from hallmark.v1 import keys_pb2
 from hallmark_client.checksum import crc32c
+from hallmark_client.testing.gates import FakeGates
 from hallmark_client.testing.key_use import MANIFEST_CONTEXT, check_use
 from hallmark_client.testing.keys import FakeKeys
 from hallmark_client.testing.refusals import invalid, not_found, precondition, refusal
@@ -20,16 +21,19 @@ MAX_CONTEXT_BYTES: Final = 255
 class FakeSigning:
     """Asserts that callers send checksums."""
 
-    def __init__(self, state: State, keys: FakeKeys) -> None:
+    def __init__(self, state: State, keys: FakeKeys, gates: FakeGates) -> None:
         self._state = state
         self._keys = keys
+        self._gates = gates
 
     def sign(self, request: keys_pb2.SignRequest) -> keys_pb2.SignResponse:
         _check_input(request)
         if request.format not in {keys_pb2.SIGNATURE_FORMAT_UNSPECIFIED, keys_pb2.SIGNATURE_FORMAT_RAW}:
             raise invalid("format", "of composites is not settled yet; take the raw signature", "FORMAT_UNSUPPORTED")
         version = self._signing_version(request.name)
-        context = check_use(self._keys.find(version.name.partition("/versions/")[0]), request, self._state.now())
+        key = self._keys.find(version.name.partition("/versions/")[0])
+        vouched = self._gates.check(key, request.device)
+        context = check_use(key, request, self._state.now())
         pair = self._keys.pair(version.name)
         digest = _digest(request, pair.algorithm)
         signature = pair.sign(digest, context)
@@ -38,10 +42,11 @@ class FakeSigning:
             "context_sha256": hashlib.sha256(context).hexdigest(),
             "input_digest_sha256": hashlib.sha256(digest).hexdigest(),
             "signature_sha256": hashlib.sha256(signature).hexdigest(),
+            **vouched,
         }
         return keys_pb2.SignResponse(
             key_version=version.name,
-            algorithm=self._keys.find(version.name.partition("/versions/")[0]).algorithm,
+            algorithm=key.algorithm,
             protection_level=version.protection_level,
             signature=signature,
             signature_crc32c=crc32c(signature),

@@ -12,6 +12,7 @@ from hallmark_client.model.enums import (
 )
 from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
 from hallmark_client.model.log import LogPromise
+from hallmark_client.wire.attestation_gate import gate_of
 from hallmark_client.wire.key_settings import limits_of, rotation_of
 from hallmark_client.wire.log import promise_of
 from hallmark_client.wire.scalars import member_of, moment, moment_or_none, span
@@ -35,6 +36,7 @@ def key_of(wire: keys_pb2.Key, *, log: LogPromise | None = None, replayed: bool 
         export_policy=member_of(ExportPolicy, wire.export_policy),
         use_count=wire.use_count,
         aliases=tuple(wire.aliases),
+        attestation_gate=gate_of(wire.attestation_gate) if wire.HasField("attestation_gate") else None,
         log=log,
         replayed=replayed,
     )

@@ -2,8 +2,16 @@
 
 from hallmark.v1 import revocation_pb2
 from hallmark_client.errors import Internal
-from hallmark_client.model.enums import InitiatingEntity, RevocationReason
-from hallmark_client.model.revocations import Bookmark, Event, Frame, Goodbye, Heartbeat, RevocationEvent
+from hallmark_client.model.enums import AssuranceLevel, InitiatingEntity, RevocationReason
+from hallmark_client.model.revocations import (
+    AssuranceChange,
+    Bookmark,
+    Event,
+    Frame,
+    Goodbye,
+    Heartbeat,
+    RevocationEvent,
+)
 from hallmark_client.wire.log import promise_of
 from hallmark_client.wire.scalars import member_of, moment, span
 from hallmark_client.wire.signed import signature_of
@@ -17,10 +25,22 @@ def event_of(wire: revocation_pb2.RevocationEvent, *, replayed: bool = False) ->
         event_time=moment(wire.event_time),
         effective_time=moment(wire.effective_time),
         initiating_entity=member_of(InitiatingEntity, wire.initiating_entity),
+        assurance=_assurance_of(wire),
         payload=wire.payload,
         signature=signature_of(wire.signature),
         log=promise_of(wire.log),
         replayed=replayed,
+    )
+
+
+def _assurance_of(wire: revocation_pb2.RevocationEvent) -> AssuranceChange | None:
+    if not wire.HasField("assurance_change"):
+        return None
+    change = wire.assurance_change
+    return AssuranceChange(
+        current_level=member_of(AssuranceLevel, change.current_level),
+        previous_level=member_of(AssuranceLevel, change.previous_level),
+        verdict=change.verdict,
     )
 
 

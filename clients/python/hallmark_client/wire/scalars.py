@@ -8,7 +8,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hallmark.v1 import approvals_pb2, common_pb2, devices_pb2, keys_pb2, revocation_pb2
+from hallmark.v1 import (
+    appraisal_pb2,
+    approvals_pb2,
+    collateral_pb2,
+    common_pb2,
+    devices_pb2,
+    keys_pb2,
+    revocation_pb2,
+)
 from hallmark_client.errors import InvalidArgument
 from hallmark_client.model import enums
 
@@ -21,13 +29,21 @@ _WIRE: Final[dict[type[StrEnum], tuple[Any, str]]] = {
     enums.InitiatingEntity: (common_pb2.InitiatingEntity, "INITIATING_ENTITY_"),
     enums.KeyPurpose: (keys_pb2.KeyPurpose, "KEY_PURPOSE_"),
     enums.KeyOrigin: (keys_pb2.KeyOrigin, "KEY_ORIGIN_"),
+    enums.SecurityLevel: (keys_pb2.SecurityLevel, "SECURITY_LEVEL_"),
     enums.ExportPolicy: (keys_pb2.ExportPolicy, "EXPORT_POLICY_"),
     enums.KeyVersionAction: (keys_pb2.KeyVersionAction, "KEY_VERSION_ACTION_"),
     enums.KeyVersionState: (keys_pb2.KeyVersionState, "KEY_VERSION_STATE_"),
     enums.ProposedAct: (approvals_pb2.ProposedAct, "PROPOSED_ACT_"),
     enums.ProposalState: (approvals_pb2.ProposalState, "PROPOSAL_STATE_"),
+    enums.PolicyForm: (appraisal_pb2.PolicyForm, "POLICY_FORM_"),
+    enums.PolicyState: (appraisal_pb2.PolicyState, "POLICY_STATE_"),
+    enums.CollateralKind: (collateral_pb2.CollateralKind, "COLLATERAL_KIND_"),
+    enums.CollateralState: (collateral_pb2.CollateralState, "COLLATERAL_STATE_"),
     enums.DeviceState: (devices_pb2.DeviceState, "DEVICE_STATE_"),
     enums.EvidenceFormat: (devices_pb2.EvidenceFormat, "EVIDENCE_FORMAT_"),
+    enums.ChallengePurpose: (devices_pb2.ChallengePurpose, "CHALLENGE_PURPOSE_"),
+    enums.DeviceClass: (devices_pb2.DeviceClass, "DEVICE_CLASS_"),
+    enums.AssuranceLevel: (revocation_pb2.AssuranceLevel, "ASSURANCE_LEVEL_"),
     enums.RevocationReason: (revocation_pb2.RevocationReason, "REVOCATION_REASON_"),
 }
 

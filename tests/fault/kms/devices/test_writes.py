@@ -5,15 +5,21 @@ import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from attestation.formats import apple_app_assertion
 from fault.kms.revocation.flaky import ConnectionLost, Fault, FlakyDatabase
-from kms.core.errors import FailedPrecondition, Reason, ResourceExhausted
+from hsm.errors import TokenUnavailable
+from kms.core.database import metadata
+from kms.core.errors import FailedPrecondition, Reason, ResourceExhausted, Unavailable
+from kms.core.names import ChildName
 from kms.log.model import LogEntry
 from unit.kms.devices.bench import DeviceBench, devices_running
+from unit.kms.devices.test_purposes import ASSERTION, asserted, attest_request, enrolled_app
 
 
 @pytest.fixture
@@ -113,7 +119,7 @@ async def test_a_verifier_that_breaks_stores_nothing(bench: DeviceBench, monkeyp
     challenge = await bench.challenge()
     request = bench.request(challenge, bench.phone.attest(challenge.challenge))
     with monkeypatch.context() as patch:
-        patch.setattr("kms.devices.verification.verify", lambda *_, **__: 1 / 0)
+        patch.setattr("kms.devices.verification.verify_case", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await bench.attest(request)
     assert await _facts(bench) == (0, 0, 0)
@@ -131,3 +137,119 @@ async def test_a_caller_who_leaves_during_the_judgement(bench: DeviceBench) -> N
         await leaving
     assert (await bench.attest(request)).verdict.appraised
     assert await _facts(bench) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("faults", "accepted_before"),
+    [((None, Fault.LOST_BEFORE), 0), ((None, Fault.LOST_AFTER), 5)],
+    ids=["assertion lost", "assertion stored, not told"],
+)
+async def test_asserting(bench: DeviceBench, faults: tuple[Fault | None, ...], accepted_before: int) -> None:
+    """The counter moves with the verdict or not at all; a retry is no second use of the counter."""
+    app, device = await enrolled_app(bench)
+    challenge = await bench.challenge(purpose=ASSERTION)
+    assertion = apple_app_assertion.evidence(app.app.sign(challenge.challenge, counter=5))
+    request = attest_request(challenge, assertion, purpose=ASSERTION, key_spki=app.app.spki)
+    _flaky(bench, *faults)
+    with pytest.raises(ConnectionLost):
+        await bench.attest(request)
+    assert (await bench.get(device.name)).counter == accepted_before
+    response = await bench.attest(request)
+    assert response.verdict.appraised
+    assert (await bench.get(device.name)).counter == 5
+    assert response.replayed is bool(accepted_before)
+
+
+async def test_two_replicas_accept_one_counter_once(bench: DeviceBench) -> None:
+    """Another replica moves the counter between the judgement and the commit: the judgement is made anew."""
+    app, device = await enrolled_app(bench)
+    sign, results = bench.devices.results.sign, bench.devices.results
+    table = metadata.tables["device"]
+
+    class OtherReplica:
+        async def sign(self, *arguments, **named):
+            bench.devices.results = results
+            await bench.service.database.write(lambda tx: tx.execute(table.update().values(counter=5)))
+            return await sign(*arguments, **named)
+
+    bench.devices.results = OtherReplica()
+    response = await asserted(bench, app, 5)
+    assert list(response.verdict.reasons) == ["COUNTER_NOT_GREATER"]
+    assert (await bench.get(device.name)).counter == 5
+
+
+async def test_a_device_revoked_between_judgement_and_commit_gets_nothing(bench: DeviceBench) -> None:
+    challenge = await bench.challenge()
+    key = bench.phone.generate_key(challenge.challenge)
+    await bench.attest(bench.request(challenge, key.evidence))
+    sign, results = bench.devices.results.sign, bench.devices.results
+    table = metadata.tables["device"]
+
+    class OtherReplica:
+        async def sign(self, *arguments, **named):
+            bench.devices.results = results
+            await bench.service.database.write(lambda tx: tx.execute(table.update().values(state="revoked")))
+            return await sign(*arguments, **named)
+
+    bench.devices.results = OtherReplica()
+    again = await bench.same_challenge(challenge.challenge)
+    response = await bench.attest(bench.request(again, key.evidence))
+    assert list(response.verdict.reasons) == ["DEVICE_REVOKED"]
+    assert b'"contraindicated"' in response.result.payload
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_reappraising(bench: DeviceBench, fault: Fault) -> None:
+    """Verdict, device and log entry move together; the next round finds nothing left to say, or says it."""
+    _, device = await bench.enrol()
+    strict = replace(bench.policies.policy.android, min_os_patch_level=209912)
+    bench.policies.policy = replace(bench.policies.policy, android=strict)
+    name, now = ChildName.parse(device.name, "devices"), bench.service.clock.now()
+    bench.reappraisal.database = database = FlakyDatabase(bench.service.database)
+    database.plan(fault)
+    with pytest.raises(ConnectionLost):
+        await bench.reappraisal.reappraise(name, now=now)
+    stored = fault is Fault.LOST_AFTER
+    assert await _facts(bench) == ((2, 1, 2) if stored else (1, 1, 1))
+    assert (await bench.reappraisal.reappraise(name, now=now) is None) is stored
+    assert await _facts(bench) == (2, 1, 2)
+    assert not (await bench.get(device.name)).latest_verdict.appraised
+
+
+async def test_a_reappraisal_that_comes_too_late_leaves_no_verdict(bench: DeviceBench) -> None:
+    """Every verdict that is stored stands in the log: one that nobody is told of is not stored either."""
+    challenge = await bench.challenge()
+    key = bench.phone.generate_key(challenge.challenge)
+    device = (await bench.attest(bench.request(challenge, key.evidence))).device
+    mild = bench.policies.policy
+    bench.policies.policy = replace(mild, android=replace(mild.android, min_os_patch_level=209912))
+    results = bench.reappraisal.results
+
+    class Meanwhile:
+        async def sign(self, *arguments, **named):
+            bench.policies.policy = mild
+            again = await bench.same_challenge(challenge.challenge)
+            await bench.attest(bench.request(again, key.evidence))
+            return await results.sign(*arguments, **named)
+
+    bench.reappraisal.results = Meanwhile()
+    name = ChildName.parse(device.name, "devices")
+    assert await bench.reappraisal.reappraise(name, now=bench.service.clock.now()) is None
+    assert await _facts(bench) == (2, 1, 2), "the two attestations"
+
+
+async def test_without_the_hsm_nothing_is_stored_and_the_retry_succeeds(
+    bench: DeviceBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge = await bench.challenge()
+    request = bench.request(challenge, bench.phone.attest(challenge.challenge))
+
+    async def away(requests: object) -> None:
+        raise TokenUnavailable("the token is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.service.provider, "sign_many", away)
+        with pytest.raises(Unavailable):
+            await bench.attest(request)
+    assert await _facts(bench) == (0, 0, 0)
+    assert (await bench.attest(request)).verdict.appraised

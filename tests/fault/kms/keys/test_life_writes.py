@@ -19,9 +19,9 @@ from kms.core.idempotency import RequestKey
 from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.keys.algorithms import DEFAULT
 from kms.keys.due import CLAIM_LIFETIME
+from kms.keys.key_update import KeyUpdate
 from kms.keys.lifecycle import Action
 from kms.keys.policies import KeySettings, RotationPolicy
-from kms.keys.service import KeyUpdate
 from support.trust_world import NAME, Replica, TrustWorld, trust_world
 
 FIRST = KeyVersionName("default", "manifest", 1)

@@ -15,7 +15,7 @@ from fault.kms.keys.test_life_writes import ACTS, Act, summary
 from kms.core.database import Database
 from kms.core.errors import Aborted, AlreadyExists, Reason
 from kms.core.idempotency import RequestKey
-from kms.keys.service import KeyUpdate
+from kms.keys.key_update import KeyUpdate
 from support.trust_world import NAME, Replica, TrustWorld, trust_world
 
 

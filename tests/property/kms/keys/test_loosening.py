@@ -5,6 +5,19 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attestation.claims import Measurement, SecurityLevel
+from attestation.model import Format
+from kms.core.errors import FailedPrecondition
+from kms.core.names import ChildName, KeyName
+from kms.keys.attestation_gate import (
+    AllowedMeasurement,
+    AttestationGate,
+    DeviceClass,
+    LiveVerdict,
+    gate_document,
+    gate_loosened,
+    read_gate,
+)
 from kms.keys.policies import KeySettings, RotationPolicy, UsageLimits, loosened
 from support.clock import START
 
@@ -23,6 +36,79 @@ def settings(draw: st.DrawFn) -> KeySettings:
         usage_limits=UsageLimits(per_second=draw(counts), total=draw(counts), not_after=ends),
         destroy_wait=timedelta(days=draw(st.integers(1, 120))),
     )
+
+
+@st.composite
+def gates(draw: st.DrawFn) -> AttestationGate | None:
+    if draw(st.booleans()):
+        return None
+    digests = st.frozensets(st.sampled_from([b"a", b"b", b"c"]), min_size=1)
+    measured = draw(st.dictionaries(st.sampled_from(["MRTD", "PCR0"]), digests))
+    return AttestationGate(
+        formats=draw(st.frozensets(st.sampled_from([Format.TPM, Format.INTEL_TDX, Format.ANDROID_KEY]))),
+        minimum_level=draw(st.one_of(st.none(), st.sampled_from(SecurityLevel))),
+        device_classes=draw(st.frozensets(st.sampled_from(DeviceClass), min_size=1)),
+        measurements=tuple(AllowedMeasurement(name, allowed) for name, allowed in sorted(measured.items())),
+        max_verdict_age=timedelta(seconds=draw(st.sampled_from([1, 60, 3600]))),
+        device_callers=draw(st.booleans()),
+    )
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> LiveVerdict:
+    digests = st.sampled_from([b"a", b"b", b"c", b"d"])
+    names = st.sampled_from(["MRTD", "PCR0", "PCR1"])
+    return LiveVerdict(
+        name="tenants/default/verdicts/v",
+        device=ChildName("default", "devices", "d"),
+        format=draw(st.sampled_from([Format.TPM, Format.INTEL_TDX, Format.ANDROID_KEY, Format.SOFTWARE])),
+        level=draw(st.one_of(st.none(), st.sampled_from(SecurityLevel))),
+        device_class=draw(st.sampled_from(DeviceClass)),
+        measurements=tuple(draw(st.lists(st.builds(Measurement, names, digests), max_size=4))),
+        live_time=START - timedelta(seconds=draw(st.sampled_from([0, 1, 2, 61, 3601]))),
+    )
+
+
+def _lets_pass(gate: AttestationGate | None, verdict: LiveVerdict | None, *, is_device: bool) -> bool:
+    """`verdict`: about the device that is named, None when none is."""
+    if is_device and (gate is None or not gate.device_callers):
+        return False
+    if gate is None:
+        return True
+    if verdict is None:
+        return False
+    try:
+        gate.check(KeyName("default", "fleet"), verdict, START)
+    except FailedPrecondition:
+        return False
+    return True
+
+
+@given(gates(), gates(), st.one_of(st.none(), verdicts()), st.booleans())
+def test_a_change_that_lets_somebody_in_is_a_looser_gate(
+    before: AttestationGate | None, after: AttestationGate | None, verdict: LiveVerdict | None, is_device: bool
+) -> None:
+    if _lets_pass(after, verdict, is_device=is_device) and not _lets_pass(before, verdict, is_device=is_device):
+        assert gate_loosened(before, after)
+
+
+@given(gates(), gates(), gates())
+def test_gates_loosen_like_other_settings(
+    one: AttestationGate | None, two: AttestationGate | None, three: AttestationGate | None
+) -> None:
+    assert not gate_loosened(one, one)
+    if one != two:
+        assert gate_loosened(one, two) or gate_loosened(two, one)
+    if gate_loosened(one, three):
+        assert gate_loosened(one, two) or gate_loosened(two, three)
+    named = "attestation_gate" in loosened(KeySettings(attestation_gate=one), KeySettings(attestation_gate=two))
+    assert named is gate_loosened(one, two)
+
+
+@given(gates())
+def test_a_gate_is_read_as_it_was_written(gate: AttestationGate | None) -> None:
+    if gate is not None:
+        assert read_gate(gate_document(gate)) == gate
 
 
 @given(settings(), settings())

@@ -9,9 +9,10 @@ from attestation import BootVerification, Provisioning, Reason, SecurityLevel, d
 from attestation.claims import Application, DeviceIdentity
 from attestation.formats import android_key_description
 from attestation.formats.android_chain import PROVISIONING_INFO, provisioning, provisioning_info
-from attestation.testing import VirtualPhone, asn1, good_case, verify_case
+from attestation.testing import VirtualPhone, asn1, good_case
 from attestation.testing.certificates import KeyKind, ca_extensions, extension, name, new_key, spki_of
 from attestation.testing.phone import Issuer
+from attestation.verify import verify_case
 from attestation.x509 import parse_certificate
 
 

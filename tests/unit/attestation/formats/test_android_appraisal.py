@@ -6,10 +6,11 @@ import pytest
 
 from attestation import AllowedApp, AndroidPolicy, BootVerification, Collateral, Policy, Provisioning, SecurityLevel
 from attestation.reasons import Reason, Unchecked
-from attestation.testing import VirtualPhone, good_case, verify_case
+from attestation.testing import VirtualPhone, good_case
 from attestation.testing.certificates import KeyKind, new_key, spki_of
 from attestation.testing.key_description import ATTEST_KEY, PhoneState
 from attestation.testing.phone import LEAF_NAME, Issuer
+from attestation.verify import verify_case
 
 SELF_SIGNED = BootVerification.SELF_SIGNED
 

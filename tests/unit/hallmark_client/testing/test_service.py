@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hallmark.v1 import keys_pb2
-from hallmark_client import Bookmark, FailedPrecondition, PermissionDenied, ProtectionLevel, Unavailable
+from hallmark_client import (
+    Bookmark,
+    FailedPrecondition,
+    InvalidArgument,
+    PermissionDenied,
+    ProtectionLevel,
+    TpmKeys,
+    Unavailable,
+)
 from hallmark_client.rpc import RPCS, SIGN
 from hallmark_client.testing import FakeService
 from hallmark_client.testing.roles import ROLES
@@ -91,6 +99,11 @@ def test_a_challenge_expires() -> None:
         with pytest.raises(FailedPrecondition) as refused:
             device.devices.attest(challenge.name, evidence)
     assert refused.value.reason == "CHALLENGE_EXPIRED"
+
+
+def test_credentials_for_tpms_are_for_a_service(client) -> None:
+    with pytest.raises(InvalidArgument):
+        client.devices.create_challenge(tpm=TpmKeys(ek_public=b"x", ak_public=b"y"))
 
 
 def test_an_unlocked_phone_is_authentic_and_not_liked(fake, client) -> None:

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from attestation.testing import VirtualPhone, VirtualVendor
+from attestation.case import Case
+from attestation.evidence_json import to_json
+from attestation.formats import arm_psa, nvidia_gpu
+from attestation.model import Format
+from attestation.reasons import Reason, Unchecked
+from attestation.testing import FACTORIES, VirtualPhone, VirtualVendor
+from attestation.testing.arm_device import CHALLENGE as ARM_CHALLENGE
+from attestation.testing.arm_device import CcaPlatform, PsaDevice
+from attestation.testing.gpu import VirtualGpu
+from attestation.testing.nvidia_gpu import CHALLENGE as GPU_CHALLENGE
+from kms.cli.attest_explain import ADVICE, NOT_CHECKED, PROVES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHALLENGE = b"a challenge"
@@ -83,8 +93,8 @@ def test_a_revoked_certificate_is_refused(hallmark, folder) -> None:
     assert (outcome.code, outcome.document["reasons"]) == (1, ["REVOKED"])
 
 
-@pytest.mark.parametrize("challenge", ["xyz", "", "00" * 129])
-def test_a_challenge_is_1_to_128_bytes_in_hex(hallmark, folder, challenge: str) -> None:
+@pytest.mark.parametrize("challenge", ["xyz", "", "00" * 1025])
+def test_a_challenge_is_1_to_1024_bytes_in_hex(hallmark, folder, challenge: str) -> None:
     outcome = hallmark("attest", "verify", folder / "chain.pem", "--challenge", challenge)
     assert (outcome.code, "--challenge" in outcome.err) == (2, True)
 
@@ -107,3 +117,94 @@ def test_a_genuine_pixel_chain_at_its_own_time(hallmark, vectors) -> None:
     given = ("attest", "verify", chain, "--challenge", challenge, "--at", "2025-09-26T15:31:20Z")
     outcome = hallmark(*given, "--allow-missing-status")
     assert (outcome.code, "Pixel 9 Pro" in outcome.out) == (0, True)
+
+
+def _public_pem(spki: bytes) -> bytes:
+    return load_der_public_key(spki).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _good(form: Format) -> Case:
+    return next(iter(FACTORIES[form].good(NOW))).case
+
+
+@pytest.mark.parametrize("form", Format)
+def test_evidence_of_every_format_is_known_and_explained(hallmark, tmp_path, form: Format) -> None:
+    """Judged under the vendors' own roots, so virtual hardware is refused, each for its own reason."""
+    case = _good(form)
+    (tmp_path / "evidence.json").write_text(json.dumps(to_json(case.evidence)))
+    given = ("attest", "verify", tmp_path / "evidence.json", "--challenge", case.expectation.challenge.hex())
+    outcome = hallmark(*given, "--at", NOW.isoformat(), "--json")
+    found = outcome.document
+    assert (outcome.code, found["format"], found["appraised"]) == (1, form, False)
+    assert PROVES[form] in found["explanation"][0]
+    assert any(line.startswith(found["reasons"][0]) for line in found["explanation"])
+    people = hallmark(*given, "--at", NOW.isoformat())
+    assert PROVES[form] in people.out
+    assert found["reasons"][0] in people.out
+
+
+def test_everything_has_words() -> None:
+    assert set(PROVES) == set(Format)
+    assert set(NOT_CHECKED) == set(Unchecked)
+    assert set(ADVICE) <= set(Reason)
+
+
+def test_arm_tokens_with_the_keys_of_their_devices(hallmark, tmp_path) -> None:
+    psa, cca = PsaDevice.create(), CcaPlatform.create()
+    (tmp_path / "psa.cbor").write_bytes(psa.attest().named(arm_psa.TOKEN)[0])
+    (tmp_path / "cca.cbor").write_bytes(cca.attest().named(arm_psa.TOKEN)[0])
+    for name, endorsed in (("psa", psa.endorsements), ("cca", cca.endorsements)):
+        (device,) = endorsed.devices
+        (tmp_path / f"{name}.pem").write_bytes(_public_pem(device.keys[0]))
+        given = ("attest", "verify", tmp_path / f"{name}.cbor", "--challenge", ARM_CHALLENGE.hex())
+        outcome = hallmark(*given, "--collateral", tmp_path / f"{name}.pem")
+        assert (outcome.code, "Arm" in outcome.out, "MEASUREMENTS" in outcome.out) == (0, True, True)
+        without = hallmark(*given, "--json")
+        assert (without.code, without.document["reasons"]) == (1, ["COLLATERAL_MISSING"])
+
+
+def test_a_report_with_its_certificates_root_and_policy(hallmark, tmp_path) -> None:
+    gpu = VirtualGpu.create(now=NOW)
+    found = gpu.attest(GPU_CHALLENGE)
+    (tmp_path / "report.bin").write_bytes(found.named(nvidia_gpu.REPORT)[0])
+    (tmp_path / "chain.der").write_bytes(b"".join(gpu.chain))
+    (tmp_path / "root.pem").write_bytes(_pem(gpu.chain[-1]))
+    policy = 'name = "newest"\n[nvidia]\nallow_missing_crl = true\nmin_driver_version = [999]\n'
+    (tmp_path / "policy.toml").write_text(policy)
+    given = ("attest", "verify", tmp_path / "report.bin", tmp_path / "chain.der", "--challenge", GPU_CHALLENGE.hex())
+    trusted = (*given, "--at", NOW.isoformat(), "--root", tmp_path / "root.pem")
+    assert hallmark(*trusted, "--allow-missing-status").code == 0
+    refused = hallmark(*trusted, "--policy", tmp_path / "policy.toml", "--json")
+    assert (refused.code, refused.document["reasons"]) == (1, ["TCB_TOO_OLD"])
+    assert hallmark(*trusted, "--json").document["reasons"] == ["STATUS_LIST_MISSING"]
+
+
+def test_software_statements_need_a_policy_that_allows_them(hallmark, tmp_path) -> None:
+    case = _good(Format.SOFTWARE)
+    (tmp_path / "statement.cbor").write_bytes(case.evidence.parts[0].data)
+    (tmp_path / "policy.json").write_text('{"software": {"allow": true}}')
+    given = ("attest", "verify", tmp_path / "statement.cbor", "--challenge", case.expectation.challenge.hex())
+    refused = hallmark(*given, "--json").document
+    assert (refused["authentic"], refused["reasons"]) == (True, ["LEVEL_NOT_ALLOWED"])
+    assert hallmark(*given, "--policy", tmp_path / "policy.json").code == 0
+
+
+def test_a_key_can_be_demanded(hallmark, tmp_path) -> None:
+    case = _good(Format.SOFTWARE)
+    (tmp_path / "statement.cbor").write_bytes(case.evidence.parts[0].data)
+    (tmp_path / "other.pem").write_bytes(_public_pem(PsaDevice.create().endorsements.devices[0].keys[0]))
+    (tmp_path / "bad.pem").write_bytes(b"bad")
+    given = ("attest", "verify", tmp_path / "statement.cbor", "--challenge", case.expectation.challenge.hex())
+    assert hallmark(*given, "--key", tmp_path / "other.pem", "--json").document["reasons"] == ["KEY_MISMATCH"]
+    assert hallmark(*given, "--key", tmp_path / "bad.pem").code == 2
+
+
+def test_collateral_that_is_none_is_refused_in_a_sentence(hallmark, folder) -> None:
+    (folder / "bad").write_bytes(b"bad")
+    outcome = hallmark(*_arguments(folder, "--collateral", folder / "bad"))
+    assert (outcome.code, "bad: not collateral" in outcome.err) == (2, True)
+
+
+def test_a_status_list_is_known_among_collateral(hallmark, folder) -> None:
+    trust = ("--root", folder / "root.pem", "--collateral", folder / "status.json")
+    assert hallmark(*_arguments(folder, *trust)).code == 0

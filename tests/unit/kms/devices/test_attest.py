@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from attestation.claims import BootVerification
-from attestation.model import Collateral, Evidence, Expectation
+from attestation.model import Evidence, Expectation, Format
 from attestation.report import verdict_to_dict
 from attestation.testing import VirtualPhone, VirtualVendor, status_list
 from attestation.testing.broken import flip_bit
@@ -101,24 +101,22 @@ async def test_an_unknown_root_is_refused(bench: DeviceBench) -> None:
 
 async def test_the_vendors_revocation_list_counts(bench: DeviceBench) -> None:
     serial = parse_certificate(bench.phone.attester.chain[0]).serial
-    bench.status.list = status_list({serial: "REVOKED"}, fetched_at=START)
+    bench.status.put(status_list({serial: "REVOKED"}, fetched_at=START))
     assert "REVOKED" in (await bench.attest_phone()).verdict.reasons
 
 
 async def test_without_a_list_or_with_an_old_one_it_fails_closed(bench: DeviceBench) -> None:
-    bench.status.list = None
+    bench.status.put(None)
     assert list((await bench.attest_phone()).verdict.reasons) == ["STATUS_LIST_MISSING"]
-    bench.status.list = status_list({}, fetched_at=START - timedelta(days=1, seconds=1))
+    bench.status.put(status_list({}, fetched_at=START - timedelta(days=1, seconds=1)))
     assert list((await bench.attest_phone()).verdict.reasons) == ["STATUS_LIST_STALE"]
 
 
 def test_the_settings_decide_how_old_a_list_may_be() -> None:
     settings = DevicesSettings(status_max_age=timedelta(hours=2))
     assert settings.policy.android.status_list_max_age == timedelta(hours=2)
-    assert {anchor.name for anchor in settings.anchors.items} == {
-        "google-hardware-attestation-rsa4096",
-        "google-key-attestation-ca1-p384",
-    }
+    formats = {form for anchor in settings.anchors.items for form in anchor.formats}
+    assert {Format.ANDROID_KEY, Format.INTEL_TDX, Format.TPM, Format.APPLE_APP_ATTEST} <= formats
 
 
 async def test_attesting_again_refreshes_the_device(bench: DeviceBench) -> None:
@@ -192,6 +190,8 @@ async def test_the_log_entry_holds_outcome_and_digests_only(bench: DeviceBench, 
         "not_checked": list(verdict.not_checked),
         "evidence_sha256": verdict.input_sha256["evidence"],
         "input_sha256": dict(verdict.input_sha256),
+        "result_sha256": hashlib.sha256(response.result.payload).hexdigest(),
+        **({"device_class": "hardware"} if good else {}),
     }
     serials = [parse_certificate(der).serial for der in key.evidence.named("certificate")]
     for personal in (*serials[1:], hashlib.sha256(key.spki).hexdigest(), challenge.challenge.hex()):
@@ -217,7 +217,7 @@ async def test_a_stored_verdict_can_be_replayed(bench: DeviceBench) -> None:
         Evidence.android(tuple(der for _, der in cbor2.loads(row.evidence))),
         expectation=Expectation(row.challenge, row.key_spki),
         anchors=settings.anchors,
-        collateral=Collateral(bench.status.list),
+        collateral=bench.status.collateral,
         policy=settings.policy,
         at=START,
     )

@@ -50,7 +50,7 @@ async def test_what_exists_is_found_and_taken_out_of_use(bench: DeviceBench, cas
     if isinstance(case.existing, KeyName):
         assert (await bench.service.keys.get(case.existing)).revoke_time == EFFECTIVE
     else:
-        assert (await bench.devices.get(case.existing)).revoke_time == EFFECTIVE
+        assert (await bench.reader.get(case.existing)).revoke_time == EFFECTIVE
 
 
 async def test_what_is_missing_is_not_found(bench: DeviceBench, case: Case) -> None:

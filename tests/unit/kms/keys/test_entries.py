@@ -24,7 +24,12 @@ def test_with_a_format(form: str) -> None:
     _check(b"content", b"", bytes(4627), form)
 
 
-def _check(content: bytes, context: bytes, signature: bytes, form: str | None) -> None:
+@pytest.mark.parametrize("form", [None, "jws"])
+def test_with_a_verdict(form: str | None) -> None:
+    _check(b"content", b"", bytes(4627), form, "tenants/default/verdicts/019e0000-0000-7000-8000-000000000002")
+
+
+def _check(content: bytes, context: bytes, signature: bytes, form: str | None, verdict: str | None = None) -> None:
     details = {
         "algorithm": "id-MLDSA65-ECDSA-P256-SHA512",
         "context_sha256": hashlib.sha256(context).hexdigest(),
@@ -33,9 +38,11 @@ def _check(content: bytes, context: bytes, signature: bytes, form: str | None) -
     }
     if form is not None:
         details["format"] = form
+    if verdict is not None:
+        details["verdict"] = verdict
     event_key = "019e0000-0000-7000-8000-000000000001"
     entry = LogEntry(event_key, "signature.created", "default", str(NAME), START, details)
     filled = EntryForm(NAME, "id-MLDSA65-ECDSA-P256-SHA512").fill(
-        event_key, Prepared(content, context), signature, format_time(START), form
+        event_key, Prepared(content, context), signature, format_time(START), form, verdict
     )
     assert filled == entry.encode()

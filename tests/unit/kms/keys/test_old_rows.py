@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from kms.core.names import KeyName
+from kms.keys.key_update import KeyUpdate
 from kms.keys.lifecycle import Action
 from kms.keys.model import KeyVersionState as S
 from kms.keys.policies import KeySettings, RotationPolicy
-from kms.keys.service import KeyUpdate
 from support.trust_world import NAME, TrustWorld, trust_world
 
 

@@ -29,7 +29,8 @@ from kms.keys.model import KeyPurpose, key_binding
 from kms.keys.policies import KeySettings, UsageLimits
 from kms.keys.public_keys import to_spki_pem
 from kms.keys.purposes import MANIFEST_CONTEXT
-from kms.keys.signing import SignOutcome, item_of
+from kms.keys.sign_item import item_of
+from kms.keys.signing import SignOutcome
 from kms.keys.verification import VerificationService, VerifyItem
 from support.keys_world import KeysWorld, keys_world
 

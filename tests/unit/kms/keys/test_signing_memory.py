@@ -12,8 +12,8 @@ from kms.core.errors import FailedPrecondition, NotFound, Reason, ResourceExhaus
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys.formats import SignatureFormat
 from kms.keys.inputs import SignInput
+from kms.keys.key_update import KeyUpdate
 from kms.keys.policies import KeySettings, UsageLimits
-from kms.keys.service import KeyUpdate
 from kms.keys.signing import SigningService, item_of
 from kms.keys.usage import UseRates
 from support.keys_world import KeysWorld, keys_world

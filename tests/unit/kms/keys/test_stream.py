@@ -13,7 +13,7 @@ from kms.core.names import KeyName
 from kms.keys.algorithms import ALGORITHMS
 from kms.keys.inputs import mu_of
 from kms.keys.model import KeyPurpose
-from kms.keys.signing import SignItem
+from kms.keys.sign_item import SignItem
 from kms.keys.stream import CHUNK_BYTES_MAX, STREAM_BYTES_MAX, MessageStream
 from support.keys_world import KeysWorld, keys_world
 

@@ -16,9 +16,9 @@ from hsm.testing import Operation
 from kms.core.errors import InvalidArgument, Unavailable
 from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.keys.changes import mark_changed
+from kms.keys.key_update import KeyUpdate
 from kms.keys.lifecycle import Action
 from kms.keys.policies import KeySettings, RotationPolicy
-from kms.keys.service import KeyUpdate
 from kms.public.errors import PublicFilesUnavailable
 from kms.trust import store
 from kms.trust.model import BUNDLE_CONTEXT, TrustBundle

@@ -14,10 +14,10 @@ from hsm.errors import TokenUnavailable
 from hsm.testing import Operation
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys.algorithms import DEFAULT
+from kms.keys.key_update import KeyUpdate
 from kms.keys.lifecycle import Action
 from kms.keys.model import KeyVersionState as S
 from kms.keys.policies import KeySettings, RotationPolicy
-from kms.keys.service import KeyUpdate
 from kms.public.errors import PublicFilesUnavailable
 from support.public_files import FailingPublicFiles
 from support.trust_world import NAME, TrustWorld, trust_world

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kms.keys import due
+from kms.keys.key_update import KeyUpdate
 from kms.keys.lifecycle import Action
 from kms.keys.model import KeyVersionState as S
 from kms.keys.policies import RotationPolicy
-from kms.keys.service import KeyUpdate
 from support.trust_world import NAME, TrustWorld, trust_world
 
 DAY = 86_400

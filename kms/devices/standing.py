@@ -1,0 +1,57 @@
+"""May this device still call? Asked by the guard for every call; remembered for a second at most."""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from kms.core.clock import Clock
+from kms.core.database import Database
+from kms.core.errors import PermissionDenied, Reason
+from kms.core.identity import Caller, Role
+from kms.core.names import UUID_PATTERN, ChildName
+from kms.devices import store
+from kms.devices.model import CERTIFICATE_NAME_PREFIX, DeviceState
+
+REMEMBERED_SECONDS: Final = 1.0
+_KEPT_MAX: Final = 50_000
+_NAME: Final = re.compile(f"{CERTIFICATE_NAME_PREFIX}({UUID_PATTERN})")
+
+
+def device_of(caller: Caller) -> ChildName | None:
+    """The device whose certificate the caller has; None for everybody else."""
+    found = _NAME.fullmatch(caller.name) if caller.role is Role.DEVICE else None
+    return None if found is None else ChildName(caller.tenant, "devices", found[1])
+
+
+@dataclass(slots=True)
+class DeviceStanding:
+    """Only callers whose certificate names an attested device are looked up; others are the operator's own."""
+
+    database: Database
+    clock: Clock
+    _seen: OrderedDict[ChildName, tuple[float, DeviceState | None]] = field(default_factory=OrderedDict)
+
+    async def check(self, caller: Caller) -> None:
+        """Raises PermissionDenied/DEVICE_REVOKED."""
+        device = device_of(caller)
+        if device is None:
+            return
+        state = await self._state(device)
+        if state is not DeviceState.ATTESTED:
+            raise PermissionDenied(
+                Reason.DEVICE_REVOKED,
+                "this device was revoked; it comes back only with a new key, attested anew under another identity",
+            )
+
+    async def _state(self, name: ChildName) -> DeviceState | None:
+        now = self.clock.monotonic()
+        seen = self._seen.get(name)
+        if seen is not None and now - seen[0] < REMEMBERED_SECONDS:
+            return seen[1]
+        state = await self.database.read(lambda tx: store.find_state(tx, name))
+        self._seen[name] = (now, state)
+        self._seen.move_to_end(name)
+        while len(self._seen) > _KEPT_MAX:
+            self._seen.popitem(last=False)
+        return state
