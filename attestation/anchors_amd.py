@@ -170,3 +170,6 @@ AMD: Final = Anchors(
 
 # Key to serial of the certificate that the product's ARK issued for it.
 SERIALS: Final = {key.spki: key.serial for key in AMD_KEYS}
+
+# Root keys by common name. Each certified the signing keys of its product that stand here.
+ROOTS: Final = {key.common_name: key.spki for key in AMD_KEYS if key.common_name.startswith("ARK-")}

@@ -16,8 +16,19 @@ from attestation.cmw import Cmw, Collection, Record
 from attestation.errors import EvidenceError
 from attestation.evidence import load_chain
 from attestation.evidence_binary import Reader
-from attestation.formats import tpm_parts
-from attestation.formats.webauthn_registration import CLIENT_DATA
+from attestation.formats import (
+    apple_app_assertion,
+    apple_attestation_object,
+    arm_psa,
+    azure_vtpm,
+    intel,
+    nitro,
+    nvidia_gpu,
+    sev_snp_evidence,
+    software,
+    tpm_parts,
+)
+from attestation.formats.webauthn_registration import ATTESTATION_OBJECT, CLIENT_DATA
 from attestation.model import CERTIFICATE, Evidence, Format, Part
 
 MAX_CONTAINER_BYTES: Final = 2 * 1024 * 1024  # a boot event log of 1 MiB in base64, and what belongs to it
@@ -35,6 +46,22 @@ _MEDIA_TYPES: Final[dict[str, frozenset[Format]]] = {
     "application/pem-certificate-chain": frozenset({Format.ANDROID_KEY, Format.TPM, Format.AMD_SEV_SNP}),
     "application/pkix-cert": frozenset({Format.ANDROID_KEY, Format.TPM, Format.AMD_SEV_SNP}),
 }
+_MAIN_PART: Final[dict[Format, str]] = {  # what a file of unknown content must be when its format is said
+    Format.ANDROID_KEY: CERTIFICATE,
+    Format.APPLE_APP_ATTEST: apple_attestation_object.ATTESTATION_OBJECT,
+    Format.APPLE_APP_ASSERTION: apple_app_assertion.ASSERTION,
+    Format.WEBAUTHN: ATTESTATION_OBJECT,
+    Format.INTEL_SGX: intel.QUOTE,
+    Format.INTEL_TDX: intel.QUOTE,
+    Format.AMD_SEV_SNP: sev_snp_evidence.REPORT,
+    Format.AWS_NITRO: nitro.DOCUMENT,
+    Format.TPM: tpm_parts.ATTEST,
+    Format.AZURE_VTPM: azure_vtpm.HCL_REPORT,
+    Format.ARM_PSA: arm_psa.TOKEN,
+    Format.ARM_CCA: arm_psa.TOKEN,
+    Format.NVIDIA_GPU: nvidia_gpu.REPORT,
+    Format.SOFTWARE: software.STATEMENT,
+}
 _CONTENT_FORMATS: Final = {263: "application/eat+cwt"}  # RFC 9782, 6.2
 
 
@@ -48,6 +75,33 @@ def read_evidence(data: bytes, *, media_type: str | None = None, attachments: Se
     extra = [part for attachment in attachments for part in _attachment(attachment)]
     found = _read(data)
     _must_fit(found, media_type)
+    return _with(found, extra)
+
+
+def read_evidence_as(form: Format, data: bytes, *, attachments: Sequence[bytes] = ()) -> Evidence:
+    """Evidence of this format, whatever `data` looks like: a form of it that fits, or the bytes as its main part, which
+    its judge then finds malformed. EvidenceError for too many bytes, and as `read_evidence` for attachments.
+    """
+    if len(attachments) > MAX_ATTACHMENTS:
+        raise EvidenceError(f"{len(attachments)} attachments, at most {MAX_ATTACHMENTS}")
+    if len(data) > MAX_CONTAINER_BYTES:
+        raise EvidenceError(f"{len(data)} bytes, at most {MAX_CONTAINER_BYTES}")
+    extra = [part for attachment in attachments for part in _attachment(attachment)]
+    return _with(_of_form(form, data), extra)
+
+
+def _of_form(form: Format, data: bytes) -> Evidence:
+    for read in (lambda: _read(data), *_forms(data).values()):
+        try:
+            found = read()
+        except EvidenceError:
+            continue
+        if found.format is form:
+            return found
+    return Evidence(form, (Part(_MAIN_PART[form], data),))
+
+
+def _with(found: Evidence, extra: Sequence[Part]) -> Evidence:
     return Evidence(found.format, (*found.parts, *extra)) if extra else found
 
 

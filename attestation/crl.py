@@ -4,7 +4,7 @@ Vendors publish theirs as DER: Intel's PCK and root CRLs, AMD's per product, mak
 after `Crl.check_signature` with the key of the CA it speaks for; `Crl.fresh` takes the time as an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -71,6 +71,23 @@ class Crl:
             unsupported = error.reason is Reason.UNSUPPORTED_ALGORITHM
             reason = Reason.UNSUPPORTED_ALGORITHM if unsupported else Reason.BAD_COLLATERAL_SIGNATURE
             raise EvidenceError(f"CRL: {error.detail}", reason=reason) from error
+
+
+def signed_by(lists: Iterable[Crl], issuer_spki: bytes) -> tuple[list[Crl], EvidenceError | None]:
+    """Those that this key signed, and what is wrong with the first of the others.
+
+    Two CAs may bear one name, and a CA may have changed its key, so the name of an issuer only says which to try.
+    """
+    signed: list[Crl] = []
+    problem: EvidenceError | None = None
+    for crl in lists:
+        try:
+            crl.check_signature(issuer_spki)
+        except EvidenceError as error:
+            problem = problem or error
+        else:
+            signed.append(crl)
+    return signed, problem
 
 
 def parse_crl(data: bytes) -> Crl:

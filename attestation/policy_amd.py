@@ -34,8 +34,9 @@ class AmdSevSnpPolicy:
     `required_mitigations` are bits of the mitigation vectors (version 5) that must be set at launch and now.
 
     Reference values: an empty set is not checked. Measurements are 48-byte launch digests, key digests SHA-384, family
-    and image identifiers 16 bytes, host data 32 bytes, chips 64 bytes; `csp_ids` are the clouds of leased keys, as
-    CN=cc-us-east-2.amazonaws.com. `vmpls` are the privilege levels the workload may run at; None: any of 0 to 3.
+    and image identifiers 16 bytes, host data 32 bytes, chips 64 bytes (of Turin also 8); `csp_ids` are the clouds of
+    leased keys, as CN=cc-us-east-2.amazonaws.com. `vmpls` are the privilege levels the workload may run at; None: any
+    of 0 to 3.
     """
 
     products: frozenset[Product] = frozenset(Product)

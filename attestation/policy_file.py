@@ -20,12 +20,14 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 
 from attestation.errors import PolicyError
 from attestation.policy import Policy
+from attestation.policy_limits import problems_in
 from attestation.policy_rego import problems_of
-from attestation.policy_values import ANY, Mistakes, has_default, hints_of, plain_value, read_table
+from attestation.policy_values import ANY, MISTAKES_MAX, Mistakes, has_default, hints_of, plain_value, read_table
 
 FILE_BYTES_MAX: Final = 256 * 1024
 NAME_CHARACTERS_MAX: Final = 100
@@ -47,7 +49,8 @@ def read_policy(data: bytes, form: PolicyForm = PolicyForm.TOML) -> Policy:
     if mistakes.sentences:
         raise PolicyError(tuple(mistakes.sentences))
     assert isinstance(policy, Policy)
-    problems = list(problems_of(policy.rego.module)) if policy.rego.module is not None else []
+    problems = list(islice(problems_in(policy), MISTAKES_MAX))
+    problems += problems_of(policy.rego.module) if policy.rego.module is not None else []
     if not 1 <= len(policy.name) <= NAME_CHARACTERS_MAX or not policy.name.isprintable():
         problems.append(f"name must have 1 to {NAME_CHARACTERS_MAX} printable characters")
     if problems:

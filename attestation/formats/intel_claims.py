@@ -75,7 +75,7 @@ def tcb_claims(collateral: IntelCollateral, evaluation: TcbEvaluation | None) ->
 def _quote_claims(quote: Quote) -> list[tuple[str, VendorValue]]:
     common: list[tuple[str, VendorValue]] = [
         ("tee", str(quote.tee)),
-        ("user_data", quote.user_data.hex()),
+        ("qe_user_data", quote.user_data.hex()),
         ("trailing_bytes", quote.trailing_bytes),
         ("qe_isv_svn", quote.qe.report.isv_svn),
     ]

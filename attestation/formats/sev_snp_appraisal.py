@@ -53,7 +53,7 @@ def appraise(
             *_references(report, endorsement, policy),
         ]
     unchecked = _not_checked(report, policy)
-    if policy.allow_missing_crl and not can_check_revocation(chain, endorsement.product, collateral):
+    if policy.allow_missing_crl and not can_check_revocation(chain, endorsement.product, collateral, anchors):
         unchecked = (Unchecked.REVOCATION, *unchecked)
     return Appraisal(tuple(findings), unchecked)
 
@@ -106,7 +106,8 @@ def _chip(report: Report, endorsement: Endorsement, policy: AmdSevSnpPolicy) -> 
     masked = not any(report.chip_id)
     if masked and endorsement.hardware_id is not None and not policy.allow_masked_chip_id:
         yield Finding(Reason.CHIP_ID_MASKED, "the report does not say on which chip it was made")
-    if policy.chip_ids and report.chip_id not in policy.chip_ids:
+    # Turin's identifiers are eight octets; behind them a report has zeros only.
+    if policy.chip_ids and report.chip_id not in {chip.ljust(len(report.chip_id), b"\0") for chip in policy.chip_ids}:
         yield Finding(Reason.IDENTITY_NOT_ALLOWED, "the policy does not name this chip")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from attestation.errors import EvidenceError
+from attestation.crl import signed_by
 from attestation.formats.tpm_chain import Path
 from attestation.formats.tpm_parts import Registers
 from attestation.model import Finding
@@ -99,12 +99,10 @@ def appraise_revocation(
         found = [crl for crl in lists if crl.issuer == certificate.issuer]
         if not found and policy.require_crl:
             yield Finding(Reason.COLLATERAL_MISSING, f"no revocation list for the issuer of certificate {index}")
-        for crl in found:
-            try:
-                crl.check_signature(issuer)
-            except EvidenceError as error:
-                yield Finding(error.reason, error.detail)
-                continue
+        signed, problem = signed_by(found, issuer)
+        if problem is not None and not signed:
+            yield Finding(problem.reason, problem.detail)
+        for crl in signed:
             if crl.revoked_at(certificate.serial) is not None:
                 yield Finding(Reason.REVOKED, f"certificate {index} is on the revocation list of its issuer")
             if not crl.fresh(at=at):

@@ -21,7 +21,9 @@ class SamplesError(AttestationError):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One row. `comparison` is None where something raised; `problem` then says what. `milliseconds`: the verdict's."""
+    """One row, or a set that can not be read. `comparison` is None where something raised; `problem` then says what.
+    `milliseconds`: the verdict's.
+    """
 
     vendor: str
     id: str
@@ -47,15 +49,28 @@ def find_sets(root: Path) -> list[Path]:
 def load_set(path: Path) -> tuple[str, Folder]:
     """Vendor and rows. Raises SamplesError."""
     file = path / _NAME
-    if file.stat().st_size > MAX_EXPECTED_BYTES:
-        raise SamplesError(f"{file} has more than {MAX_EXPECTED_BYTES} bytes")
     try:
-        document: dict[str, Any] = json.loads(file.read_bytes())
-        vendor = str(document.get("vendor", path.name))
-        rows = {str(row["id"]): row for row in document["vectors"]}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SamplesError(f"{file} is not a list of samples: {error!r}") from None
-    return vendor, Folder(path, rows)
+        if file.stat().st_size > MAX_EXPECTED_BYTES:
+            raise SamplesError(f"{file} has more than {MAX_EXPECTED_BYTES} bytes")
+        document: Any = json.loads(file.read_bytes())
+    except OSError as error:
+        raise SamplesError(f"{file} can not be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise SamplesError(f"{file} is not a list of samples: it is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise SamplesError(f"{file} is not a list of samples: it must be an object with the member vectors")
+    rows = document.get("vectors")
+    if not isinstance(rows, list):
+        raise SamplesError(f"{file} is not a list of samples: its member vectors must be an array")
+    for at, row in enumerate(rows):
+        if not isinstance(row, dict) or "id" not in row:
+            raise SamplesError(f"{file} is not a list of samples: vectors[{at}] must be an object with an id")
+    return str(document.get("vendor", path.name)), Folder(path, {str(row["id"]): row for row in rows})
+
+
+def unreadable_set(path: Path, problem: str) -> Score:
+    """What stands for a whole set that could not be read: one exception under the name of its folder."""
+    return Score(path.name, _NAME, None, problem, None)
 
 
 def score_set(vendor: str, folder: Folder, *, timer: Callable[[], float]) -> Iterator[Score]:

@@ -104,6 +104,7 @@ class QuoteForm:
     version: int = 4
     key_type: int = 2
     vendor_id: bytes = INTEL_QE_VENDOR
+    user_data: bytes = b"the QE_ID, 16 B." + bytes(4)
     auth_data: bytes = AUTH_DATA
     certification_type: int = 5
     qe: EnclaveState = QE
@@ -113,7 +114,7 @@ class QuoteForm:
 def signed_part(form: QuoteForm, tee: Tee, body: bytes) -> bytes:
     """Header and body, which the attestation key signs; version 5 writes type and size before the body."""
     tee_type = 0x81 if tee is Tee.TDX else 0
-    header = u16(form.version) + u16(form.key_type) + u32(tee_type) + bytes(4) + form.vendor_id + bytes(20)
+    header = u16(form.version) + u16(form.key_type) + u32(tee_type) + bytes(4) + form.vendor_id + form.user_data
     if form.version < 5:
         return header + body
     body_type = 1 if tee is Tee.SGX else 2 if len(body) == 584 else 3

@@ -106,7 +106,9 @@ class AppraisalService:
     async def activate(
         self, name: PolicyName, *, proposal: str, request: RequestKey, now: datetime, published: bool
     ) -> Outcome:
-        """Raises not-found, InvalidArgument and FailedPrecondition: STATE_TRANSITION_INVALID when it is active already,
+        """Number 0 goes back to the built-in one.
+
+        Raises not-found, InvalidArgument and FailedPrecondition: STATE_TRANSITION_INVALID when it is active already,
         POLICY_INVALID when this server can not judge by it, APPROVAL_REQUIRED and its relatives.
         """
         version = await self.database.read(lambda tx: store.find(tx, name))
@@ -145,7 +147,10 @@ class AppraisalService:
     ) -> tuple[PolicyAnswer, bool]:
         if (earlier := self._replays.find(tx, request)) is not None:
             return earlier, True
+        replaces = store.active_number(tx, name.tenant)
         version = store.find(tx, name)
+        if name.number == BUILT_IN:
+            version = built_in(name.tenant, self.source.built_in, is_active=replaces == BUILT_IN)
         if version is None or name.number is None:
             raise not_found(str(name))
         if version.state is PolicyState.ACTIVE:
@@ -153,7 +158,6 @@ class AppraisalService:
                 Reason.STATE_TRANSITION_INVALID, f"{name} is active already", resource=str(version.name)
             )
         self.gate.consume(tx, proposal, str(name), version.activation_sha256, now)
-        replaces = store.active_number(tx, name.tenant)
         store.activate(tx, name, replaces=replaces, now=now)
         self.listener.note(tx, name.tenant, now)
         return self._recorded(tx, "policy.activated", version, request, now, {"replaces": replaces}), False
@@ -168,14 +172,11 @@ class AppraisalService:
         more: dict[str, Json],
     ) -> PolicyAnswer:
         """Log entry and answer. The log tells digests: reference values may be nobody's business."""
-        assert version.signature is not None
         assert version.name.number is not None
-        details: dict[str, Json] = {
-            "payload_sha256": version.activation_sha256.hex(),
-            "policy_sha256": version.policy_sha256,
-            "signed_by": version.signature.key_version,
-            **more,
-        }
+        details: dict[str, Json] = {"policy_sha256": version.policy_sha256, **more}
+        if version.signature is not None:  # the built-in one has none
+            details["payload_sha256"] = version.activation_sha256.hex()
+            details["signed_by"] = version.signature.key_version
         name = version.name
         entry = LogEntry(new_id(now, self.randomness), event_type, name.tenant, str(name), now, details)
         answer = PolicyAnswer(tenant=name.tenant, number=version.name.number, promise=self.log.record(tx, entry))

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from attestation.policy_file import PolicyForm
-from kms.appraisal.model import PolicyName, PolicyState, PolicyVersion
+from kms.appraisal.model import BUILT_IN, PolicyName, PolicyState, PolicyVersion
 from kms.core.database import UtcTime, metadata
 from kms.core.errors import Aborted, Reason
 from kms.keys.model import ServiceSignature
@@ -93,11 +93,17 @@ def active_number(tx: Connection, tenant: str) -> int:
 
 
 def activate(tx: Connection, name: PolicyName, *, replaces: int, now: datetime) -> None:
-    """Raises Aborted when another one than `replaces` is in force."""
+    """The built-in one (number 0): none of the tenant's own is any more. Raises Aborted when another one than
+    `replaces` is in force.
+    """
     assert name.number is not None
+    ours = sa.and_(_in_force.c.tenant == name.tenant, _in_force.c.number == replaces)
+    if name.number == BUILT_IN:
+        if tx.execute(_in_force.delete().where(ours)).rowcount == 0:
+            raise changed_meanwhile()
+        return
     if replaces:
-        moved = _in_force.update().where(_in_force.c.tenant == name.tenant, _in_force.c.number == replaces)
-        if tx.execute(moved.values(number=name.number)).rowcount == 0:
+        if tx.execute(_in_force.update().where(ours).values(number=name.number)).rowcount == 0:
             raise changed_meanwhile()
     else:
         try:

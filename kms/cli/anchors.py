@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kms.cli.connection import Server, server_options
+from kms.cli.failure import CommandError, ExitCode
+from kms.cli.gate_settings import FORMATS
+from kms.cli.identifiers import ANCHOR
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_facts, print_json, print_table, read_file
 from kms.cli.times import Moment
 
 if TYPE_CHECKING:
+    from hallmark_client.client import Client
     from hallmark_client.model.collateral import Anchor
 
 _EXISTING: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 _BYTES_MAX: Final = 16 * 1024
+_DIGITS: Final = 64
 
 
 @click.group()
@@ -53,18 +58,20 @@ def list_anchors(own: bool, server: Server, as_json: bool) -> None:
 
 
 @anchors.command()
-@click.argument("name", metavar="SHA256")
+@click.argument("name", metavar="SHA256", type=ANCHOR)
 @server_options("auditor")
 @json_option
 def show(name: str, server: Server, as_json: bool) -> None:
     """Show an anchor: its key, what it may vouch for, where it is from.
+
+    SHA256 is that of the key, or the beginning of it that `hallmark anchors list` prints.
 
     \b
     Example:  hallmark anchors show SHA256
     Then:     hallmark anchors list
     """
     with server.connect() as client:
-        anchor = client.anchors.get(name)
+        anchor = client.anchors.get(_whole(client, name))
     if as_json:
         print_json({**anchor.to_dict(), "spki_sha256": anchor.spki_sha256})
     else:
@@ -74,7 +81,9 @@ def show(name: str, server: Server, as_json: bool) -> None:
 @anchors.command()
 @click.argument("file", type=_EXISTING)
 @click.option("--name", "display_name", required=True, help="For people.")
-@click.option("--format", "formats", multiple=True, required=True, help="What it may vouch for: tpm, webauthn...")
+@click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, required=True, help="What it may vouch for."
+)
 @click.option("--use", "uses", multiple=True, help='Narrows it to some chains: "packed", "metadata"...')
 @click.option("--common-name", default="", help="The name it issues under, for AMD SEV-SNP.")
 @click.option("--root", "is_root", is_flag=True, help="Refuse a certificate of this key that another one issued.")
@@ -124,23 +133,44 @@ def add(
 
 
 @anchors.command()
-@click.argument("name", metavar="SHA256")
+@click.argument("name", metavar="SHA256", type=ANCHOR)
 @click.option("--proposal", default="", metavar="ID", help="Where approvals are asked for.")
 @server_options("admin")
 @json_option
 def remove(name: str, proposal: str, server: Server, as_json: bool) -> None:
     """Distrust a key that was added here. Devices that rest on it lose their appraisal, and watchers hear of it.
 
+    SHA256 is that of the key, or the beginning of it that `hallmark anchors list` prints.
+
     \b
     Example:  hallmark anchors remove SHA256
     Then:     hallmark watch
     """
     with server.connect() as client:
+        name = _whole(client, name)
         removal = client.anchors.remove(name, proposal=proposal)
     if as_json:
         print_json(removal.to_dict())
     else:
         click.echo(f"Removed {name}. Next: hallmark anchors list --own")
+
+
+def _whole(client: "Client", name: str) -> str:
+    """The name that begins like this, when one alone does. Raises CommandError, BadParameter."""
+    digits = name.rpartition("/")[2].lower()
+    if len(digits) == _DIGITS:
+        return name.removesuffix(name.rpartition("/")[2]) + digits
+    begun = [each.spki_sha256 for each in client.anchors.list() if each.spki_sha256.startswith(digits)]
+    if len(begun) > 1:
+        raise click.BadParameter(f"{len(begun)} anchors begin with {digits}; give more of it", param_hint="SHA256")
+    if not begun:
+        raise CommandError(
+            "RESOURCE_NOT_FOUND",
+            f"no anchor begins with {digits}",
+            exit_code=ExitCode.SERVER_SAYS_NO,
+            advice="`hallmark anchors list` shows those that there are",
+        )
+    return begun[0]
 
 
 def _anchor(file: Path, *, formats: tuple[str, ...], **fields: Any) -> "Anchor":

@@ -15,7 +15,7 @@ from kms.cli.output import print_facts, print_json, read_file
 from kms.cli.times import MOMENT
 
 if TYPE_CHECKING:
-    from attestation import StatusList, Verdict
+    from attestation import EvidenceError, StatusList, Verdict
 
 __all__ = ["attest", "challenge_of", "claim_facts", "judge"]
 
@@ -41,6 +41,13 @@ attest.add_command(verify_vectors)
 @attest.command("verify")
 @click.argument("files", metavar="EVIDENCE...", type=_EXISTING, nargs=-1, required=True)
 @click.option("--challenge", required=True, metavar="HEX", help="The challenge that the device was given.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(tuple(PROVES)),
+    metavar="FORMAT",
+    help="What it has to be. Default: by content.",
+)
 @click.option("--key", type=_EXISTING, help="The public key that the evidence has to bind (PEM or DER).")
 @click.option("--counter", type=int, metavar="N", help="The last signature counter seen of this key (App Attest).")
 @click.option("--at", type=MOMENT, help="Judge as of this time. Default: now.")
@@ -57,6 +64,7 @@ attest.add_command(verify_vectors)
 def verify_evidence(
     files: tuple[Path, ...],
     challenge: str,
+    form: str | None,
     key: Path | None,
     counter: int | None,
     at: datetime | None,
@@ -67,27 +75,49 @@ def verify_evidence(
     allow_missing_status: bool,
     as_json: bool,
 ) -> None:
-    """Judge evidence of any format. Ends 1 when it is refused.
+    """Judge evidence of any format. Ends 1 when it is refused, also when nobody can tell what it is (MALFORMED).
 
     The first EVIDENCE file is what the device sent; its format is known by its content: Android and other certificate
     chains, quotes and reports (SGX, TDX, SEV-SNP, NVIDIA), tokens and documents (Nitro, PSA, CCA), JSON of App Attest,
-    WebAuthn, TPM or Azure, and RATS wrappers (RFC 9999) of these. Further files belong to it: certificates of a report,
-    a boot event log, WebAuthn client data.
+    WebAuthn, TPM or Azure, RATS wrappers (RFC 9999) of these. Further files belong to it, such as certificates.
 
     Vendors' roots are built in. Collateral is known by its content, too, and counts as fetched when its file was
-    written, or at --at when that is given. Evidence can be judged again in ten years: --at says as of when.
+    written, or at --at, which says as of when to judge: also in ten years.
 
     \b
     Example:  hallmark attest verify chain.pem --challenge 0a1b2c --collateral status.json
               hallmark attest verify quote.bin --challenge 0a1b2c --collateral tcb.json --at 2025-09-26T15:31:20Z
               hallmark attest verify report.bin vcek.der --challenge 0a1b2c --collateral milan.crl
     """
+    status = None if status_file is None else _status(status_file, at)
     inputs = Inputs(
         challenge=challenge_of(challenge), at=at, roots=roots, collateral=collateral, policy=policy, key=key,
-        counter=counter, allow_missing=allow_missing_status,
-        status=None if status_file is None else _status(status_file, at),
+        counter=counter, allow_missing=allow_missing_status, status=status,
     )  # fmt: skip
-    _answer(_judge(files, inputs), as_json=as_json)
+    from attestation import EvidenceError, verify_case
+
+    try:
+        evidence = evidence_of(files, form)
+    except EvidenceError as error:
+        _answer_unread(error, at or datetime.now(UTC), as_json=as_json)
+    else:
+        _answer(verify_case(case_of(evidence, inputs)), as_json=as_json)
+
+
+def _answer_unread(error: "EvidenceError", at: datetime, *, as_json: bool) -> None:
+    """Evidence of no known format is refused evidence: said as a verdict is, with no format and no claims."""
+    advice = f"{ADVICE['MALFORMED']}, or say what it is with --format"
+    if as_json:
+        finding = {"reason": error.reason, "detail": error.detail}
+        explanation = ["Nobody can tell what this is.", f"{error.reason}: {error.detail}.", f"{advice}."]
+        print_json({
+            "format": None, "authentic": False, "appraised": False, "reasons": [error.reason], "findings": [finding],
+            "claims": {}, "not_checked": [], "inputs": {}, "verified_at": at.isoformat(), "explanation": explanation,
+        })  # fmt: skip
+        click.get_current_context().exit(ExitCode.NOT_SO)
+    click.echo("authentic: NO   appraised: NO")
+    click.echo(f"unknown format\n  {error.reason}: {error.detail}")
+    raise not_so(error.reason, "refused: evidence of no known format", advice)
 
 
 def _answer(verdict: "Verdict", *, as_json: bool) -> None:
@@ -115,14 +145,10 @@ def judge(
     allow_missing_status: bool = False,
 ) -> "Verdict":
     """The verdict on an evidence file. Raises AttestationError, CommandError, OSError."""
-    inputs = Inputs(challenge=challenge, at=at, roots=roots, status=status, allow_missing=allow_missing_status)
-    return _judge((file,), inputs)
-
-
-def _judge(files: tuple[Path, ...], inputs: Inputs) -> "Verdict":
     from attestation import verify_case
 
-    return verify_case(case_of(evidence_of(files), inputs))
+    inputs = Inputs(challenge=challenge, at=at, roots=roots, status=status, allow_missing=allow_missing_status)
+    return verify_case(case_of(evidence_of((file,)), inputs))
 
 
 def _status(path: Path, at: datetime | None) -> "StatusList":
@@ -166,6 +192,7 @@ def claim_facts(verdict: "Verdict") -> dict[str, object]:
         "apps": claims.application and [name for name, _ in claims.application.packages],
         "measurements": [*measured[:_MEASUREMENTS_SHOWN], *more] or None,
         "counter": claims.counter,
-        "key made": claims.freshness and claims.freshness.created_at,
+        # Of an attested key, or of the document itself (AWS Nitro, Apple's receipt).
+        "made": claims.freshness and claims.freshness.created_at,
         "root": claims.anchor,
     }

@@ -45,11 +45,16 @@ def challenge_of(text: str) -> bytes:
     return challenge
 
 
-def evidence_of(files: Sequence[Path]) -> "Evidence":
-    """The evidence in the first file, with what belongs to it in the others. Raises AttestationError, OSError."""
-    from attestation.container import MAX_CONTAINER_BYTES, read_evidence
+def evidence_of(files: Sequence[Path], form: str | None = None) -> "Evidence":
+    """The evidence in the first file, with what belongs to it in the others. `form` is the value of a Format that it
+    has to have. Raises EvidenceError, CommandError, OSError.
+    """
+    from attestation import Format
+    from attestation.container import MAX_CONTAINER_BYTES, read_evidence, read_evidence_as
 
     first, *others = (read_file(path, MAX_CONTAINER_BYTES) for path in files)
+    if form is not None:
+        return read_evidence_as(Format(form), first, attachments=others)
     return read_evidence(first, attachments=others)
 
 
@@ -86,12 +91,17 @@ def _fetched_at(path: Path, at: datetime | None) -> datetime:
 
 def _policy(inputs: Inputs) -> "Policy":
     from attestation import Policy
+    from attestation.errors import PolicyError
     from attestation.policy_file import FILE_BYTES_MAX, PolicyForm, read_policy
 
     policy = Policy()
     if inputs.policy is not None:
         form = PolicyForm.JSON if inputs.policy.suffix == ".json" else PolicyForm.TOML
-        policy = read_policy(read_file(inputs.policy, FILE_BYTES_MAX), form)
+        try:
+            policy = read_policy(read_file(inputs.policy, FILE_BYTES_MAX), form)
+        except PolicyError as error:
+            advice = f"`hallmark policy check {inputs.policy}` shows one mistake a line"
+            raise not_usable("POLICY_INVALID", f"{inputs.policy}: {error}", advice) from error
     if not inputs.allow_missing:
         return policy
     return replace(

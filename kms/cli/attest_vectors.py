@@ -30,7 +30,7 @@ def verify_vectors(folder: Path, as_json: bool) -> None:
     authentic_right  genuine or not, as expected
     verdict_right    accepted or refused, as expected
     reason_right     refused for the expected cause first; accepted with none
-    exceptions       rows that could not be judged at all
+    exceptions       rows that could not be judged at all; an expected.json that can not be read counts as one
     p50_ms, p99_ms   time of one verdict, milliseconds
 
     \b
@@ -48,13 +48,26 @@ def verify_vectors(folder: Path, as_json: bool) -> None:
 
 
 def _scores(folder: Path) -> list["Score"]:
-    from attestation.samples.scoring import SamplesError, find_sets, load_set, score_set
+    """Raises CommandError when there is no set at all that can be read."""
+    from attestation.samples.scoring import SamplesError, find_sets, load_set, score_set, unreadable_set
 
+    scores: list[Score] = []
+    problems: list[str] = []
     try:
-        sets = [load_set(path) for path in find_sets(folder)]
+        paths = find_sets(folder)
     except SamplesError as error:
         raise not_usable("SAMPLES_INVALID", str(error)) from error
-    return [score for vendor, samples in sets for score in score_set(vendor, samples, timer=time.perf_counter)]
+    for path in paths:
+        try:
+            vendor, samples = load_set(path)
+        except SamplesError as error:
+            problems.append(str(error))
+            scores.append(unreadable_set(path, str(error)))
+        else:
+            scores += score_set(vendor, samples, timer=time.perf_counter)
+    if len(problems) == len(paths):
+        raise not_usable("SAMPLES_INVALID", "; ".join(problems))
+    return scores
 
 
 def _names(scores: Sequence["Score"]) -> list[str]:
@@ -73,6 +86,7 @@ def _count(scores: Sequence["Score"]) -> dict[str, Any]:
         "p50_ms": round(percentile(times, 50), 3) if times else None,
         "p99_ms": round(percentile(times, 99), 3) if times else None,
         "wrong": [score.id for score in scores if not score.right],
+        "problems": [f"{score.id}: {score.problem}" for score in scores if score.comparison is None],
     }
 
 

@@ -21,6 +21,14 @@ DEFAULT_HOME: Final = Path("hallmark-data")
 _KNOCK_SECONDS: Final = 3.0
 
 
+class _Role(click.Choice[str]):
+    """The identities that every server has; those of server.admins are profiles."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        known = super().get_invalid_choice_message(value, ctx)
+        return f"{known} A further admin (server.admins) is named by a folder: --profile HOME/clients/{value}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """Which server to talk to, and as whom."""
@@ -82,7 +90,7 @@ def server_options(default_role: str) -> Callable[[Command], Command]:
             click.option(
                 "--as",
                 "role",
-                type=click.Choice(ROLES),
+                type=_Role(ROLES),
                 default=default_role,
                 show_default=True,
                 help="Identity to use, of those in HOME/clients/.",

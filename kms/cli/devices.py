@@ -8,6 +8,7 @@ import click
 
 from kms.cli.connection import Server, server_options
 from kms.cli.failure import ExitCode, not_so
+from kms.cli.identifiers import DEVICE, VERDICT
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_facts, print_json, print_table, short
 
@@ -55,7 +56,7 @@ def list_devices(state: str | None, device_class: str | None, server: Server, as
 
 
 @devices.command()
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", type=DEVICE)
 @server_options("auditor")
 @json_option
 def show(name: str, server: Server, as_json: bool) -> None:
@@ -86,18 +87,20 @@ def show(name: str, server: Server, as_json: bool) -> None:
 
 
 @devices.command()
-@click.argument("name", metavar="VERDICT")
+@click.argument("name", metavar="VERDICT", type=VERDICT)
 @click.option("--jwt", "as_jwt", is_flag=True, help="Print the signed result as a JWT (ES256) and nothing else.")
 @server_options("auditor")
 @json_option
 def verdict(name: str, as_jwt: bool, server: Server, as_json: bool) -> None:
     """Show a verdict with its signed attestation result (EAR).
 
-    The composite signature of the result is checked against the service's key before anything is shown.
+    The composite signature of the result is checked against the service's key before anything is shown. The JWT is for
+    whoever has no composite signatures: its header names the key (kid), and `hallmark keys public` of that prints it.
 
     \b
     Example:  hallmark devices verdict 01a1fdfa-4600-7814-b1da-57afd608f07a
               hallmark devices verdict ID --jwt > result.jwt
+              hallmark keys public tenants/system/keys/attestation-results-es256 --output result.pem
     Then:     hallmark devices replay ID
     """
     with server.connect() as client:
@@ -118,7 +121,7 @@ def verdict(name: str, as_jwt: bool, server: Server, as_json: bool) -> None:
 
 
 @devices.command()
-@click.argument("name", metavar="VERDICT")
+@click.argument("name", metavar="VERDICT", type=VERDICT)
 @server_options("auditor")
 @json_option
 def replay(name: str, server: Server, as_json: bool) -> None:

@@ -115,6 +115,7 @@ def seal(
         return
     click.echo(f"Sealed {file} to {short(sealed.key_version)}: {target}")
     click.echo(f"Next: hallmark envelope open {target}{f' --info {info}' if info else ''}")
+    click.echo("      with --device ID where the key asks for an attested device")
 
 
 @envelope.command("open")

@@ -115,7 +115,6 @@ _UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID", "KEY_FILE_INVALID", 
 _NOT_REACHABLE: Final = frozenset({"DeadlineExceeded"})
 
 _ADVICE: Final = {
-    "RESOURCE_NOT_FOUND": "`hallmark keys list` shows the keys that there are",
     "KEY_EXISTS": "Take another name, or make a new version with `hallmark keys rotate`",
     "KEY_REVOKED": "A revoked key never signs again: create another with `hallmark keys create`",
     "ROLE_NOT_ALLOWED": "Use another identity with --as; `hallmark COMMAND --help` names the usual one",
@@ -154,12 +153,34 @@ _ADVICE: Final = {
 }
 
 
+_LISTS: Final = {
+    "keys": "`hallmark keys list` shows the keys that there are",
+    "aliases": "`hallmark keys alias list` shows the aliases that there are",
+    "devices": "`hallmark devices list` shows the devices that there are",
+    "verdicts": "`hallmark devices list` and `hallmark devices show ID` lead to the newest verdict of each device",
+    "policies": "`hallmark policy list` shows the versions that there are",
+    "proposals": "`hallmark approvals list` shows the proposals that there are",
+    "anchors": "`hallmark anchors list` shows the keys that count",
+    "collateral": "`hallmark collateral list` shows what is in force",
+    "challenges": "A challenge is good once and for a short while: ask for another",
+}
+"""By the collection of what was not found."""
+
+
+def _where_to_look(resource: str) -> str:
+    """tenants/{tenant}/{collection}/..., as the error names it."""
+    parts = resource.split("/")
+    return _LISTS.get(parts[2], "") if len(parts) > 2 else ""
+
+
 def _client_failure(error: Exception) -> Failure:
     """An error of hallmark_client, which has reason, message, metadata and retry_after_seconds."""
     found: Any = error
     advice = _ADVICE.get(found.reason, "")
     if found.reason == "APPROVAL_REQUIRED" and "act" in found.metadata:
         advice = _how_to_propose(found.metadata)
+    if found.reason == "RESOURCE_NOT_FOUND":
+        advice = _where_to_look(found.metadata.get("resource") or found.message)
     match type(error).__name__:
         case name if name in _NOT_USABLE or found.reason in _UNUSABLE_REASONS:
             return Failure(ExitCode.NOT_USABLE, found.reason, found.message, advice)

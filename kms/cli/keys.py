@@ -73,7 +73,9 @@ def create(
         return
     click.echo(f"Created {short(key.name)}, {key.algorithm}, protected by {key.versions[0].protection_level}.")
     use = "envelope seal" if key.purpose == "ENVELOPE" else "sign"
-    click.echo(f"Next: hallmark {use} FILE --key {short(key.name)}")
+    # Sealing asks nobody; opening does.
+    gated = " --device ID" if use == "sign" and key.attestation_gate is not None else ""
+    click.echo(f"Next: hallmark {use} FILE --key {short(key.name)}{gated}")
 
 
 @keys.command("list")

@@ -7,6 +7,7 @@ import click
 
 from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_so
+from kms.cli.identifiers import POLICY, POLICY_NUMBER
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_facts, print_json, print_table, read_file, short
 
@@ -67,7 +68,7 @@ def check(file: Path, as_json: bool) -> None:
 
 
 @policy.command()
-@click.argument("version", default="active")
+@click.argument("version", type=POLICY, default="active")
 @click.option("--default", "built_in", is_flag=True, help="The built-in strict policy with explanations; no server.")
 @click.option("--form", type=_FORMS, default="toml", show_default=True, help="With --default: how to write it.")
 @server_options("auditor")
@@ -147,7 +148,7 @@ def list_policies(server: Server, as_json: bool) -> None:
 
 
 @policy.command("dry-run")
-@click.argument("version")
+@click.argument("version", type=POLICY)
 @server_options("admin")
 @json_option
 def dry_run(version: str, server: Server, as_json: bool) -> None:
@@ -170,7 +171,7 @@ def dry_run(version: str, server: Server, as_json: bool) -> None:
 
 
 @policy.command()
-@click.argument("version")
+@click.argument("version", type=POLICY_NUMBER)
 @click.option("--proposal", default="", metavar="ID", help="Approved proposal, where the server asks for approvals.")
 @click.option("--propose", is_flag=True, help="Do not activate: propose it, so that others can approve.")
 @click.option("--reason", default="", help="With --propose: why; whoever approves signs it too.")
@@ -179,12 +180,15 @@ def dry_run(version: str, server: Server, as_json: bool) -> None:
 def activate(version: str, proposal: str, propose: bool, reason: str, server: Server, as_json: bool) -> None:
     """Judge every device by VERSION from now on; known devices are judged again. Also goes back to an earlier version.
 
-    Where the server asks for approvals (approvals.required.policy_change), propose it first.
+    0 is the built-in policy, to which this tenant's own then gives way. Where the server asks for approvals
+    (approvals.required.policy_change), propose it first.
 
     \b
     Example:  hallmark policy activate 3
               hallmark policy activate 3 --propose --reason "patch level of November"
               hallmark policy activate 3 --proposal ID
+    Back to the built-in policy:
+              hallmark policy activate 0
     """
     with server.connect() as client:
         if propose:
@@ -200,9 +204,9 @@ def activate(version: str, proposal: str, propose: bool, reason: str, server: Se
         proposal_id = made.name.rpartition("/")[2]
         click.echo(f"Proposed to activate version {version}. Next: hallmark approvals show {proposal_id}")
     else:
-        click.echo(
-            f"Version {_number(change.policy)} ({change.policy.title!r}) is in force. Next: hallmark policy show"
-        )
+        number = _number(change.policy)
+        what = "The built-in policy" if number == "0" else f"Version {number}"
+        click.echo(f"{what} ({change.policy.title!r}) is in force. Next: hallmark policy show")
 
 
 def _form_of(file: Path) -> "PolicyForm":

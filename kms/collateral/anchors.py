@@ -18,10 +18,12 @@ from attestation.anchors_apple import APPLE
 from attestation.anchors_aws import AWS_NITRO
 from attestation.anchors_intel import INTEL
 from attestation.anchors_nvidia import NVIDIA
-from attestation.anchors_tpm import TPM
+from attestation.anchors_tpm import AK, EK, TPM
 from attestation.anchors_webauthn import WEBAUTHN
 from attestation.digests import canonical_json
 from attestation.errors import EvidenceError
+from attestation.formats.sev_snp_key import ISSUERS, root_name
+from attestation.formats.sev_snp_tcb import Product
 from attestation.model import METADATA, RECEIPT, Anchors, Format, TrustAnchor
 from attestation.signatures import load_key
 from kms.core.canonical import Json
@@ -34,8 +36,16 @@ BUILT_IN: Final = Anchors(
 )
 SPKI_BYTES_MAX: Final = 8 * 1024
 OWN_ANCHORS_MAX: Final = 200
+USES: Final = {
+    Format.ANDROID_KEY: frozenset({"android-key"}),
+    Format.APPLE_APP_ATTEST: frozenset({"attestation", RECEIPT}),
+    Format.TPM: frozenset({AK, EK}),
+    Format.WEBAUTHN: frozenset({"android-key", "apple", "fido-u2f", "packed", "tpm", METADATA}),
+}
+"""The chains that `uses` can narrow an anchor to. The other formats have chains of one kind only."""
+AMD_NAMES: Final = frozenset({*map(root_name, Product), *ISSUERS})
+"""The names under which AMD's keys issue; a key of any other is never looked for."""
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{0,126})")
-_USE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _NAME: Final = re.compile(rf"tenants/({ID_PATTERN})/anchors/([0-9a-f]{{64}})")
 
 
@@ -106,12 +116,14 @@ def check_anchor(anchor: TrustAnchor) -> TrustAnchor:
         raise _invalid("display_name", "1 to 127 letters, digits, spaces, dots, slashes or hyphens")
     if not anchor.formats:
         raise _invalid("formats", "at least one format of evidence that the key may vouch for")
-    if not all(_USE.fullmatch(use) for use in anchor.uses) or len(anchor.uses) > 16:
-        raise _invalid("uses", f'names of chains such as "packed", "{METADATA}" or "{RECEIPT}"; at most 16')
+    _check_uses(anchor)
     if anchor.not_before and anchor.not_after and anchor.not_before >= anchor.not_after:
         raise _invalid("not_after", "later than not_before")
     if len(anchor.common_name or "") > 200:
         raise _invalid("common_name", "at most 200 characters")
+    if Format.AMD_SEV_SNP in anchor.formats and anchor.common_name not in AMD_NAMES:
+        names = ", ".join(sorted(AMD_NAMES))
+        raise _invalid("common_name", f"for {Format.AMD_SEV_SNP} the name under which the key issues: {names}")
     if len(anchor.spki) > SPKI_BYTES_MAX:
         raise _invalid("spki", f"at most {SPKI_BYTES_MAX} bytes")
     try:
@@ -119,6 +131,19 @@ def check_anchor(anchor: TrustAnchor) -> TrustAnchor:
     except EvidenceError as error:
         raise _invalid("spki", f"a DER SubjectPublicKeyInfo that can be used ({error.detail})") from error
     return anchor
+
+
+def _check_uses(anchor: TrustAnchor) -> None:
+    """Each use is one of some format's, and each format that knows uses has one; else the anchor would never count."""
+    if not anchor.uses:
+        return
+    known = [USES.get(form, frozenset()) for form in sorted(anchor.formats)]
+    if not anchor.uses <= frozenset().union(*known):
+        rule = ", ".join(sorted(frozenset().union(*known))) or "left out, for these formats have chains of one kind"
+        raise _invalid("uses", f"for these formats {rule}")
+    for form in sorted(anchor.formats & USES.keys()):
+        if not anchor.uses & USES[form]:
+            raise _invalid("uses", f"at least one of {', '.join(sorted(USES[form]))}, or the key counts for no {form}")
 
 
 def terms(anchor: TrustAnchor) -> bytes:

@@ -33,6 +33,7 @@ EARLIEST = timedelta(seconds=60)
 """The shortest wait because of an end that is near."""
 LOOK_SECONDS = 2.0
 """How often the watched folder and the changes of other replicas are looked at."""
+_TOLD_MAX = 100
 _logger = logging.getLogger(__name__)
 _Stamp = tuple[int, int, int] | None
 _NEVER = object()
@@ -74,6 +75,7 @@ class CollateralFeeds:
         self._clock = clock
         self._look_seconds = look_seconds
         self._seen: dict[str, _Stamp | object] = {}
+        self._told: set[Path] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -124,8 +126,17 @@ class CollateralFeeds:
                     self._seen[source.location] = before
 
     def _files(self) -> list[tuple[Source, _Stamp]]:
+        self._tell_misnamed()
         named = [source for source in self._sources if not is_url(source.location)]
         return [(source, _stamp(Path(source.location))) for source in (*named, *_in_folder(self._folder))]
+
+    def _tell_misnamed(self) -> None:
+        """What lies in the folder and is nothing that is watched, once for each name: nobody would hear of it."""
+        kinds = {kind.value for kind in CollateralKind}
+        for path in sorted(self._folder.glob("[!.]*")) if self._folder is not None else ():
+            if path.name not in kinds and path not in self._told and len(self._told) < _TOLD_MAX:
+                self._told.add(path)
+                _logger.warning("%s is passed over: subfolders are named %s", path, ", ".join(sorted(kinds)))
 
     async def _keep(self, source: Source) -> None:
         """Until cancelled."""

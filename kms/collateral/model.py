@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from attestation.errors import CollateralError
 from attestation.model import Format
+from attestation.status import MAX_CLOCK_SKEW
 from kms.core.errors import InvalidArgument, Reason
 from kms.core.names import ChildName
 from kms.log.model import LogPromise
@@ -152,6 +154,15 @@ class CollateralAnswer:
     item: CollateralItem
     changed: bool
     promise: LogPromise
+
+
+def check_issued(reading: Reading, now: datetime) -> None:
+    """A piece of the future is no proof of today, and would keep out what its vendor publishes until then.
+
+    Raises CollateralError; five minutes are allowed between clocks.
+    """
+    if reading.issue_time is not None and reading.issue_time - now > MAX_CLOCK_SKEW:
+        raise CollateralError(f"issued in the future, {reading.issue_time:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def falls_behind(new: tuple[int, ...], current: tuple[int, ...]) -> bool:

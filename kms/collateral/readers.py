@@ -15,12 +15,12 @@ from typing import Final, assert_never
 import cbor2
 
 from attestation.arm_collateral import parse_arm_devices
-from attestation.crl import Crl, parse_crl
+from attestation.crl import Crl, parse_crl, signed_by
 from attestation.errors import CollateralError, EvidenceError
 from attestation.fido_metadata import parse_metadata
 from attestation.formats.intel_endorsements import check_authority
 from attestation.intel_collateral import CollateralPieces, parse_intel_collateral
-from attestation.model import METADATA, Anchors, Format, TrustAnchor
+from attestation.model import METADATA, Anchors, Format
 from attestation.pem import pem_certificates
 from attestation.status import parse_status_list
 from attestation.trust_path import find_path
@@ -95,13 +95,16 @@ def _android_status(delivery: Delivery) -> Reading:
 
 
 def _amd_crl(delivery: Delivery) -> Reading:
-    """DER, signed by the root (ARK) of a product line, whose anchor is found by the issuer's name."""
+    """DER, signed by the root (ARK) of a product line, whose anchor is found by the issuer's name. Two roots may bear
+    one name; each has its own list on the shelf.
+    """
     crl = parse_crl(delivery.data)
     issuer = crl.issuer.get(COMMON_NAME)
     roots = [item for item in delivery.anchors.for_format(Format.AMD_SEV_SNP) if item.common_name == issuer]
-    if not any(_signed_by(crl, anchor) for anchor in roots):
+    signer = next((anchor for anchor in roots if signed_by([crl], anchor.spki)[0]), None)
+    if signer is None:
         raise CollateralError(f"CRL of {issuer}: no trust anchor of AMD SEV-SNP with this name signed it")
-    return _crl_reading(CollateralKind.AMD_CRL, issuer or "", crl, delivery.data)
+    return _crl_reading(CollateralKind.AMD_CRL, f"{issuer}/{_key_mark(signer.spki)}", crl, delivery.data)
 
 
 def _tpm_crl(delivery: Delivery) -> Reading:
@@ -129,7 +132,7 @@ def _chained_crl(kind: CollateralKind, form: Format, delivery: Delivery) -> Read
         crl.check_signature(issuers[0].spki)
     except EvidenceError as error:
         raise CollateralError(f"CRL: {error.detail}") from error
-    return _crl_reading(kind, _key_of(crl.issuer), crl, der)
+    return _crl_reading(kind, f"{_key_of(crl.issuer)}/{_key_mark(issuers[0].spki)}", crl, der)
 
 
 def _intel_tcb(delivery: Delivery) -> Reading:
@@ -215,14 +218,6 @@ def _endorsement(kind: CollateralKind, value: object, delivery: Delivery) -> Rea
     return Reading(kind=kind, key=delivery.label, value=value, archived=archived)
 
 
-def _signed_by(crl: Crl, anchor: TrustAnchor) -> bool:
-    try:
-        crl.check_signature(anchor.spki)
-    except EvidenceError:
-        return False
-    return True
-
-
 def _split_pem(data: bytes) -> tuple[bytes, bytes]:
     """The DER of the CRL, and the certificates that follow it."""
     begin, middle, rest = data.partition(CRL_BEGIN)
@@ -241,6 +236,11 @@ def _key_of(issuer: Name) -> str:
     parts = b"".join(len(piece).to_bytes(4) + piece for piece in pieces)
     common = "".join(mark if mark.isalnum() else "-" for mark in issuer.get(COMMON_NAME) or "")[:80]
     return f"{common}/{sha256(parts).hexdigest()[:16]}"
+
+
+def _key_mark(spki: bytes) -> str:
+    """Which key signed a list: what `anchors list` shows of it."""
+    return sha256(spki).hexdigest()[:16]
 
 
 def _seconds(moment: datetime) -> int:

@@ -27,6 +27,7 @@ from kms.collateral.model import (
     CollateralState,
     Reading,
     SourceStatus,
+    check_issued,
     falls_behind,
 )
 from kms.collateral.readers import Delivery, read_collateral
@@ -84,7 +85,7 @@ class CollateralService:
         if earlier is not None:
             await self._taken_up(changed=earlier.changed)  # the first call may have died between commit and this
             return await self._confirmed(earlier, published=published), True
-        reading = await self._read(tenant, offer)
+        reading = await self._read(tenant, offer, now)
 
         def commit(tx: Connection) -> tuple[CollateralAnswer, bool]:
             if (first := self._replays.find(tx, request)) is not None:
@@ -107,7 +108,7 @@ class CollateralService:
         Raises InvalidArgument/COLLATERAL_INVALID and FailedPrecondition/COLLATERAL_OUTDATED; then what is in force
         stays.
         """
-        reading = await self._read(SYSTEM_TENANT, offer)
+        reading = await self._read(SYSTEM_TENANT, offer, now)
 
         def commit(tx: Connection) -> tuple[CollateralItem, bool]:
             item, changed = self._settle(tx, SYSTEM_TENANT, reading, offer, now)
@@ -159,12 +160,14 @@ class CollateralService:
         max_age = self.max_age if item.kind is CollateralKind.ANDROID_STATUS else None
         return CollateralState.STALE if item.stale(max_age=max_age, now=now) else CollateralState.IN_FORCE
 
-    async def _read(self, owner: str, offer: Offer) -> Reading:
+    async def _read(self, owner: str, offer: Offer, now: datetime) -> Reading:
         delivery = Delivery(offer.data, offer.fetched_at, self.shelf.anchors(owner), offer.label)
         try:
-            return await asyncio.to_thread(read_collateral, offer.kind, delivery)
+            reading = await asyncio.to_thread(read_collateral, offer.kind, delivery)
+            check_issued(reading, now)
         except CollateralError as error:
             raise InvalidArgument(Reason.COLLATERAL_INVALID, f"{offer.kind}: {error}", field="data") from error
+        return reading
 
     def _settle(
         self, tx: Connection, owner: str, reading: Reading, offer: Offer, now: datetime
@@ -172,11 +175,11 @@ class CollateralService:
         """Puts it in force. The same bytes again only show that they are still what the source says."""
         current = store.find_item(tx, owner, reading.kind, reading.key)
         if current is not None and falls_behind(reading.version, current.version):
-            raise FailedPrecondition(
-                Reason.COLLATERAL_OUTDATED,
-                f"this {reading.kind} is older than the one in force, whose SHA-256 is {current.sha256}",
-                resource=str(current.name),
-            )
+            raise _outdated(reading, "is older than the one in force", current)
+        everybodys = store.find_item(tx, SYSTEM_TENANT, reading.kind, reading.key)
+        for known in filter(None, (current, everybodys)):
+            if _expired(reading.next_update, now) and not _expired(known.next_update, now):
+                raise _outdated(reading, "is past its time, and there is one in force that is not", known)
         item = _item(reading, offer, current, owner=owner, id_if_new=new_id(now, self.randomness), now=now)
         if current is not None and current.sha256 == item.sha256:
             store.set_fetched(tx, item, at=item.fetch_time)
@@ -212,6 +215,18 @@ def put_act(tenant: str, offer: Offer) -> PlannedAct:
     """What approvers of a piece that no vendor signs agree to: kind and label as the subject, and its SHA-256."""
     subject = "/".join(filter(None, (f"tenants/{tenant}", COLLECTION, offer.kind.value, offer.label)))
     return PlannedAct(act=ProposedAct.TRUST_ROOT_CHANGE, subject=subject, parameters_sha256=sha256(offer.data).digest())
+
+
+def _expired(next_update: datetime | None, now: datetime) -> bool:
+    return next_update is not None and now > next_update
+
+
+def _outdated(reading: Reading, why: str, known: CollateralItem) -> FailedPrecondition:
+    return FailedPrecondition(
+        Reason.COLLATERAL_OUTDATED,
+        f"this {reading.kind} {why}, whose SHA-256 is {known.sha256}",
+        resource=str(known.name),
+    )
 
 
 def _item(

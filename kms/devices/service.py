@@ -37,7 +37,7 @@ from kms.devices.model import (
     device_name,
     log_details,
 )
-from kms.devices.proofs import HpkeRegistration, check_hpke_signature
+from kms.devices.proofs import HpkeRegistration
 from kms.devices.rejudging import Rejudging
 from kms.devices.results import ResultSigner
 from kms.devices.submission import Submission
@@ -137,14 +137,13 @@ class DeviceService:
                 tx, challenge, caller=request.caller, attempt=request.fingerprint, now=now
             )
             submission.check_made_for(consumed)
+            submission.check_signed_for(consumed)
             return consumed
 
         consumed = await self.database.write(consume)
         if isinstance(consumed, AttestAnswer):
             return await self._confirmed(consumed, published=published), True
         key_spki = submission.key_spki or consumed.key_spki
-        if submission.hpke is not None and key_spki is not None:
-            check_hpke_signature(submission.hpke, challenge=consumed.value, signer_spki=key_spki)
         name = ChildName(challenge.tenant, "verdicts", new_id(now, self.randomness))
         for _ in range(ROUNDS_MAX):
             decision = await self._decide(name, submission, consumed, key_spki, now)

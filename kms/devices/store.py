@@ -130,8 +130,10 @@ def record_assertion(tx: Connection, name: ChildName, *, counter: int, before: i
 
 
 def set_verdict(tx: Connection, name: ChildName, *, verdict: DeviceVerdict, before: DeviceVerdict) -> bool:
-    """Compare and set of the latest verdict, for a re-appraisal: False when there is a newer one."""
-    is_latest = _device.c.latest_verdict == before.name.id
+    """Compare and set of the latest verdict, for a re-appraisal: False when there is a newer one, or the device was
+    revoked meanwhile.
+    """
+    is_latest = sa.and_(_device.c.latest_verdict == before.name.id, _device.c.state == DeviceState.ATTESTED)
     values = {"latest_verdict": verdict.name.id}
     return tx.execute(_device.update().where(_named(name), is_latest).values(values)).rowcount == 1
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from attestation.model import Evidence, Format
 from kms.core.errors import FailedPrecondition, InvalidArgument, Reason
 from kms.devices.model import Challenge, ChallengePurpose
-from kms.devices.proofs import HpkeRegistration
+from kms.devices.proofs import HpkeRegistration, check_hpke_signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +53,10 @@ class Submission:
             raise FailedPrecondition(
                 Reason.CHALLENGE_MISMATCH, "this challenge was made for another key; ask for another", resource=name
             )
+
+    def check_signed_for(self, challenge: Challenge) -> None:
+        """Raises InvalidArgument/SIGNATURE_INVALID for an HPKE key that was not signed with this challenge; called
+        where `check_made_for` is, so that this refusal leaves the challenge unused too.
+        """
+        if self.hpke is not None and self.key_spki is not None:
+            check_hpke_signature(self.hpke, challenge=challenge.value, signer_spki=self.key_spki)

@@ -92,19 +92,33 @@ class AttestationGate:
             raise _invalid("formats", "name evidence; an assertion keeps APPLE_APP_ATTEST young and is none")
         if not self.device_classes:
             raise _invalid("device_classes", "must have one at least")
+        self._check_passable()
         names = [allowed.name for allowed in self.measurements]
         if len(names) > MEASUREMENTS_MAX or names != sorted(set(names)):
             raise _invalid("measurements", f"must be at most {MEASUREMENTS_MAX}, each name once")
         if not AGE_MIN <= self.max_verdict_age <= AGE_MAX or self.max_verdict_age.microseconds:
             raise _invalid("max_verdict_age", "must be 1 second to 366 days, in whole seconds")
 
+    def _check_passable(self) -> None:
+        """Evidence by software alone makes devices of class software, and these have no level above SOFTWARE (see
+        kms.devices.findings.class_of). Raises InvalidArgument for a gate that asks for both sides of that.
+        """
+        takes_software_only = self.formats == {Format.SOFTWARE}
+        if takes_software_only and DeviceClass.SOFTWARE not in self.device_classes:
+            sentence = "must have software (--gate-class software): evidence in software makes devices of no other"
+            raise _invalid("device_classes", sentence)
+        software_devices_only = takes_software_only or self.device_classes == {DeviceClass.SOFTWARE}
+        if software_devices_only and _rank(self.minimum_level) > _rank(SecurityLevel.SOFTWARE):
+            raise _invalid("minimum_level", "can not be above SOFTWARE: devices of class software have no other")
+
     def check(self, key: KeyName, verdict: LiveVerdict, now: datetime) -> None:
         """Raises FailedPrecondition (VERDICT_TOO_OLD, VERDICT_INSUFFICIENT) that says what is missing."""
         if now - verdict.live_time > self.max_verdict_age:
             raise FailedPrecondition(
                 Reason.VERDICT_TOO_OLD,
-                f"{key} asks for a device that answered a challenge within {self.max_verdict_age}; {verdict.device}"
-                f" last did at {verdict.live_time.isoformat()}. Let it attest again",
+                f"{key} asks for a device that answered a challenge within {_words(self.max_verdict_age)};"
+                f" {verdict.device} last did {_words(now - verdict.live_time)} ago, at"
+                f" {verdict.live_time.isoformat(timespec='seconds')}. Let it attest again",
                 resource=str(verdict.device),
                 metadata={"key": str(key), "verdict": verdict.name},
             )
@@ -204,6 +218,16 @@ def _measures_as_much(before: AttestationGate, after: AttestationGate) -> bool:
 
 def _rank(level: SecurityLevel | None) -> int:
     return -1 if level is None else _LEVELS.index(level)
+
+
+def _words(span: timedelta) -> str:
+    """Its two largest units, rounded down: 1 day 3 hours, 90 minutes is 1 hour 30 minutes."""
+    seconds, parts = span // timedelta(seconds=1), list[str]()
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}{'s' if count > 1 else ''}")
+    return " ".join(parts[:2]) or "0 seconds"
 
 
 def _invalid(field: str, sentence: str) -> InvalidArgument:

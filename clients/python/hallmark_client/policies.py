@@ -89,7 +89,8 @@ class Policies:
     def activate(
         self, name: str, *, proposal: str = "", wait: str = "committed", request_id: str | None = None
     ) -> PolicyChange:
-        """From now on devices are judged by this version, and those that are known are judged again.
+        """From now on devices are judged by this version, and those that are known are judged again. "0" goes back to
+        the built-in one.
 
         proposal: its id, where the server asks for approvals (act policy_change, subject: the policy's name,
         parameters_sha256: its `activation_sha256`). Raises FailedPrecondition (STATE_TRANSITION_INVALID,

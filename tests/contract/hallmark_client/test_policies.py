@@ -72,6 +72,19 @@ def test_activation_and_back(admin: Client) -> None:
     assert admin.policies.activate(first.name).policy.state is PolicyState.ACTIVE
 
 
+def test_back_to_the_built_in_policy(admin: Client) -> None:
+    own = keep(admin)
+    admin.policies.activate(own.name)
+    back = admin.policies.activate("0")
+    assert (back.policy.title, back.policy.state, back.policy.activate_time) == ("strict", PolicyState.ACTIVE, None)
+    assert b'"policy.activated"' in back.log.entry
+    assert b"payload_sha256" not in back.log.entry
+    assert admin.policies.get(own.name).state is PolicyState.REPLACED
+    with pytest.raises(FailedPrecondition):
+        admin.policies.activate("0")
+    assert admin.policies.activate(own.name).policy.state is PolicyState.ACTIVE
+
+
 def test_lists_are_newest_first_without_documents(admin: Client) -> None:
     made = [keep(admin).name for _ in range(3)]
     found = [policy for policy in admin.policies.list(page_size=2) if policy.name in made]

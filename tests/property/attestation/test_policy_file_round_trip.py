@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import tomllib
 from datetime import timedelta
 from enum import Enum, IntFlag
+from itertools import islice
 from typing import Any, get_args, get_origin
 
 from hypothesis import given, settings
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from attestation.errors import PolicyError
 from attestation.policy import Policy
 from attestation.policy_file import PolicyForm, read_policy, write_policy
-from attestation.policy_values import hints_of, optional_of
+from attestation.policy_limits import problems_in
+from attestation.policy_values import MISTAKES_MAX, Mistakes, hints_of, optional_of, read_table
 
 NUMBERS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 300))
 
@@ -52,7 +55,13 @@ SECTIONS = [field.name for field in dataclasses.fields(Policy) if field.name not
 @given(data=st.data(), name=NAMES, section=st.sampled_from(SECTIONS), form=st.sampled_from(PolicyForm))
 def test_what_is_written_is_read_again(data: st.DataObject, name: str, section: str, form: PolicyForm) -> None:
     policy = dataclasses.replace(Policy(name), **{section: data.draw(values(hints_of(Policy)[section]))})
-    assert read_policy(write_policy(policy, form, explain=True), form) == policy
+    written = write_policy(policy, form, explain=True)
+    document = tomllib.loads(written.decode()) if form is PolicyForm.TOML else json.loads(written)
+    mistakes = Mistakes()
+    assert read_table(Policy, document, mistakes) == policy
+    assert not mistakes.sentences
+    problems = tuple(islice(problems_in(policy), MISTAKES_MAX))
+    assert _read(written, form) == (problems or policy), "values that nothing can meet are refused, and only they"
 
 
 @settings(max_examples=300, deadline=None)

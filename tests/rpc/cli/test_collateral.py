@@ -43,10 +43,14 @@ def test_an_anchor_from_a_file_to_trust_and_out(hallmark, tmp_path) -> None:
     assert "google" in hallmark("anchors", "list").out
     shown = hallmark("anchors", "show", name)
     assert (name in shown.out, "Plant" in shown.out) == (True, True)
-    removed = hallmark("anchors", "remove", name)
+    beginning = own.out.splitlines()[-1].split()[0]
+    assert name.startswith(beginning)
+    assert hallmark("anchors", "show", beginning).out == shown.out
+    removed = hallmark("anchors", "remove", beginning)
     assert removed.code == 0
-    gone = hallmark("anchors", "show", name, "--json")
-    assert (gone.code, gone.document["error"]["reason"]) == (3, "RESOURCE_NOT_FOUND")
+    for text in (name, beginning):
+        gone = hallmark("anchors", "show", text, "--json").document["error"]
+        assert (gone["reason"], "anchors list" in gone["advice"]) == ("RESOURCE_NOT_FOUND", True)
 
 
 def test_a_file_that_holds_no_key(hallmark, tmp_path) -> None:

@@ -43,12 +43,18 @@ def test_envelopes_take_a_device(service: RunningService, hallmark, tmp_path: Pa
     name, device, file = fresh_name(), _enrol(service), tmp_path / "events.json"
     file.write_text("{}")
     hallmark("keys", "create", name, "--purpose", "envelope", "--gate")
-    hallmark("envelope", "seal", str(file), "--key", name)
+    assert "with --device ID" in hallmark("envelope", "seal", str(file), "--key", name).out
     sealed = f"{file}.sealed"
     assert hallmark("envelope", "open", sealed).code == 3
     assert hallmark("envelope", "open", sealed, "--device", device).out == "{}"
     output = str(tmp_path / "disk.key.sealed")
     assert hallmark("envelope", "data-key", name, "--output", output, "--device", device).code == 0
+
+
+def test_the_next_command_names_the_device(hallmark) -> None:
+    created = hallmark("keys", "create", name := fresh_name(), "--gate-level", "tee")
+    assert created.out.endswith(f"Next: hallmark sign FILE --key {name} --device ID\n")
+    assert "--device" not in hallmark("keys", "create", fresh_name()).out
 
 
 def test_what_does_not_go_together(hallmark) -> None:

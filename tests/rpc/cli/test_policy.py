@@ -46,6 +46,20 @@ def test_an_activation_can_be_proposed(hallmark, service, kept: str) -> None:
     assert hallmark("approvals", "show", number, "--json").document["state"] == "EXECUTED"
 
 
+def test_back_to_the_built_in_policy(hallmark, service, kept: str) -> None:
+    assert hallmark("policy", "activate", kept).code == 0
+    assert "policy activate 0" in hallmark("policy", "dry-run", "0").out
+    proposed = hallmark("policy", "activate", "0", "--propose", "--json").document
+    number = proposed["name"].rpartition("/")[2]
+    bob = ("--profile", str(service.home / "clients" / "bob"))
+    assert hallmark("approvals", "approve", number, "--yes", *bob).code == 0
+    back = hallmark("policy", "activate", "0", "--proposal", number)
+    assert back.out == "The built-in policy ('strict') is in force. Next: hallmark policy show\n"
+    assert hallmark("policy", "show", "--json").document["name"].endswith("/policies/0")
+    again = hallmark("policy", "activate", "0", "--json")
+    assert (again.code, again.document["error"]["reason"]) == (3, "STATE_TRANSITION_INVALID")
+
+
 def test_a_mistake_is_named_by_the_server_too(hallmark, tmp_path) -> None:
     (tmp_path / "policy.toml").write_text("[andriod]\n")
     refused = hallmark("policy", "set", "policy.toml")

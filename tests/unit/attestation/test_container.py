@@ -2,17 +2,19 @@
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import cbor2
 import pytest
 
 from attestation import Evidence, EvidenceError, Format, Part
-from attestation.container import MAX_CONTAINER_BYTES, read_collection, read_evidence
+from attestation.container import MAX_CONTAINER_BYTES, read_collection, read_evidence, read_evidence_as
 from attestation.evidence_json import to_json
 from attestation.formats import arm_cca, arm_psa, nitro, nvidia_gpu, software, tpm_parts
 from attestation.formats.webauthn_registration import ATTESTATION_OBJECT, CLIENT_DATA
 from attestation.testing import FACTORIES
+from attestation.verify import verify_case
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 GOOD = {form: next(iter(factory.good(NOW))).case.evidence for form, factory in FACTORIES.items()}
@@ -195,3 +197,24 @@ def test_attachments():
     assert read_evidence(token, attachments=[log]) == Evidence(
         Format.SOFTWARE, (Part(software.STATEMENT, token), Part(tpm_parts.EVENT_LOG, log))
     )
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_format_that_is_said_is_taken(form: Format):
+    assert read_evidence_as(form, json.dumps(to_json(GOOD[form])).encode()) == GOOD[form]
+    case = next(iter(FACTORIES[form].good(NOW))).case
+    for data in (b"\xa3\x01", b"", b"{}", *(part.data for other in GOOD.values() for part in other.parts[:1])):
+        forced = read_evidence_as(form, data)
+        assert forced.format is form
+        if data not in [part.data for part in GOOD[form].parts]:
+            verdict = verify_case(replace(case, evidence=forced))
+            assert (verdict.format, verdict.authentic, verdict.appraised) == (form, False, False)
+
+
+def test_evidence_of_a_said_format_is_bounded():
+    with pytest.raises(EvidenceError, match="at most"):
+        read_evidence_as(Format.TPM, bytes(MAX_CONTAINER_BYTES + 1))
+    with pytest.raises(EvidenceError, match="attachment"):
+        read_evidence_as(Format.TPM, b"", attachments=[b"x"])
+    with pytest.raises(EvidenceError, match="attachments, at most"):
+        read_evidence_as(Format.TPM, b"", attachments=[b"x"] * 9)

@@ -18,7 +18,8 @@ from attestation.policy_amd import TcbFloor
 from attestation.policy_arm import RealmReference, SoftwareReference
 from attestation.policy_file import FILE_BYTES_MAX, PolicyForm, read_policy, write_policy
 
-BUSY = """
+BUSY = (
+    """
 name = "production"
 
 [android]
@@ -28,7 +29,7 @@ status_list_max_age = "PT36H"
 
 [[android.apps]]
 package = "org.example.app"
-signature_digests = ["00FF"]
+signature_digests = ["00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF00FF"]
 
 [amd_sev_snp]
 keys = ["VLEK"]
@@ -50,8 +51,8 @@ service_tds = "any"
 allowed_attributes = "0x8000000010000000"
 
 [arm]
-software = [{digest = "aa", kind = "BL", version = "any"}]
-realms = [{initial = "bb", extensible = [[0, "cc"], [3, "dd"]]}]
+software = [{digest = "AA32", kind = "BL", version = "any"}]
+realms = [{initial = "BB32", extensible = [[0, "CC32"], [3, "DD32"]]}]
 
 [webauthn]
 aaguids = "any"
@@ -61,7 +62,11 @@ module = '''
 package hallmark
 default allow := true
 '''
-"""
+""".replace("AA32", "aa" * 32)
+    .replace("BB32", "bb" * 32)
+    .replace("CC32", "cc" * 32)
+    .replace("DD32", "dd" * 32)
+)
 
 
 def mistakes(text: str, form: PolicyForm = PolicyForm.TOML) -> tuple[str, ...]:
@@ -76,7 +81,7 @@ def test_every_kind_of_value_is_read() -> None:
     assert policy.name == "production"
     assert android.levels == {SecurityLevel.STRONGBOX}
     assert (android.min_os_patch_level, android.status_list_max_age) == (202601, timedelta(hours=36))
-    assert android.apps == (AllowedApp("org.example.app", frozenset({b"\x00\xff"})),)
+    assert android.apps == (AllowedApp("org.example.app", frozenset({b"\x00\xff" * 16})),)
     assert android.require_locked, "what is left out has its strict default"
     assert amd.keys == {SigningKey.VLEK}
     assert amd.forbidden_guest_policy == GuestPolicy.DEBUG | GuestPolicy.SINGLE_SOCKET
@@ -86,8 +91,8 @@ def test_every_kind_of_value_is_read() -> None:
     assert intel.out_of_date_grace == timedelta(weeks=2, seconds=1.5)
     assert intel.tdx.service_tds is None
     assert intel.tdx.allowed_attributes == 1 << 63 | 1 << 28
-    assert arm.software == (SoftwareReference(b"\xaa", "BL", "any"),), "a text may be the word any"
-    assert arm.realms == (RealmReference(b"\xbb", ((0, b"\xcc"), (3, b"\xdd"))),)
+    assert arm.software == (SoftwareReference(b"\xaa" * 32, "BL", "any"),), "a text may be the word any"
+    assert arm.realms == (RealmReference(b"\xbb" * 32, ((0, b"\xcc" * 32), (3, b"\xdd" * 32))),)
     assert policy.webauthn.aaguids is None
     assert policy.rego.module == "package hallmark\ndefault allow := true\n"
 
@@ -198,3 +203,53 @@ def test_sections_come_in_order() -> None:
     assert list(document) == [field.name for field in dataclasses.fields(Policy)]
     kinds = [isinstance(value, dict) for value in document.values()]
     assert all(not (before and not after) for before, after in pairwise(kinds))
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ('[android]\nverified_boot_keys = ["00"]', "android.verified_boot_keys has a value of 1 byte (00); it must have 32"),
+        ("[android]\nmin_os_patch_level = 202613", "android.min_os_patch_level is 202613; it must be a month, YYYYMM"),
+        ("[android]\nmin_vendor_patch_level = 5", "android.min_vendor_patch_level is 5"),
+        ("[android]\nmin_boot_patch_level = 20260231", "android.min_boot_patch_level is 20260231"),
+        ('[[android.apps]]\npackage = ""\nsignature_digests = []', "android.apps[0].package is ''"),
+        ('[[android.apps]]\npackage = "a.b"\nsignature_digests = ["aa"]', "android.apps[0].signature_digests has a value"),
+        ('[amd_sev_snp]\nmeasurements = ["00"]', "amd_sev_snp.measurements has a value of 1 byte (00); it must have 48"),
+        ('[amd_sev_snp]\nchip_ids = ["00"]', "amd_sev_snp.chip_ids has a value of 1 byte (00); it must have 64 or 8"),
+        ('[amd_sev_snp]\nhost_data = [""]', "amd_sev_snp.host_data has a value of 0 bytes; it must have 32"),
+        ("[amd_sev_snp]\nvmpls = [4]", "amd_sev_snp.vmpls is 4; it must be 0 to 3"),
+        (
+            '[[amd_sev_snp.tcb_floors]]\nproduct = "Milan"\nlevels = {snp = 256}',
+            "amd_sev_snp.tcb_floors[0].levels.snp is 256; it must be 0 to 255",
+        ),
+        ("[[aws_nitro.pcrs]]\nindex = 32\ndigests = []", "aws_nitro.pcrs[0].index is 32; it must be 0 to 31"),
+        ('[[aws_nitro.pcrs]]\nindex = 0\ndigests = ["aa"]', "aws_nitro.pcrs[0].digests has a value of 1 byte"),
+        ('[apple]\napp_ids = ["org.example.app"]', "apple.app_ids is 'org.example.app'; it must be a team identifier"),
+        ('[webauthn]\naaguids = ["00"]', "webauthn.aaguids has a value of 1 byte (00); it must have 16"),
+        ('[tpm]\nallowed_db_entries = ["00"]', "tpm.allowed_db_entries has a value of 1 byte"),
+        ('[[tpm.pcrs]]\nbank = "sha256"\nindex = 24\ndigests = []', "tpm.pcrs[0].index is 24; it must be 0 to 23"),
+        ('[[tpm.pcrs]]\nbank = "sha384"\nindex = 0\ndigests = ["aa"]', "tpm.pcrs[0].digests has a value of 1 byte (aa)"),
+        ('[[tpm.pcrs]]\nbank = "md5"\nindex = 0\ndigests = ["aa"]', "tpm.pcrs[0].bank is 'md5'; it must be one of"),
+        ('[intel.sgx]\nenclaves = ["00"]', "intel.sgx.enclaves has a value of 1 byte (00); it must have 32"),
+        ('[intel.tdx]\nmr_td = ["00"]', "intel.tdx.mr_td has a value of 1 byte (00); it must have 48"),
+        ("[intel.tdx]\nreplayed_registers = [4]", "intel.tdx.replayed_registers is 4"),
+        ('[[arm.software]]\ndigest = "aa"', "arm.software[0].digest has a value of 1 byte (aa); it must have 32 or 48 or 64"),
+        ("[[nvidia.measurements]]\nindex = 0\ndigests = []", "nvidia.measurements[0].index is 0; it must be 1 to 255"),
+    ],
+)  # fmt: skip
+def test_a_reference_value_that_nothing_can_meet(text: str, mistake: str) -> None:
+    assert [mistake in found for found in mistakes(text)] == [True], mistakes(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[android]\nmin_os_patch_level = 202601\nmin_boot_patch_level = 20260105\nmin_vendor_patch_level = 20260100",
+        '[apple]\napp_ids = ["ABCDE12345.org.example-one.app"]',
+        f'[amd_sev_snp]\nchip_ids = ["{"aa" * 8}", "{"bb" * 64}"]',
+        f'[[tpm.pcrs]]\nbank = "sha1"\nindex = 23\ndigests = ["{"aa" * 20}"]',
+        f'[webauthn]\naaguids = ["{"aa" * 16}"]',
+    ],
+)
+def test_reference_values_of_the_right_size(text: str) -> None:
+    assert read_policy(text.encode()) != Policy()

@@ -129,3 +129,9 @@ def test_the_words_of_grpc_core_are_understood(code, details: str, kind: type, r
 
 def test_an_error_without_status_is_internal() -> None:
     assert type(error_of_rpc(grpc.RpcError())) is errors.Internal
+
+
+def test_what_is_too_large_is_not_said_to_be_signed() -> None:
+    """It may be evidence."""
+    error = error_of_rpc(Call(grpc.StatusCode.RESOURCE_EXHAUSTED, "CLIENT: Sent message larger than max (9 vs. 8)"))
+    assert "sign" not in str(error)

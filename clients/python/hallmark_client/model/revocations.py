@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from hallmark_client.errors import VerificationFailed
 from hallmark_client.model.claims import EVENT_CONTEXT, EventClaims, read_event
@@ -39,6 +39,10 @@ class VerifiedEvent(Result):
     effective_time: datetime
     assurance: AssuranceChange | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As `Result.to_dict`; a change of assurance has no reason."""
+        return _without_reason(Result.to_dict(self)) if self.assurance is not None else Result.to_dict(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationEvent(Result):
@@ -60,6 +64,10 @@ class RevocationEvent(Result):
     log: LogPromise
     assurance: AssuranceChange | None = None
     replayed: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `Result.to_dict`; a change of assurance has no reason."""
+        return _without_reason(Result.to_dict(self)) if self.assurance is not None else Result.to_dict(self)
 
     def verify(self, trusted_keys: TrustedKeys) -> VerifiedEvent:
         """Check the signature, and that the fields repeat the signed payload.
@@ -87,6 +95,10 @@ class RevocationEvent(Result):
             effective_time=claims.effective_time,
             assurance=assurance,
         )
+
+
+def _without_reason(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "reason"}
 
 
 def _assurance_of(claims: EventClaims) -> AssuranceChange | None:

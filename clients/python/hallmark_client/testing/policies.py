@@ -74,14 +74,15 @@ class FakePolicies:
 
     def activate(self, request: appraisal_pb2.ActivatePolicyRequest) -> appraisal_pb2.ActivatePolicyResponse:
         policy = self._find(request.name)
-        if policy not in self._policies or request.name.endswith("/active"):
+        if request.name.endswith("/active"):
             raise not_found(request.name)
-        number = self._policies.index(policy) + 1
+        number = int(policy.name.rpartition("/")[2])
         if number == self._active:
             raise precondition("STATE_TRANSITION_INVALID", f"{policy.name} is active already")
         self._approvals.consume(request.proposal, approvals_pb2.PROPOSED_ACT_POLICY_CHANGE, policy.name)
         self._active = number
-        policy.activate_time.CopyFrom(stamp(self._state.now()))
+        if number:  # the built-in one has no times
+            policy.activate_time.CopyFrom(stamp(self._state.now()))
         log = self._record("policy.activated", policy, request.log_wait)
         return appraisal_pb2.ActivatePolicyResponse(policy=self._shown(policy), log=log)
 
@@ -130,7 +131,9 @@ class FakePolicies:
         policy.signature.sign_time.CopyFrom(policy.create_time)
 
     def _record(self, kind: str, policy: appraisal_pb2.Policy, wait: int) -> common_pb2.LogPromise:
-        details = {"payload_sha256": hashlib.sha256(policy.payload).hexdigest()}
+        details = {"policy_sha256": policy.policy_sha256}
+        if policy.payload:
+            details["payload_sha256"] = hashlib.sha256(policy.payload).hexdigest()
         return self._state.record(kind, policy.name, details, wait=wait)
 
 

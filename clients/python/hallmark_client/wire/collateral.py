@@ -12,7 +12,7 @@ from hallmark_client.model.collateral import (
 )
 from hallmark_client.model.enums import CollateralKind, CollateralState, EvidenceFormat
 from hallmark_client.wire.log import promise_of
-from hallmark_client.wire.scalars import member_of, moment, moment_or_none, number_of, timestamp_argument
+from hallmark_client.wire.scalars import enum_argument, member_of, moment, moment_or_none, number_of, timestamp_argument
 
 
 def collateral_of(wire: collateral_pb2.Collateral) -> Collateral:
@@ -78,11 +78,11 @@ def anchor_change_of(wire: collateral_pb2.AddAnchorResponse) -> AnchorChange:
 
 
 def anchor_argument(anchor: Anchor) -> collateral_pb2.Anchor:
-    """Raises InvalidArgument for a time without a zone."""
+    """Raises InvalidArgument for a format that is none, and for a time without a zone."""
     wire = collateral_pb2.Anchor(
         display_name=anchor.display_name,
         spki=anchor.spki,
-        formats=[number_of(form) for form in anchor.formats],
+        formats=[number_of(enum_argument(EvidenceFormat, form, "formats")) for form in anchor.formats],
         uses=anchor.uses,
         common_name=anchor.common_name,
         is_root=anchor.is_root,

@@ -21,12 +21,15 @@ from hallmark_client.model.devices import (
 )
 from hallmark_client.model.enums import ChallengePurpose, DeviceClass, DeviceState, EvidenceFormat
 from hallmark_client.wire.log import promise_of
-from hallmark_client.wire.scalars import member_of, moment, moment_or_none, number_of
+from hallmark_client.wire.scalars import enum_argument, member_of, moment, moment_or_none, number_of
 from hallmark_client.wire.signed import signature_of
 
 
 def evidence_argument(evidence: Evidence) -> devices_pb2.Evidence:
-    kind: Any = 0 if evidence.format is None else number_of(evidence.format)
+    """Raises InvalidArgument for a format that is none."""
+    kind: Any = 0
+    if evidence.format is not None:
+        kind = number_of(enum_argument(EvidenceFormat, evidence.format, "format"))
     return devices_pb2.Evidence(
         format=kind,
         parts=[devices_pb2.EvidencePart(name=name, data=data) for name, data in evidence.parts],
@@ -109,7 +112,7 @@ def verdict_of(wire: devices_pb2.Verdict) -> Verdict:
         appraised=wire.appraised and wire.authentic,
         reasons=tuple(wire.reasons),
         detail=wire.detail,
-        claims=json_format.MessageToDict(wire.claims),
+        claims=_whole_numbers(json_format.MessageToDict(wire.claims)),
         not_checked=tuple(wire.not_checked),
         input_sha256=dict(wire.input_sha256),
         verify_time=moment(wire.verify_time),
@@ -117,6 +120,19 @@ def verdict_of(wire: devices_pb2.Verdict) -> Verdict:
         device=wire.device,
         result=_result_of(wire.result) if wire.HasField("result") else None,
     )
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Integers as such, at every depth: google.protobuf.Struct has doubles only, and claims have no fractions."""
+    match value:
+        case dict():
+            return {name: _whole_numbers(item) for name, item in value.items()}
+        case list():
+            return [_whole_numbers(item) for item in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
 
 
 def _result_of(wire: devices_pb2.AttestationResult) -> AttestationResult:

@@ -66,6 +66,20 @@ async def test_activating(bench: AppraisalBench, fault: Fault) -> None:
     assert bench.notes.woken, "a retry wakes too: the first call may have died before it did"
 
 
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_going_back_to_the_built_in_policy(bench: AppraisalBench, fault: Fault) -> None:
+    await bench.set()
+    await bench.activate(FIRST)
+    request_id = str(uuid.uuid4())
+    _flaky(bench, fault)
+    with pytest.raises(ConnectionLost):
+        await bench.activate(f"{PARENT}/policies/0", request_id=request_id)
+    answer = await bench.activate(f"{PARENT}/policies/0", request_id=request_id)
+    assert answer.replayed is (fault is Fault.LOST_AFTER)
+    assert await _facts(bench) == (1, 0, ["policy.set", "policy.activated", "policy.activated"])
+    assert await bench.source.active("default") == bench.source.built_in
+
+
 async def test_without_room_in_the_log_nothing_is_in_force(
     bench: AppraisalBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

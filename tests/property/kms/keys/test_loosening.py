@@ -44,10 +44,12 @@ def gates(draw: st.DrawFn) -> AttestationGate | None:
         return None
     digests = st.frozensets(st.sampled_from([b"a", b"b", b"c"]), min_size=1)
     measured = draw(st.dictionaries(st.sampled_from(["MRTD", "PCR0"]), digests))
+    classes = draw(st.frozensets(st.sampled_from(DeviceClass), min_size=1))
+    levels = [SecurityLevel.SOFTWARE] if classes == {DeviceClass.SOFTWARE} else list(SecurityLevel)
     return AttestationGate(
         formats=draw(st.frozensets(st.sampled_from([Format.TPM, Format.INTEL_TDX, Format.ANDROID_KEY]))),
-        minimum_level=draw(st.one_of(st.none(), st.sampled_from(SecurityLevel))),
-        device_classes=draw(st.frozensets(st.sampled_from(DeviceClass), min_size=1)),
+        minimum_level=draw(st.one_of(st.none(), st.sampled_from(levels))),
+        device_classes=classes,
         measurements=tuple(AllowedMeasurement(name, allowed) for name, allowed in sorted(measured.items())),
         max_verdict_age=timedelta(seconds=draw(st.sampled_from([1, 60, 3600]))),
         device_callers=draw(st.booleans()),

@@ -10,6 +10,7 @@ from attestation.formats.nvidia_certificate import FIRMWARE_ID, firmware_ids
 from attestation.formats.nvidia_gpu import evidence
 from attestation.formats.nvidia_spdm import OpaqueField
 from attestation.model import Collateral
+from attestation.nvidia_collateral import NvidiaCollateral
 from attestation.policy_nvidia import NvidiaPolicy
 from attestation.testing import asn1
 from attestation.testing.certificates import spki_of
@@ -113,3 +114,12 @@ def test_both_forms_of_the_firmware_id(gpu, value, found):
     certificate = parse_certificate(gpu.chain[0])
     changed = tuple(replace(item, value=value) if item.oid == FIRMWARE_ID else item for item in certificate.extensions)
     assert firmware_ids(replace(certificate, extensions=changed)) == found
+
+
+def test_the_list_of_another_ca_of_the_same_name_is_passed_over_beside_its_own(gpu):
+    case, foreign = good_case(gpu, now=NOW), gpu.collateral(signer=0)
+    own = case.collateral.nvidia
+    both = NvidiaCollateral((*foreign.crls, *own.crls))
+    assert verify_case(replace(case, collateral=Collateral(nvidia=both))).appraised
+    found = verify_case(replace(case, collateral=Collateral(nvidia=foreign)))
+    assert Reason.BAD_COLLATERAL_SIGNATURE in found.reasons

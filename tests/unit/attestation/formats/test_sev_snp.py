@@ -6,8 +6,19 @@ from hashlib import sha512
 
 import pytest
 
-from attestation import Collateral, EvidenceError, Expectation, Policy, Reason, SecurityLevel, Unchecked, verify_case
-from attestation.anchors_amd import AMD, AMD_KEYS, SERIALS
+from attestation import (
+    Anchors,
+    Collateral,
+    EvidenceError,
+    Expectation,
+    Policy,
+    Reason,
+    SecurityLevel,
+    Unchecked,
+    verify_case,
+)
+from attestation.amd_collateral import AmdCollateral
+from attestation.anchors_amd import AMD, AMD_KEYS, ROOTS, SERIALS
 from attestation.formats import sev_snp_table as table
 from attestation.formats.sev_snp import report_data_for
 from attestation.formats.sev_snp_evidence import evidence, extended_evidence
@@ -119,6 +130,17 @@ def test_turin_names_its_chip_in_eight_octets():
     for chip in (eight.ljust(63, b"\0") + b"\1", bytes(56) + eight, eight[:7] + bytes([eight[7] ^ 1]) + bytes(56)):
         assert verdict(turin.changed(chip_id=chip)).reasons == (Reason.CHIP_ID_MISMATCH,)
     assert verdict(turin.endorsed_as(hardware_id=bytes(64))).reasons == (Reason.MALFORMED,)
+    assert verdict(turin, chip_ids=frozenset({eight})).appraised
+    assert verdict(turin, chip_ids=frozenset({eight.ljust(64, b"\0")})).appraised
+    other = eight[:7] + bytes([eight[7] ^ 1])
+    assert verdict(turin, chip_ids=frozenset({other})).reasons == (Reason.IDENTITY_NOT_ALLOWED,)
+
+
+def test_eight_octets_of_a_chip_of_sixty_four_are_not_its_name(machine):
+    chip = machine.endorsed.hardware_id
+    assert chip is not None
+    assert verdict(machine, chip_ids=frozenset({chip})).appraised
+    assert verdict(machine, chip_ids=frozenset({chip[:8]})).reasons == (Reason.IDENTITY_NOT_ALLOWED,)
 
 
 def test_hardware_identifiers_inside_an_octet_string(machine):
@@ -287,3 +309,35 @@ def test_the_table_of_keys():
     assert names == {f"{kind}-{product}" for kind in ("ARK", "SEV", "SEV-VLEK") for product in Product}
     assert len(SERIALS) == len(AMD_KEYS) == len(AMD.items)
     assert all(int(serial, 16) for serial in SERIALS.values())
+
+
+@pytest.mark.parametrize("whole_chain", [True, False])
+def test_the_list_of_another_root_with_the_same_name_is_none(whole_chain):
+    """Both roots are trusted, both are called ARK-Milan; each revokes for itself only."""
+    mine, theirs = (SnpMachine.create(Product.MILAN, now=NOW, number=number) for number in (0, 1))
+    both = Anchors((*mine.amd.anchors.items, *theirs.amd.anchors.items))
+    certificates = (mine.certificate, *mine.amd.chain(SigningKey.VCEK))[: 3 if whole_chain else 2]
+    sent = evidence(report=mine.report(CHALLENGE), certificates=certificates)
+
+    def judged(*lists, **rules):
+        crls = tuple(crl for found in lists for crl in found.crls)
+        return verify_case(
+            replace(
+                good_case(mine, now=NOW),
+                evidence=sent,
+                anchors=both,
+                collateral=Collateral(amd=AmdCollateral(crls)),
+                policy=Policy(amd_sev_snp=AmdSevSnpPolicy(**rules)),
+            )
+        )
+
+    revoking, clean = mine.amd.collateral({ASK_SERIAL: NOW}), mine.amd.collateral()
+    foreign = theirs.amd.collateral({ASK_SERIAL: NOW})
+    assert judged(theirs.amd.collateral()).reasons == (Reason.STATUS_LIST_MISSING,)
+    assert judged(revoking, theirs.amd.collateral()).reasons == (Reason.REVOKED,)
+    assert judged(foreign, clean).appraised
+    assert Unchecked.REVOCATION in judged(foreign, allow_missing_crl=True).not_checked
+
+
+def test_above_a_signing_key_of_amd_stands_amds_own_root():
+    assert {f"ARK-{product}" for product in Product} == set(ROOTS)

@@ -17,13 +17,14 @@ from attestation import (
     verdict_to_dict,
     verify_case,
 )
+from attestation.crl import parse_crl
 from attestation.formats import tpm_parts
 from attestation.formats.tpm_parts import certificates, quote, tpm_evidence
 from attestation.formats.tpm_quote import qualifying_data
 from attestation.model import CERTIFICATE, Part
 from attestation.policy_tpm import TpmKind, TpmPolicy
 from attestation.testing.certificates import spki_of
-from attestation.testing.tpm import CHALLENGE, activated_case, activation, enrolled, good_case
+from attestation.testing.tpm import CHALLENGE, activated_case, activation, crl, enrolled, good_case
 from attestation.testing.tpm_wire import name_of
 from attestation.testing.virtual_tpm import VirtualTpm, VirtualTpmMaker
 from attestation.tpm_collateral import ClockRecord, TpmCollateral
@@ -265,3 +266,18 @@ def test_a_credential_whose_digest_is_known_must_be_that_one():
 
     assert verify_case(knowing(digest)).appraised
     assert reasons(knowing(sha256(b"another").digest())) == (Reason.BINDING_MISMATCH,)
+
+
+def test_the_list_of_another_ca_of_the_same_name_is_passed_over_beside_its_own():
+    other = replace(TPM, maker=VirtualTpmMaker.create(now=NOW))
+    parts = {**TPM.quote(CHALLENGE), tpm_parts.AK_CERTIFICATE: TPM.ak_certificate(now=NOW, serial=77)}
+    evidence = tpm_evidence(parts, registers=TPM.registers)
+    case = good_case(TPM, now=NOW, evidence=evidence)
+
+    def judged(*lists):
+        return reasons(replace(case, collateral=Collateral(tpm=TpmCollateral(crls=tuple(map(parse_crl, lists))))))
+
+    foreign = crl(other, now=NOW, revoked=(77,))
+    assert judged(foreign, crl(TPM, now=NOW)) == ()
+    assert judged(crl(other, now=NOW), crl(TPM, now=NOW, revoked=(77,))) == (Reason.REVOKED,)
+    assert judged(foreign) == (Reason.BAD_COLLATERAL_SIGNATURE,)

@@ -16,7 +16,7 @@ from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, 
 from kms.core.names import KeyName
 from unit.kms.appraisal.bench import MILD, NEW_PATCHES, PARENT, AppraisalBench
 
-FIRST, SECOND, ACTIVE = (f"{PARENT}/policies/{name}" for name in ("1", "2", "active"))
+BUILT_IN, FIRST, SECOND, ACTIVE = (f"{PARENT}/policies/{name}" for name in ("0", "1", "2", "active"))
 
 
 async def test_the_built_in_policy_is_in_force_until_another_is(bench: AppraisalBench) -> None:
@@ -67,6 +67,37 @@ async def test_activation(bench: AppraisalBench) -> None:
     with pytest.raises(FailedPrecondition) as refused:
         await bench.activate(FIRST)
     assert refused.value.reason is Reason.STATE_TRANSITION_INVALID
+
+
+async def test_back_to_the_built_in_policy_and_forth(bench: AppraisalBench) -> None:
+    with pytest.raises(FailedPrecondition) as refused:
+        await bench.activate(BUILT_IN)
+    assert refused.value.reason is Reason.STATE_TRANSITION_INVALID
+    await bench.set()
+    await bench.activate(FIRST)
+    request_id = str(uuid.uuid4())
+    back = await bench.activate(BUILT_IN, request_id=request_id)
+    assert (back.policy.name, back.policy.state) == (BUILT_IN, appraisal_pb2.POLICY_STATE_ACTIVE)
+    assert await bench.source.active("default") == bench.source.built_in
+    assert (await bench.get(FIRST)).state == appraisal_pb2.POLICY_STATE_REPLACED
+    entry = json.loads(back.log.entry)
+    assert (entry["type"], entry["subject"]) == ("policy.activated", BUILT_IN)
+    assert entry["details"] == {"policy_sha256": back.policy.policy_sha256, "replaces": 1}
+    assert bench.notes.woken == [tenant for tenant, _ in bench.notes.noted] == ["default", "default"]
+    assert (await bench.activate(BUILT_IN, request_id=request_id)).replayed
+    forth = await bench.activate(FIRST)
+    assert json.loads(forth.log.entry)["details"]["replaces"] == 0
+    assert await bench.source.active("default") == read_policy(MILD)
+
+
+async def test_going_back_to_the_built_in_policy_may_take_others(bench: AppraisalBench) -> None:
+    await bench.set()
+    await bench.activate(FIRST)
+    bench.approvals.policy = ApprovalPolicy({ProposedAct.POLICY_CHANGE: 1})
+    with pytest.raises(FailedPrecondition) as refused:
+        await bench.activate(BUILT_IN)
+    assert refused.value.reason is Reason.APPROVAL_REQUIRED
+    assert await bench.source.active("default") == read_policy(MILD)
 
 
 async def test_another_replica_activates(bench: AppraisalBench) -> None:
@@ -139,9 +170,8 @@ async def test_names(bench: AppraisalBench) -> None:
     for name in ("policies/1", f"{PARENT}/policies/01", f"{PARENT}/policies/x", f"{PARENT}/policies/1\n"):
         with pytest.raises(InvalidArgument):
             await bench.get(name)
-    for name in (ACTIVE, f"{PARENT}/policies/0"):
-        with pytest.raises(NotFound):
-            await bench.activate(name)
+    with pytest.raises(NotFound):
+        await bench.activate(ACTIVE)
 
 
 async def test_tenants_do_not_see_each_other(bench: AppraisalBench) -> None:

@@ -208,3 +208,52 @@ def test_collateral_that_is_none_is_refused_in_a_sentence(hallmark, folder) -> N
 def test_a_status_list_is_known_among_collateral(hallmark, folder) -> None:
     trust = ("--root", folder / "root.pem", "--collateral", folder / "status.json")
     assert hallmark(*_arguments(folder, *trust)).code == 0
+
+
+UNREAD = (b"\xa3\x01", b"", b"bad", b"{}", b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize("data", UNREAD)
+def test_evidence_of_no_known_format_is_refused_evidence(hallmark, tmp_path, data: bytes) -> None:
+    (tmp_path / "cut.cbor").write_bytes(data)
+    given = ("attest", "verify", tmp_path / "cut.cbor", "--challenge", "00", "--at", NOW.isoformat())
+    outcome = hallmark(*given, "--json")
+    found = outcome.document
+    assert outcome.code == 1
+    assert (found["authentic"], found["appraised"], found["reasons"]) == (False, False, ["MALFORMED"])
+    assert found["format"] is None
+    assert found["verified_at"] == NOW.isoformat()
+    assert "--format" in found["explanation"][-1]
+    people = hallmark(*given)
+    assert (people.code, "authentic: NO   appraised: NO" in people.out, "MALFORMED" in people.out) == (1, True, True)
+    assert "--format" in people.err
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_format_can_be_forced(hallmark, tmp_path, form: Format) -> None:
+    (tmp_path / "cut").write_bytes(b"\xa3\x01")
+    outcome = hallmark("attest", "verify", tmp_path / "cut", "--challenge", "00", "--format", form, "--json")
+    found = outcome.document
+    assert (outcome.code, found["format"], found["authentic"], found["appraised"]) == (1, form, False, False)
+
+
+def test_a_verdict_that_was_not_reached_has_the_members_of_one(hallmark, folder) -> None:
+    (folder / "cut").write_bytes(b"cut")
+    judged = hallmark(*_arguments(folder, "--json")).document
+    assert hallmark(*_arguments(folder, "--json", evidence="cut")).document.keys() == judged.keys()
+
+
+def test_the_right_format_may_be_said_and_an_unknown_one_is_named(hallmark, folder) -> None:
+    trust = ("--root", folder / "root.pem", "--status", folder / "status.json")
+    assert hallmark(*_arguments(folder, *trust, "--format", "android-key")).code == 0
+    unknown = hallmark(*_arguments(folder, *trust, "--format", "help"))
+    assert (unknown.code, "arm-cca" in unknown.err) == (2, True)
+
+
+def test_a_policy_with_mistakes_can_not_be_used(hallmark, folder) -> None:
+    (folder / "typo.toml").write_text("[android]\nmin_os_patchlevel = 1\n")
+    outcome = hallmark(*_arguments(folder, "--policy", folder / "typo.toml", "--json"))
+    error = outcome.document["error"]
+    assert (outcome.code, error["reason"]) == (2, "POLICY_INVALID")
+    assert "did you mean min_os_patch_level?" in error["message"]
+    assert "typo.toml" in error["message"]

@@ -73,6 +73,7 @@ def test_what_is_right_ends_0(hallmark, samples: Path, inside) -> None:
         "reason_right": 2,
         "exceptions": 0,
         "wrong": [],
+        "problems": [],
     }
 
 
@@ -123,8 +124,34 @@ def test_a_vendor_that_is_not_known_is_told(hallmark, samples: Path) -> None:
 def test_a_file_that_lists_no_samples_is_a_clear_error(hallmark, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "expected.json").write_bytes(content)
     outcome = hallmark("attest", "verify-vectors", tmp_path)
-    assert outcome.code not in {0, 1}
+    assert outcome.code == 2
     assert "is not a list of samples" in outcome.err
+    assert "Error(" not in outcome.err, "a sentence, not an exception of Python"
+
+
+def test_one_set_that_cannot_be_read_does_not_hide_the_others(hallmark, samples: Path) -> None:
+    (samples / "broken").mkdir()
+    (samples / "broken" / "expected.json").write_text('{"vectors": [{}]}')
+    outcome = hallmark("attest", "verify-vectors", samples, "--json")
+    total, vendors = outcome.document["total"], outcome.document["vendors"]
+    assert (outcome.code, total["exceptions"], total["wrong"]) == (1, 1, ["expected.json"])
+    assert (vendors["android"]["verdict_right"], vendors["android"]["exceptions"]) == (2, 0)
+    assert (vendors["broken"]["samples"], vendors["broken"]["exceptions"]) == (1, 1)
+    (problem,) = vendors["broken"]["problems"]
+    assert "vectors[0] must be an object with an id" in problem
+    people = hallmark("attest", "verify-vectors", samples)
+    assert people.code == 1
+    assert f"WRONG broken expected.json: {samples / 'broken'}" in people.out
+
+
+def test_no_set_that_can_be_read_is_a_clear_error(hallmark, samples: Path) -> None:
+    (samples / "android" / "expected.json").write_text("not json")
+    (samples / "broken").mkdir()
+    (samples / "broken" / "expected.json").write_text("[]")
+    outcome = hallmark("attest", "verify-vectors", samples)
+    assert outcome.code == 2
+    assert "android" in outcome.err
+    assert "broken" in outcome.err
 
 
 def test_a_folder_without_samples_is_a_clear_error(hallmark, tmp_path: Path) -> None:

@@ -71,6 +71,24 @@ def test_a_missing_approval_names_the_command_that_asks_for_it() -> None:
     assert "--parameters" not in explain(client.FailedPrecondition("APPROVAL_REQUIRED", "no", metadata=destroy)).advice
 
 
+@pytest.mark.parametrize(
+    ("resource", "command"),
+    [
+        ("keys/k", "keys list"),
+        ("aliases/a", "keys alias list"),
+        ("devices/d", "devices list"),
+        ("verdicts/v", "devices list"),
+        ("policies/9", "policy list"),
+        ("proposals/p", "approvals list"),
+        ("anchors/ab", "anchors list"),
+        ("collateral/c", "collateral list"),
+    ],
+)
+def test_what_is_not_there_is_looked_for_where_it_would_be(resource: str, command: str) -> None:
+    missing = client.NotFound("RESOURCE_NOT_FOUND", f"tenants/default/{resource} was not found")
+    assert f"`hallmark {command}`" in explain(missing).advice
+
+
 def test_a_limit_says_when_to_come_back() -> None:
     error = client.ResourceExhausted("RATE_LIMITED", "slow down", retry_after_seconds=1.5)
     assert "1.5 seconds" in explain(error).advice

@@ -45,6 +45,30 @@ def test_rego_is_looked_at_too(hallmark, tmp_path, monkeypatch: pytest.MonkeyPat
     assert "regopy" in hallmark("policy", "check", file).err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("policy", "activate", "abc"), "'abc' is not a number (0 is the built-in policy"),
+        (("policy", "activate", "active"), "is not a number"),
+        (("policy", "show", "01"), 'is not a number or "active"'),
+        (("devices", "show", "nope"), "'nope' is not the ID of a device"),
+        (("devices", "verdict", "devices/3e2c0b54-7c2f-8e0e-b0a5-0d4f1a6f0f8e"), "is not the ID of a verdict"),
+        (("anchors", "show", "xyz"), "is not the SHA-256 of a key"),
+        (("anchors", "add", __file__, "--name", "x", "--format", "android"), "'--format': 'android' is not one of"),
+        (("approvals", "approve", "1", "--as", "bob"), "--profile HOME/clients/bob"),
+    ],
+    ids=["activate-word", "activate-active", "show", "device", "verdict", "anchor", "format", "admin"],
+)
+def test_slips_are_named_without_a_server(hallmark, tmp_path, arguments: tuple[str, ...], words: str) -> None:
+    refused = hallmark(*arguments, "--home", tmp_path)
+    assert (refused.code, refused.out) == (2, "")
+    assert words in " ".join(refused.err.split())
+
+
+def test_the_key_of_the_jwt_is_named(hallmark) -> None:
+    assert "keys public tenants/system/keys/attestation-results-es256" in hallmark("devices", "verdict", "--help").out
+
+
 @pytest.mark.parametrize("command", ["check", "show", "set", "list", "dry-run", "activate"])
 def test_help_teaches(hallmark, command: str) -> None:
     assert "Example:" in hallmark("policy", command, "--help").out

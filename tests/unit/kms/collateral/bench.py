@@ -43,13 +43,21 @@ class CollateralBench:
     changes: list[None] = field(default_factory=list)
     people: dict[str, Operator] = field(default_factory=dict)
 
-    def crl(self, *, days: int = 0, revoked: tuple[int, ...] = (), signer: Any = None) -> bytes:
-        """The list of the product's root, issued `days` from the beginning."""
-        issued = START + timedelta(days=days)
+    def crl(
+        self,
+        *,
+        days: int = 0,
+        minutes: int = 0,
+        lifetime_days: int = 30,
+        revoked: tuple[int, ...] = (),
+        signer: Any = None,
+    ) -> bytes:
+        """The list of the product's root, issued `days` from the day before the beginning."""
+        issued = START + timedelta(days=days - 1, minutes=minutes)
         request = CrlRequest(
             issuer=self.amd.root_name,
             this_update=issued,
-            next_update=issued + timedelta(days=30),
+            next_update=issued + timedelta(days=lifetime_days),
             revoked=dict.fromkeys(revoked, issued),
         )
         return issue_crl(request, signer=signer or self.amd.root_key)

@@ -2,6 +2,7 @@
 
 import uuid
 from base64 import b64encode
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,16 @@ from attestation.testing import VirtualVendor
 from attestation.testing.certificates import KeyKind, new_key, spki_of
 from hallmark.v1 import collateral_pb2, devices_pb2
 from kms.collateral import store
-from kms.collateral.anchors import BUILT_IN, AnchorName, OwnAnchor, anchor_name, android_anchor, read_key, terms
+from kms.collateral.anchors import (
+    BUILT_IN,
+    AnchorName,
+    OwnAnchor,
+    anchor_name,
+    android_anchor,
+    check_anchor,
+    read_key,
+    terms,
+)
 from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Reason
 from support.clock import START
 from unit.kms.collateral.bench import PARENT, CollateralBench
@@ -120,6 +130,12 @@ IMPOSSIBLE = (
     {"formats": [0]},
     {"formats": [99]},
     {"uses": ["UPPER"]},
+    {"uses": ["packed"]},
+    {"uses": ["ak", "metadata"]},
+    {"uses": ["ak"], "formats": [TPM, devices_pb2.EVIDENCE_FORMAT_WEBAUTHN]},
+    {"uses": ["ak"], "formats": [devices_pb2.EVIDENCE_FORMAT_AWS_NITRO]},
+    {"formats": [devices_pb2.EVIDENCE_FORMAT_AMD_SEV_SNP]},
+    {"formats": [devices_pb2.EVIDENCE_FORMAT_AMD_SEV_SNP], "common_name": "Our root"},
     {"uses": [str(number) for number in range(17)]},
     {"spki": b""},
     {"spki": b"\x30\x03\x02\x01\x01"},
@@ -134,6 +150,22 @@ async def test_anchors_that_can_not_be(bench: CollateralBench, spki: bytes) -> N
         with pytest.raises(InvalidArgument) as refused:
             await bench.add_anchor(_anchor(spki, **fields))
         assert refused.value.reason is Reason.FIELD_INVALID, fields
+
+
+async def test_anchors_that_need_a_name_or_a_use(bench: CollateralBench) -> None:
+    for fields in (
+        {"formats": [devices_pb2.EVIDENCE_FORMAT_AMD_SEV_SNP], "common_name": "ARK-Genoa"},
+        {"formats": [devices_pb2.EVIDENCE_FORMAT_AMD_SEV_SNP], "common_name": "SEV-VLEK-Turin"},
+        {"formats": [devices_pb2.EVIDENCE_FORMAT_WEBAUTHN], "uses": ["packed", "metadata"]},
+        {"formats": [TPM, devices_pb2.EVIDENCE_FORMAT_WEBAUTHN], "uses": ["ak", "tpm"]},
+        {"formats": [devices_pb2.EVIDENCE_FORMAT_APPLE_APP_ATTEST], "uses": ["receipt"]},
+    ):
+        await bench.add_anchor(_anchor(spki_of(new_key(KeyKind.EC_P256)), **fields))
+
+
+def test_what_the_vendors_own_anchors_say_could_be_added() -> None:
+    for anchor in BUILT_IN.items:
+        assert check_anchor(replace(anchor, name="vendor")).spki == anchor.spki
 
 
 @pytest.mark.parametrize("name", ["", "tenants/default/anchors/xyz", "tenants/default/anchors/" + "AB" * 32])

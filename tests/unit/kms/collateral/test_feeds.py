@@ -129,7 +129,7 @@ async def test_the_folder_is_watched(bench: CollateralBench, tmp_path: Path) -> 
     (folder / "tpm-keys" / "no label!.json").write_bytes(b'{"tpm_keys": []}')
     async with _running(_feeds(bench, folder=folder)) as feeds:
         pieces = (await bench.list_all()).collateral
-        assert [piece.key for piece in pieces] == ["ARK-Milan", "plant"]
+        assert [piece.key.split("/")[0] for piece in pieces] == ["ARK-Milan", "plant"]
         assert {piece.name.split("/")[1] for piece in pieces} == {"system"}
         before = len(bench.changes)
         await feeds.look_at_files()
@@ -137,6 +137,19 @@ async def test_the_folder_is_watched(bench: CollateralBench, tmp_path: Path) -> 
         (folder / "amd-crl" / "newer.crl").write_bytes(bench.crl(days=1))
         await feeds.look_at_files()
         assert len(bench.changes) == before + 1
+
+
+async def test_a_misnamed_subfolder_is_told_once(
+    bench: CollateralBench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "collateral"
+    for name in ("amd-crls", "amd-crl", ".git"):
+        (folder / name).mkdir(parents=True)
+    async with _running(_feeds(bench, folder=folder)) as feeds:
+        await feeds.look_at_files()
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert told[0].startswith(f"{folder / 'amd-crls'} is passed over: subfolders are named amd-crl, ")
 
 
 async def test_what_the_database_refused_is_tried_again(

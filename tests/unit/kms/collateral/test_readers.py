@@ -166,6 +166,17 @@ def test_a_list_of_another_ca_behind_a_trusted_chain_is_refused(intel: VirtualIn
         read_collateral(CollateralKind.TPM_CRL, Delivery(data, START, _relabelled(intel, Format.TPM)))
 
 
+def test_a_list_stands_on_the_shelf_under_the_key_that_signed_it(intel: VirtualIntel) -> None:
+    """Another CA of the same name, under another trusted root, does not take its place."""
+    other = VirtualIntel.create(now=START)
+    roots = (_relabelled(intel, Format.TPM).items[0], _relabelled(other, Format.TPM).items[0])
+    keys = {
+        read_collateral(CollateralKind.TPM_CRL, Delivery(_crl_pem(maker), START, Anchors(roots))).key
+        for maker in (intel, other)
+    }
+    assert len(keys) == 2
+
+
 def test_the_root_may_be_left_out(intel: VirtualIntel) -> None:
     whole = _crl_pem(intel)
     chain = pem(intel.cas[PLATFORM_CA].chain[:1])

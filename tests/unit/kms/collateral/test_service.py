@@ -9,9 +9,11 @@ import pytest
 
 from attestation.amd_collateral import AmdCollateral
 from attestation.crl import parse_crl
+from attestation.formats.sev_snp_tcb import Product
 from attestation.model import Collateral, Evidence, Format
 from attestation.status import parse_status_list
-from hallmark.v1 import collateral_pb2
+from attestation.testing.amd import VirtualAmd
+from hallmark.v1 import collateral_pb2, devices_pb2
 from kms.collateral.model import CollateralKind
 from kms.collateral.service import Offer
 from kms.collateral.shelf import CollateralShelf
@@ -44,7 +46,7 @@ async def test_a_verified_piece_is_in_force_logged_and_archived(bench: Collatera
     answer = await bench.put(AMD, data)
     piece = answer.collateral
     assert answer.changed
-    assert piece.key == "ARK-Milan"
+    assert piece.key == f"ARK-Milan/{bench.amd.anchors.items[0].spki_sha256[:16]}"
     assert piece.sha256 == hashlib.sha256(data).hexdigest()
     assert piece.next_update.ToDatetime() - piece.issue_time.ToDatetime() == timedelta(days=30)
     assert (await _in_force(bench, SNP)).amd == AmdCollateral((parse_crl(data),))
@@ -103,6 +105,49 @@ async def test_an_older_piece_is_refused(bench: CollateralBench) -> None:
         await bench.put(AMD, bench.crl())
     assert refused.value.reason is Reason.COLLATERAL_OUTDATED
     assert [piece.sha256 for piece in (await bench.list_all()).collateral] == [newest.sha256]
+
+
+async def test_a_list_of_the_future_is_refused(bench: CollateralBench) -> None:
+    bench.service.clock.advance(86400 - 4 * 60)
+    await bench.put(AMD, bench.crl(days=2))
+    with pytest.raises(InvalidArgument) as refused:
+        await bench.put(AMD, bench.crl(days=2, minutes=2))
+    assert refused.value.reason is Reason.COLLATERAL_INVALID
+    offer = Offer(kind=CollateralKind.AMD_CRL, data=bench.crl(days=9), source="x.crl", fetched_at=START)
+    with pytest.raises(InvalidArgument):
+        await bench.collateral.take_in(offer, now=START)
+
+
+async def test_an_expired_list_does_not_replace_one_that_is_not(bench: CollateralBench) -> None:
+    good = bench.crl(lifetime_days=9)
+    offer = Offer(kind=CollateralKind.AMD_CRL, data=good, source="milan.crl", fetched_at=START)
+    await bench.collateral.take_in(offer, now=START)
+    bench.service.clock.advance(3 * 86400)
+    expired = bench.crl(days=2, lifetime_days=1)
+    with pytest.raises(FailedPrecondition) as refused:
+        await bench.put(AMD, expired)
+    assert refused.value.reason is Reason.COLLATERAL_OUTDATED
+    with pytest.raises(FailedPrecondition):
+        await bench.collateral.take_in(
+            Offer(kind=CollateralKind.AMD_CRL, data=expired, source="milan.crl", fetched_at=START),
+            now=bench.service.clock.now(),
+        )
+    assert (await _in_force(bench, SNP)).amd == AmdCollateral((parse_crl(good),))
+    bench.service.clock.advance(9 * 86400)
+    await bench.put(AMD, expired)
+
+
+async def test_lists_of_two_roots_with_one_name_stand_beside_each_other(bench: CollateralBench) -> None:
+    other = VirtualAmd.create(Product.MILAN, now=START, number=1)
+    spki = other.anchors.items[0].spki
+    form = devices_pb2.EVIDENCE_FORMAT_AMD_SEV_SNP
+    await bench.add_anchor(
+        collateral_pb2.Anchor(display_name="Other", spki=spki, formats=[form], common_name="ARK-Milan")
+    )
+    first = (await bench.put(AMD, bench.crl(revoked=(7,)))).collateral
+    second = (await bench.put(AMD, bench.crl(days=1, signer=other.root_key))).collateral
+    assert first.key != second.key
+    assert {piece.sha256 for piece in (await bench.list_all()).collateral} == {first.sha256, second.sha256}
 
 
 async def test_what_does_not_verify_changes_nothing(bench: CollateralBench) -> None:
@@ -176,7 +221,7 @@ async def test_what_nobody_signs_asks_for_approvals(bench: CollateralBench) -> N
     with pytest.raises(FailedPrecondition):
         await bench.remove(piece.name)
     await bench.remove(piece.name, proposal=await bench.approved(piece.name))
-    assert [found.key for found in (await bench.list_all()).collateral] == ["ARK-Milan"]
+    assert [found.kind for found in (await bench.list_all()).collateral] == [AMD]
 
 
 async def test_lists_with_labels_stand_beside_each_other(bench: CollateralBench) -> None:

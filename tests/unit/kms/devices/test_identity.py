@@ -140,6 +140,9 @@ async def test_an_hpke_key_that_the_attested_key_did_not_sign(bench: DeviceBench
         await bench.attest(bench.request(challenge, key.evidence, key_spki=spki, hpke_key=signed))
     signature = change in {"public", "challenge", "signer"}
     assert refused.value.reason is (Reason.SIGNATURE_INVALID if signature else Reason.FIELD_INVALID)
+    corrected = hpke(key, challenge.challenge)
+    response = await bench.attest(bench.request(challenge, key.evidence, key_spki=key.spki, hpke_key=corrected))
+    assert response.device.hpke_key.public_key == PUBLIC, "the refusal left the challenge unused"
 
 
 async def test_a_revoked_device_is_refused_within_a_second(bench: DeviceBench) -> None:

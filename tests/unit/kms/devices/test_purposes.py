@@ -158,3 +158,15 @@ async def test_assertions_and_nothing_else_take_their_purpose(bench: DeviceBench
         await bench.attest(bench.request(challenge, bench.phone.attest(challenge.challenge), purpose=ASSERTION))
     with pytest.raises(InvalidArgument):
         await bench.attest(attest_request(challenge, apple_app_assertion.evidence(b"x"), purpose=ASSERTION))
+
+
+async def test_evidence_that_nobody_can_name_is_not_judged_and_costs_no_challenge(bench: DeviceBench) -> None:
+    challenge = await bench.challenge()
+    unnamed = pb.Evidence(parts=[pb.EvidencePart(name="evidence", data=b"\xa3\x01")])
+    request = pb.AttestDeviceRequest(challenge=challenge.name, evidence=unnamed, request_id=str(uuid.uuid4()))
+    with pytest.raises(InvalidArgument) as refused:
+        await bench.attest(request)
+    assert (refused.value.reason, refused.value.field) == (Reason.FIELD_INVALID, "evidence.parts")
+    key = bench.phone.generate_key(challenge.challenge)
+    response = await bench.attest(bench.request(challenge, key.evidence))
+    assert response.verdict.appraised, "the challenge is still good"

@@ -10,7 +10,7 @@ from attestation.status import parse_status_list
 from attestation.testing import status_list
 from attestation.x509 import parse_certificate
 from kms.core.names import ChildName
-from kms.devices import reappraisal
+from kms.devices import reappraisal, store
 from kms.devices.reappraisal import Reappraised
 from support.clock import START
 from unit.kms.devices.bench import EMPTY_LIST, DeviceBench
@@ -123,6 +123,25 @@ async def test_a_device_that_attests_meanwhile_keeps_its_fresh_verdict(bench: De
     original, bench.reappraisal.results = bench.reappraisal.results, Meanwhile()
     assert await _again(bench, device.name) is None
     assert (await bench.get(device.name)).latest_verdict.appraised
+
+
+async def test_a_device_that_is_revoked_meanwhile_is_left_as_it_was(bench: DeviceBench) -> None:
+    _, device = await bench.enrol()
+    bench.policies.policy = replace(
+        bench.policies.policy, android=replace(bench.policies.policy.android, min_os_patch_level=209912)
+    )
+    name, original = ChildName.parse(device.name, "devices"), bench.reappraisal.results
+
+    class Meanwhile:
+        async def sign(self, *arguments, **named):
+            await bench.service.database.write(lambda tx: store.set_revoked(tx, name, effective_time=START, now=START))
+            return await original.sign(*arguments, **named)
+
+    bench.reappraisal.results = Meanwhile()
+    assert await _again(bench, device.name) is None
+    assert (await bench.get(device.name)).latest_verdict == device.latest_verdict
+    count = sa.text("SELECT count(*) FROM attestation_verdict")
+    assert await bench.service.database.read(lambda tx: tx.execute(count).scalar_one()) == 1
 
 
 async def test_an_unknown_device_is_nothing_to_judge(bench: DeviceBench) -> None:

@@ -52,6 +52,16 @@ def test_a_verdict_that_meets_everything_passes_until_it_is_too_old() -> None:
     assert refused.value.metadata["verdict"] == VERDICT.name
 
 
+def test_ages_are_told_in_words() -> None:
+    gate = AttestationGate(max_verdict_age=timedelta(days=1, hours=1))
+    with pytest.raises(FailedPrecondition) as refused:
+        gate.check(KEY, VERDICT, START + timedelta(days=3, hours=1, seconds=7))
+    assert "within 1 day 1 hour;" in refused.value.message
+    assert "last did 3 days 1 hour ago, at " in refused.value.message
+    with pytest.raises(FailedPrecondition, match=r"within 1 second; .* 2 seconds ago"):
+        AttestationGate(max_verdict_age=timedelta(seconds=1)).check(KEY, VERDICT, START + timedelta(seconds=2))
+
+
 def test_a_gate_with_nothing_set_takes_devices_that_hardware_vouches_for() -> None:
     AttestationGate().check(KEY, replace(VERDICT, level=None), START)
     with pytest.raises(FailedPrecondition):
@@ -102,6 +112,22 @@ def test_the_document_is_canonical() -> None:
         ({"formats": [devices_pb2.EVIDENCE_FORMAT_UNSPECIFIED]}, "formats"),
         ({"formats": [devices_pb2.EVIDENCE_FORMAT_APPLE_APP_ASSERTION]}, "formats"),
         ({"device_classes": [99]}, "device_classes"),
+        ({"formats": [devices_pb2.EVIDENCE_FORMAT_SOFTWARE]}, "device_classes"),
+        (
+            {
+                "formats": [devices_pb2.EVIDENCE_FORMAT_SOFTWARE],
+                "device_classes": [devices_pb2.DEVICE_CLASS_HARDWARE, devices_pb2.DEVICE_CLASS_SOFTWARE],
+                "minimum_level": keys_pb2.SECURITY_LEVEL_TEE,
+            },
+            "minimum_level",
+        ),
+        (
+            {
+                "device_classes": [devices_pb2.DEVICE_CLASS_SOFTWARE],
+                "minimum_level": keys_pb2.SECURITY_LEVEL_TEE,
+            },
+            "minimum_level",
+        ),
         ({"minimum_level": 99}, "minimum_level"),
         ({"measurements": {"MRTD": {"digests": []}}}, "measurements"),
         ({"measurements": {"MRTD": {"digests": [b"x" * 65]}}}, "measurements"),
@@ -118,6 +144,27 @@ def test_what_can_not_be_meant_is_refused_by_its_field(fields: dict, field: str)
     with pytest.raises(InvalidArgument) as refused:
         gate_from_wire(keys_pb2.Key(attestation_gate=keys_pb2.AttestationGate(**fields)))
     assert refused.value.field == f"attestation_gate.{field}"
+
+
+def test_a_gate_that_no_device_can_pass_says_what_to_add() -> None:
+    """Evidence in software makes devices of class software, which the classes left to themselves leave out."""
+    with pytest.raises(InvalidArgument, match="--gate-class software"):
+        AttestationGate(formats=frozenset({Format.SOFTWARE}))
+    passable = AttestationGate(
+        formats=frozenset({Format.SOFTWARE}),
+        device_classes=frozenset({DeviceClass.SOFTWARE}),
+        minimum_level=SecurityLevel.SOFTWARE,
+    )
+    software = replace(
+        VERDICT,
+        format=Format.SOFTWARE,
+        level=SecurityLevel.SOFTWARE,
+        device_class=DeviceClass.SOFTWARE,
+    )
+    passable.check(KEY, software, START)
+    AttestationGate(formats=frozenset({Format.SOFTWARE, Format.TPM})).check(
+        KEY, replace(VERDICT, format=Format.TPM), START
+    )
 
 
 def test_the_classes_are_those_of_devices() -> None:
