@@ -2,6 +2,7 @@
 names one is refused, with the key, the size it has and the size it must have.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -80,12 +81,10 @@ def _text(form: re.Pattern[str], sentence: str) -> Limit:
 def _patch_level(value: int) -> str | None:
     whole = value if value > _YEAR_AND_MONTH else value * 100 + 1
     year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
-    try:
-        date(year, month, max(day, 1))  # day 0: the month's, as some vendors write it
-    except ValueError:
-        year = 0
     if _FIRST_PATCH_YEAR <= year <= _LAST_PATCH_YEAR:
-        return None
+        with contextlib.suppress(ValueError):
+            date(year, month, max(day, 1))  # day 0: the month's, as some vendors write it
+            return None
     return f"is {value}; it must be a month, YYYYMM such as 202601, or a day, YYYYMMDD such as 20260105"
 
 

@@ -81,8 +81,7 @@ def verify_evidence(
     chains, quotes and reports (SGX, TDX, SEV-SNP, NVIDIA), tokens and documents (Nitro, PSA, CCA), JSON of App Attest,
     WebAuthn, TPM or Azure, RATS wrappers (RFC 9999) of these. Further files belong to it, such as certificates.
 
-    Vendors' roots are built in. Collateral is known by its content, too, and counts as fetched when its file was
-    written, or at --at, which says as of when to judge: also in ten years.
+    Vendors' roots are built in. Collateral counts as fetched when its file was written, or at --at, the time judged at.
 
     \b
     Example:  hallmark attest verify chain.pem --challenge 0a1b2c --collateral status.json

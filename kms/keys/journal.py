@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -20,6 +20,8 @@ from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 
 T = TypeVar("T")
+
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,12 @@ class Journal:
     async def act(
         self, request: RequestKey, now: datetime, work: Callable[[Connection], KeyAnswer]
     ) -> tuple[KeyAnswer, bool]:
-        """A whole act that needs no HSM, in one transaction."""
+        """A whole act that needs no HSM, in one transaction; again when another replica changed the key in between."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self.database.write(lambda tx: self.once(tx, request, now, lambda: work(tx)))
+            except Aborted:
+                continue
         return await self.database.write(lambda tx: self.once(tx, request, now, lambda: work(tx)))
 
     def record(
