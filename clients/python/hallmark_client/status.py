@@ -82,7 +82,7 @@ def error_of_code(code: grpc.StatusCode, details: str) -> errors.HallmarkError:
     if code is grpc.StatusCode.UNAVAILABLE and any(mark in words for mark in _TLS_MARKS):
         return errors.TransportRefused("TRANSPORT_REFUSED", _tls_sentence(details), grpc_code=code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in words:
-        sentence = "the request is larger than the connection takes; of a large message sign the digest"
+        sentence = "the request is larger than the connection takes; where a digest will do, send that"
         return errors.InvalidArgument("MESSAGE_TOO_LARGE", sentence, grpc_code=code)
     if code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN} and any(mark in words for mark in _RESET_MARKS):
         return errors.Unavailable("CONNECTION_LOST", f"the connection was lost: {details}", grpc_code=code)
