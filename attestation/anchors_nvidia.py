@@ -17,6 +17,7 @@ NVIDIA: Final = Anchors(
         TrustAnchor(
             name="nvidia-device-identity-ca",
             formats=frozenset({Format.NVIDIA_GPU}),
+            is_root=True,
             spki=b64decode(
                 "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEDkwUozv4pWJmWNtBKWB+TL9FGcRBJxb00NkXxJeABb3qvq79V7xmCC1xik+LYFLhUW7op8QiuE3o"
                 "VwcbtY/Tlb6gz6HGPufIDWvWOQHZHLvRh9OFfcFrXM6vI4/4wn29"

@@ -67,6 +67,7 @@ class VirtualGpu:
                 TrustAnchor(
                     name="virtual-gpu-root",
                     formats=frozenset({Format.NVIDIA_GPU}),
+                    is_root=True,
                     spki=spki_of(self.ca_keys[0]),
                     source="made by attestation.testing, trusted by nobody else",
                 ),

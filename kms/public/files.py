@@ -164,7 +164,7 @@ class FolderPublicFiles:
         if folder != self._folder:
             self._make_folders(folder.parent)
         folder.mkdir(exist_ok=True, parents=folder == self._folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
         if len(self._durable_folders) >= _FOLDERS_REMEMBERED_MAX:
             self._durable_folders.clear()
         self._durable_folders.add(folder)
@@ -172,7 +172,7 @@ class FolderPublicFiles:
     def _sync_folders(self, files: Sequence[PublicFile]) -> None:
         for folder in {(self._folder / file.path).parent for file in files}:
             with _refusing(str(folder)):
-                _sync_folder(folder)
+                sync_folder(folder)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -182,7 +182,7 @@ def _write_durably(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

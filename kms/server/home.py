@@ -10,6 +10,7 @@ from typing import IO
 
 from kms.core.clock import format_time
 from kms.core.randomness import Randomness
+from kms.public.files import sync_folder
 from kms.server.local_ca import LOCAL_TENANT
 
 
@@ -77,8 +78,4 @@ def _write(file: Path, text: str) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     fresh.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)

@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kms.core.identity import Role
 from kms.core.names import ID_PATTERN
+from kms.public.files import sync_folder
 from kms.server.identity import spiffe_id
 
 _AUTHORITY_LIFE = timedelta(days=3650)
@@ -176,7 +177,7 @@ def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Never readable by others, not even for a moment; never half written."""
+    """Never readable by others, not even for a moment; never half written; durable."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -185,3 +186,4 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    sync_folder(path.parent)

@@ -12,6 +12,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _collateral()
+    _anchors()
+    _reappraisal()
+    _assurance()
+
+
+def _collateral() -> None:
     op.create_table(
         "collateral_item",
         sa.Column("owner", sa.String(length=63), nullable=False),
@@ -37,6 +44,9 @@ def upgrade() -> None:
         sa.Column("create_time", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("sha256", "value_kind"),
     )
+
+
+def _anchors() -> None:
     op.create_table(
         "trust_anchor",
         sa.Column("tenant", sa.String(length=63), nullable=False),
@@ -53,6 +63,9 @@ def upgrade() -> None:
         sa.Column("create_time", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "spki_sha256"),
     )
+
+
+def _reappraisal() -> None:
     op.create_table(
         "collateral_change",
         sa.Column("owner", sa.String(length=63), nullable=False),
@@ -68,6 +81,9 @@ def upgrade() -> None:
         sa.Column("done", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("owner", "topic"),
     )
+
+
+def _assurance() -> None:
     op.create_table(
         "assurance_note",
         sa.Column("id", sa.String(length=36), nullable=False),
