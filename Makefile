@@ -8,7 +8,7 @@ VECTORS ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-fault lint format proto bench migration constraints clean liboqs tokens
+.PHONY: help demo run test test-fault lint format proto bench migration constraints clean liboqs tokens peers web
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +42,18 @@ liboqs: setup  ## build the fastest signing engine into the venv (needs cargo, c
 tokens: setup  ## test against tokens that have ML-DSA: NSS, and as root opencryptoki
 	@sh tests/tokens/run.sh
 
+peers: setup  ## fetch other people's log tools and run our log through them (Debian, Go module proxy, PyPI)
+	@PYTHON=$(BIN)/python sh tests/peers/fetch.sh
+	$(BIN)/pytest tests/peers
+
+web:  ## compile the auditor's page (needs npm)
+	@sh scripts/build_web.sh
+
 migration: setup  ## make a database migration from the changed tables: make migration m="what changed"
 	$(BIN)/python scripts/make_migration.py "$(m)"
 
 constraints:  ## pin all dependencies again, by hash (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra postgresql --group dev pyproject.toml -o constraints.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra postgresql --extra s3 --group dev pyproject.toml -o constraints.txt
 
 clean:  ## remove what make made (not hallmark-data/)
 	rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

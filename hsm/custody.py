@@ -9,6 +9,7 @@ Import       A foreign private key arrives sealed to an HPKE key made here; outs
 Export       Only a key made by `generate_exportable` or imported as exportable, only sealed to the recipient named in
              a permit, and only what the permit is for. A key not made so cannot leave, whatever the caller says: its
              token half is not extractable, and the associated data of its sealed half say so.
+Data         A few short private notes that must not be set back with the disk: a name, and bytes. Not for secrets.
 """
 
 import hashlib
@@ -120,3 +121,16 @@ class KeyCustody(Protocol):
 
     async def export_key(self, material: KeyMaterial, *, permit: ExportPermit, key_binding: bytes) -> bytes:
         """The envelope for the permit's recipient. Raises ExportForbidden."""
+
+    async def read_data(self, name: str) -> tuple[bytes, ...]:
+        """What `write_data` stored under this name; empty when nothing was.
+
+        More than one when a write was interrupted, or two wrote at once: the caller can tell which counts.
+        """
+
+    async def write_data(self, name: str, value: bytes) -> None:
+        """Stores it durably in the token, and only then removes what was there under this name.
+
+        `name` has 1 to 300 bytes, `value` 1 to 1,024. Raises UnsupportedAlgorithm where the token keeps no data
+        objects (CKO_DATA), InvalidRequest.
+        """

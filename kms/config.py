@@ -88,9 +88,68 @@ class DatabaseConfig(_Section):
 
 class LogConfig(_Section):
     origin: str | None = Field(None, description="Origin of the log; default: made on first run and kept.")
-    checkpoint_interval_seconds: float = Field(0.1, ge=0.01, description="Least time between two checkpoints.")
+    checkpoint_interval_seconds: float = Field(
+        0.03,
+        ge=0.001,
+        description="Least time between two checkpoints while somebody waits for a proof; else a second lies between "
+        "them. However long one takes, the next begins a fifth of that later at the earliest.",
+    )
     refresh_seconds: float = Field(600, ge=1, description="Sign again at this age even when nothing is new.")
     public_folder: str = Field("public", description="Folder of the public files.")
+    guard_file: str = Field(
+        "log-guard",
+        description="File that remembers the newest checkpoint, so that a restored backup is noticed. In production "
+        "put it on another volume than home and database, and never restore it.",
+    )
+    guard_token_interval_seconds: float = Field(
+        60,
+        ge=0,
+        description="The token remembers a checkpoint too, in a data object: at start, at close, and at most this "
+        "often between. 0: it is not asked.",
+    )
+    witness_policy: str | None = Field(
+        None,
+        description="File with the log's witnesses, their URLs and the quorum (C2SP tlog-policy). URLs are https, or "
+        "http on this machine. The public file `policy` tells it to auditors, with this log's keys.",
+    )
+    witness_mode: Literal["open", "closed"] = Field(
+        "open",
+        description="Without the quorum, open publishes all the same once the witnesses had their time (and again with "
+        "what they send later), closed publishes nothing and gives no proof.",
+    )
+    witness_timeout_seconds: float = Field(
+        1,
+        gt=0,
+        le=60,
+        description="How long a witness may take, and a checkpoint waits for the quorum. In open mode nobody waits for "
+        "witnesses that are known to be away.",
+    )
+    witness_interval_seconds: float = Field(
+        1,
+        ge=0,
+        le=3600,
+        description="Least time between two submissions to a witness, and so between two checkpoints: public witnesses "
+        "ask for a rate. Proofs wait for a checkpoint; lower it for witnesses of your own.",
+    )
+    history_interval_seconds: float = Field(
+        60, ge=1, description="Least time between two checkpoints that are kept in history.json and history/SIZE."
+    )
+    partial_tiles_seconds: float = Field(
+        600, ge=0, description="How long partial tiles stay for slow readers once the full tile is published."
+    )
+    export: str | None = Field(
+        None,
+        description="s3://BUCKET/PREFIX: a copy of the public files in an object store that has conditional writes. "
+        "Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SHARED_CREDENTIALS_FILE.",
+    )
+    export_endpoint: str | None = Field(None, description="URL of the object store; default: AWS.")
+    export_region: str | None = Field(None, description="Its region; default: AWS_REGION.")
+    export_path_style: bool = Field(
+        True, description="Name the bucket in the path of requests; false: in the host name, as AWS prefers."
+    )
+    export_interval_seconds: float = Field(
+        1, ge=0.1, description="Least time between two copies of a checkpoint: each costs a few requests."
+    )
 
 
 class DevicesConfig(_Section):

@@ -47,6 +47,8 @@ class Custody:
             Operation.GENERATE_EXPORTABLE: self.generate_exportable,
             Operation.IMPORT_KEY: self.import_key,
             Operation.EXPORT_KEY: self.export_key,
+            Operation.READ_DATA: token.read_data,
+            Operation.WRITE_DATA: token.write_data,
         }
 
     def generate_hpke(self, kem: int, key_binding: bytes) -> bytes:

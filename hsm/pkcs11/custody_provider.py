@@ -122,6 +122,14 @@ class CustodyProvider(ABC):
             envelope: bytes = await self._running.call(Operation.EXPORT_KEY, arguments, repeatable=True)
         return envelope
 
+    async def read_data(self, name: str) -> tuple[bytes, ...]:
+        checks.check_data_name(name)
+        return tuple(await self._running.call(Operation.READ_DATA, [name], repeatable=True))
+
+    async def write_data(self, name: str, value: bytes) -> None:
+        checks.check_data(name, value)
+        await self._running.call(Operation.WRITE_DATA, [name, value], repeatable=True, writes=True)
+
     async def _keks(self) -> tuple[KekFact, ...]:
         answers = await self._running.call(Operation.LIST_KEKS, [], repeatable=True)
         keks = [(generation, kek_id) for generation, kek_id in answers]

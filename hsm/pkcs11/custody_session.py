@@ -41,6 +41,14 @@ _CARRIER_TEMPLATE: Final = {
     Attribute.EXTRACTABLE: False,
     Attribute.WRAP: True,
 }
+_DATA_TEMPLATE: Final = {Attribute.CLASS: ObjectClass.DATA, Attribute.APPLICATION: "hallmark"}
+_NO_DATA_OBJECTS: Final = (
+    driver.AttributeTypeInvalid,
+    driver.AttributeValueInvalid,
+    driver.FunctionNotSupported,
+    driver.FunctionRejected,
+    driver.TemplateInconsistent,
+)
 _NOT_EXTRACTABLE: Final = (driver.KeyUnextractable, driver.KeyNotWrappable)
 
 
@@ -152,6 +160,30 @@ class CustodySession(TokenSession):
             raise UnsupportedAlgorithm("this token wraps private keys in a form this version does not know") from None
         assert key.classical is not None
         return key.classical
+
+    def read_data(self, name: str) -> list[bytes]:
+        """The values of all data objects of ours with this label."""
+
+        def act() -> list[bytes]:
+            found = self._session.get_objects({**_DATA_TEMPLATE, Attribute.LABEL: name})
+            return [bytes(each[Attribute.VALUE]) for each in list(found)]
+
+        return self.carry_out(act)
+
+    def write_data(self, name: str, value: bytes) -> None:
+        """A new object, then away with the older ones. Raises UnsupportedAlgorithm where the token keeps none."""
+        template = {**_DATA_TEMPLATE, Attribute.TOKEN: True, Attribute.PRIVATE: True, Attribute.LABEL: name}
+
+        def act() -> None:
+            older = list(self._session.get_objects({**_DATA_TEMPLATE, Attribute.LABEL: name}))
+            try:
+                self._session.create_object({**template, Attribute.VALUE: value})
+            except _NO_DATA_OBJECTS:
+                raise UnsupportedAlgorithm("this token keeps no data objects") from None
+            for each in older:
+                each.destroy()
+
+        self.carry_out(act)
 
 
 def _without_padding(encoded: bytes) -> bytes:

@@ -37,6 +37,8 @@ class Operation(enum.StrEnum):
     GENERATE_EXPORTABLE = "generate-exportable"
     IMPORT_KEY = "import-key"
     EXPORT_KEY = "export-key"
+    READ_DATA = "read-data"
+    WRITE_DATA = "write-data"
 
 
 class SignKind(enum.StrEnum):

@@ -171,6 +171,16 @@ class FakeCustody(ABC):
         check_binding(key_binding)
         return self._transfer.export_key(material, permit=permit, key_binding=key_binding)
 
+    async def read_data(self, name: str) -> tuple[bytes, ...]:
+        self._enter(Operation.DATA)
+        checks.check_data_name(name)
+        return (self._token.data[name],) if name in self._token.data else ()
+
+    async def write_data(self, name: str, value: bytes) -> None:
+        self._enter(Operation.DATA)
+        checks.check_data(name, value)
+        self._token.data[name] = value
+
     @property
     def _transfer(self) -> KeyTransfer:
         token = _CustodyToken(self._token)

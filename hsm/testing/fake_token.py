@@ -35,6 +35,7 @@ class FakeToken:
         self.generations = {self.kek_id: 1}
         self.serial = self.kek_id.hex()
         self.exportable: set[bytes] = set()
+        self.data: dict[str, bytes] = {}
         self._keys: dict[bytes, tuple[str, PrivateKey]] = {}
         self._nonces: set[bytes] = set()
 

@@ -12,3 +12,4 @@ class Operation(enum.Enum):
     OPEN = "open"
     KEK = "kek"
     TRANSFER = "transfer"
+    DATA = "data"

@@ -21,15 +21,18 @@ from hallmark.v1 import (
     log_pb2_grpc,
     revocation_pb2_grpc,
 )
-from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.approvals import KeyApprovals, client_folders, make_approvals
 from kms.app.attestation import Below, start_attestation
 from kms.app.envelopes import make_envelopes
+from kms.app.health import make_health
 from kms.app.hsm import keep_trying, make_provider, pkcs11_settings, start_or_say_why
 from kms.app.keys import make_key_parts
-from kms.app.log_origin import log_origin
+from kms.app.log_places import log_memories, log_places
+from kms.app.log_rpc import make_log_servicer
+from kms.app.log_settings import log_settings
+from kms.app.read_plane import ReadPlane
 from kms.app.upkeep import purge_answers
 from kms.approvals.rpc import ApprovalServicer
 from kms.approvals.service import ApprovalService
@@ -49,9 +52,9 @@ from kms.keys.signing_rpc import SigningServicer
 from kms.keys.usage import UseRates
 from kms.keys.verification import VerificationService
 from kms.keys.wrapping import WrappingKeys
-from kms.log.model import LogSettings
 from kms.log.rpc import LogServicer
 from kms.log.service import TransparencyLog
+from kms.log.succession import check_not_closing, publish_chain
 from kms.public.files import FolderPublicFiles
 from kms.public.http import PublicServer, public_app
 from kms.revocation.feed import FeedSignal
@@ -63,7 +66,6 @@ from kms.revocation.watch import WatchService
 from kms.server.errors import to_status
 from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
 from kms.server.guard import Guard
-from kms.server.health import HealthServicer
 from kms.server.home import Home
 from kms.server.limits import RateLimit, StreamLimit
 from kms.server.local_ca import LocalAuthority
@@ -99,7 +101,7 @@ class Application:
         await asyncio.to_thread(migrations.upgrade, database.engine)
         provider = await self._start_hsm()
         public_folder = config.path(config.log.public_folder)
-        log = await self._start_log(database, provider, public_folder)
+        log = await self._start_log(database, provider)
         registrations, scheduler = await self._features(database, provider, log, authority)
         await self._serve_public(public_folder)
         clients = client_folders(authority, config)
@@ -145,9 +147,19 @@ class Application:
                 envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server,
                 make_envelopes(self._config, keys, signing, approvals, self._clock),
             ),
-            _registration(log_pb2_grpc.add_LogServiceServicer_to_server, LogServicer(log, origin=log.origin)),
-            _registration(health_pb2_grpc.add_HealthServicer_to_server, self._health(health)),
+            _registration(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer(database, provider, log)),
+            _registration(health_pb2_grpc.add_HealthServicer_to_server, make_health(health, self._draining)),
         ], parts.scheduler
+
+    def _log_servicer(self, database: Database, provider: KeyProvider, log: TransparencyLog) -> LogServicer:
+        return make_log_servicer(
+            database=database,
+            provider=provider,
+            log=log,
+            clock=self._clock,
+            randomness=self._randomness,
+            draining=self._draining,
+        )
 
     def _signing(self, database: Database, provider: KeyProvider, log: TransparencyLog) -> SigningService:
         groups = _GROUPS_PER_SIGNER * pkcs11_settings(self._config).worker_count
@@ -189,18 +201,24 @@ class Application:
             self._spawn(keep_trying(provider))
         return provider
 
-    async def _start_log(self, database: Database, provider: KeyProvider, public_folder: Path) -> TransparencyLog:
-        settings = LogSettings(
-            origin=await log_origin(self._config, self._home, database, self._randomness),
-            min_checkpoint_interval_seconds=self._config.log.checkpoint_interval_seconds,
-            refresh_seconds=self._config.log.refresh_seconds,
-        )
-        files = FolderPublicFiles(public_folder)
+    async def _start_log(self, database: Database, provider: KeyProvider) -> TransparencyLog:
+        settings = await log_settings(self._config, self._home, database, self._randomness)
+        await check_not_closing(database)
+        places = await log_places(self._config, database)
+        plane = ReadPlane(self._config, places.root, places.prefix, origin=settings.origin, clock=self._clock)
+        self._closing.push_async_callback(plane.close)
         log = TransparencyLog(
-            database=database, provider=provider, public_files=files, clock=self._clock, settings=settings
+            database=database,
+            provider=provider,
+            public_files=plane.files,
+            clock=self._clock,
+            settings=settings,
+            memories=[*log_memories(self._config, provider, self._clock), *plane.memories],
         )
         self._closing.push_async_callback(log.close)
         await log.start()
+        await publish_chain(database, places.root)
+        plane.follow(log)
         return log
 
     def _facts(self, log: TransparencyLog) -> Callable[[], Awaitable[ServerFacts]]:
@@ -240,19 +258,6 @@ class Application:
         codec = await open_cursor_codec(database, self._randomness)
         servicer = RevocationServicer(revocations, watching, codec)
         return _registration(revocation_pb2_grpc.add_RevocationServiceServicer_to_server, servicer)
-
-    def _health(self, health: HsmHealthCheck) -> HealthServicer:
-        async def serving() -> bool:
-            return not self._draining.is_set()
-
-        async def hsm_usable() -> bool:
-            try:
-                await health.check()
-            except HsmError:
-                return False
-            return not self._draining.is_set()
-
-        return HealthServicer({"": serving, "hsm": hsm_usable}, self._draining)
 
     async def _serve_public(self, folder: Path) -> None:
         server = PublicServer(

@@ -3,11 +3,20 @@
 from kms.config import Config
 from kms.core.database import Database
 from kms.core.randomness import Randomness
-from kms.log.service import stored_origin
+from kms.log import store
+from kms.log.archive import closed_logs
 from kms.server.home import Home
 
 
 async def log_origin(config: Config, home: Home, database: Database, randomness: Randomness) -> str:
+    """A home that still has the name of a log that was closed takes that of the log which followed it."""
     if config.log.origin is not None:
         return config.log.origin
-    return home.log_origin(await stored_origin(database), randomness)
+    stored = await database.read(store.find_origin)
+    kept = home.log_origin(stored, randomness)
+    if stored is None or kept == stored:
+        return kept
+    if kept in {log.origin for log in await database.read(closed_logs)}:
+        home.replace_log_origin(stored)
+        return stored
+    return kept

@@ -38,6 +38,7 @@ from kms.core.ids import new_id
 from kms.core.names import ChildName
 from kms.core.randomness import Randomness
 from kms.keys.model import SYSTEM_TENANT
+from kms.log.commitments import record_with_facts
 from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 
@@ -85,7 +86,8 @@ class ApprovalService:
 
         def act(tx: Connection) -> tuple[ChildName, LogPromise]:
             payload = proposal_payload(terms)
-            promise = self._record(tx, "proposal.created", terms.name, now, _created(terms, payload))
+            who = {"proposer": terms.proposer.spiffe_id, **_terms(payload)}
+            promise = self._record(tx, "proposal.created", terms.name, now, _created(terms), who)
             store.insert(tx, Proposal(terms=terms, payload=payload, promise=promise))
             return terms.name, promise
 
@@ -124,7 +126,8 @@ class ApprovalService:
         def act(tx: Connection) -> tuple[ChildName, LogPromise]:
             proposal = store.lock(tx, name)
             check_may_approve(proposal, approval.approver, now)
-            promise = self._record(tx, "proposal.approved", name, now, _approved(proposal, approval))
+            who = {"approver": approval.approver.spiffe_id, **_terms(proposal.payload)}
+            promise = self._record(tx, "proposal.approved", name, now, _approved(approval), who)
             store.add_approval(tx, proposal, approval, promise)
             return name, promise
 
@@ -135,8 +138,7 @@ class ApprovalService:
 
         def act(tx: Connection) -> tuple[ChildName, LogPromise]:
             check_undecided(store.lock(tx, name), now)
-            details: dict[str, Json] = {"rejecter_sha256": _sha256(rejecter.encode())}
-            promise = self._record(tx, "proposal.rejected", name, now, details)
+            promise = self._record(tx, "proposal.rejected", name, now, {}, {"rejecter": rejecter})
             store.set_rejected(tx, name, promise, now=now)
             return name, promise
 
@@ -158,7 +160,7 @@ class ApprovalService:
         if (name := self._named(proposal, planned)) is not None:
             found = store.lock(tx, name)
             self._admit(found, planned, now)
-            promise = self._record(tx, "proposal.executed", name, now, _executed(found))
+            promise = self._record(tx, "proposal.executed", name, now, _executed(found), _terms(found.payload))
             store.set_executed(tx, name, promise, now=now)
 
     def _named(self, proposal: str, planned: PlannedAct) -> ChildName | None:
@@ -196,31 +198,33 @@ class ApprovalService:
         return replace(proposal, promise=promise)
 
     def _record(
-        self, tx: Connection, event_type: str, name: ChildName, now: datetime, details: dict[str, Json]
+        self,
+        tx: Connection,
+        event_type: str,
+        name: ChildName,
+        now: datetime,
+        details: dict[str, Json],
+        committed: dict[str, str],
     ) -> LogPromise:
-        key = new_id(now, self.randomness)
-        return self.log.record(tx, LogEntry(key, event_type, name.tenant, str(name), now, details))
+        """People, and what holds their names and words, stand in the log as commitments: a hash of something that can
+        be guessed would tell it to everybody who guesses.
+        """
+        entry = LogEntry(new_id(now, self.randomness), event_type, name.tenant, str(name), now, details)
+        return record_with_facts(tx, self.log, entry, committed, self.randomness)
 
 
-# People stand in the log as hashes: who may read proposals can tell who they are.
-
-
-def _created(terms: Terms, payload: bytes) -> dict[str, Json]:
+def _created(terms: Terms) -> dict[str, Json]:
     return {
         "act": terms.planned.act.value,
         "approvals_needed": terms.needed,
         "expire_time": format_time(terms.expire_time),
         "of": terms.planned.subject,
-        "payload_sha256": _sha256(payload),
-        "proposer_sha256": _sha256(terms.proposer.spiffe_id.encode()),
     }
 
 
-def _approved(proposal: Proposal, approval: Approval) -> dict[str, Json]:
+def _approved(approval: Approval) -> dict[str, Json]:
     return {
         "approver_key_sha256": approval.approver.key_sha256.hex(),
-        "approver_sha256": _sha256(approval.approver.spiffe_id.encode()),
-        "payload_sha256": _sha256(proposal.payload),
         "signature_sha256": _sha256(approval.signature),
     }
 
@@ -230,8 +234,12 @@ def _executed(proposal: Proposal) -> dict[str, Json]:
         "act": proposal.terms.planned.act.value,
         "approvals": len(proposal.approvals),
         "of": proposal.terms.planned.subject,
-        "payload_sha256": _sha256(proposal.payload),
     }
+
+
+def _terms(payload: bytes) -> dict[str, str]:
+    """The payload has the proposer's name and reason in it."""
+    return {"payload_sha256": _sha256(payload)}
 
 
 def _sha256(data: bytes) -> str:

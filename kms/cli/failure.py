@@ -190,7 +190,7 @@ def _client_failure(error: Exception) -> Failure:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _USE_ITS_PROFILE)
         case name if name in _NOT_REACHABLE:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _START_IT)
-        case "Unavailable" if found.reason not in {"HSM_UNAVAILABLE", "SHUTTING_DOWN"}:
+        case "Unavailable" if found.reason not in {"HSM_UNAVAILABLE", "SHUTTING_DOWN", "WITNESSES_UNAVAILABLE"}:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, _START_IT)
         case "Internal" if "call_id" in found.metadata:
             advice = f"The server's log tells more under {found.metadata['call_id']}"

@@ -66,7 +66,19 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Whole or not at all: a reader never meets half a file. Raises OSError."""
+    """Whole or not at all: a reader never meets half a file. What is no file, such as a pipe or /dev/null, is written
+    to and stays what it is. Raises OSError.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+        else:
+            _replace(path, content)
+    except OSError as error:  # names no file, or one that nobody gave
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

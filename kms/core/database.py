@@ -8,6 +8,7 @@ a database behind a connection can raise.
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from kms.core.database_failures import as_service_error
+from kms.core.errors import Reason, Unavailable
 from kms.core.wal import WalKeeper
 from kms.core.writer import Writer
 
@@ -27,6 +29,8 @@ Work = Callable[[Connection], T]
 GroupWork = Callable[[Connection, list[I]], Sequence[T | Exception]]
 """Does the work of many callers at once; answers in order, an exception where one item is refused."""
 
+_TRUNCATE_ATTEMPTS: Final = 20
+_TRUNCATE_PAUSE_SECONDS: Final = 0.1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _PRAGMAS: Final = (
@@ -126,11 +130,21 @@ class Database:
         self.engine.dispose()
 
     def _truncate_log(self) -> None:
+        """Waits for readers that are in the way. Raises Unavailable when they stay."""
         connection = self.engine.raw_connection()
         try:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for _ in range(_TRUNCATE_ATTEMPTS):
+                ((busy, _pages, _moved),) = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                if not busy:
+                    return
+                time.sleep(_TRUNCATE_PAUSE_SECONDS)
         finally:
             connection.close()
+        raise Unavailable(
+            Reason.DATABASE_UNAVAILABLE,
+            "it is erased, but a long read keeps what was there in the write-ahead log; repeat the call",
+            retry_after_seconds=1,
+        )
 
     def _read(self, work: Work[T]) -> T:
         try:

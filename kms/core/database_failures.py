@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kms.core.errors import OutcomeUnknown, Reason, Unavailable
+from kms.core.errors import InternalError, OutcomeUnknown, Reason, Unavailable
 
 _logger = logging.getLogger(__name__)
 
@@ -54,6 +54,13 @@ def is_away(error: BaseException) -> bool:
 
 def as_service_error(error: Exception) -> Exception:
     """A database that is away is worth a retry; anything else is the work's own."""
+    if _is_damaged(error):
+        _logger.error("the database is damaged: %s", error)
+        return InternalError(
+            Reason.INTERNAL,
+            "the database file is damaged, or is none. Restore a backup into an empty place: a file from a backup does "
+            "not belong beside the -wal and -shm files of another",
+        )
     if not is_away(error):
         return error
     _logger.error("the database refused: %s", error)
@@ -72,6 +79,15 @@ def outcome_unknown(error: BaseException) -> OutcomeUnknown:
         "the database went away while it was storing this; repeat the call with the same request_id",
         retry_after_seconds=_RETRY_SECONDS,
     )
+
+
+def _is_damaged(error: BaseException) -> bool:
+    """SQLITE_CORRUPT or SQLITE_NOTADB."""
+    driver = _of_driver(error)
+    return isinstance(driver, sqlite3.DatabaseError) and getattr(driver, "sqlite_errorcode", 0) & 0xFF in {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
 
 
 def _of_driver(error: BaseException) -> BaseException:

@@ -52,6 +52,7 @@ def sqlite_transaction(connection: Connection) -> Iterator[None]:
         connection.commit()
         driver.commit()
     except BaseException:
+        connection.rollback()  # SQLAlchemy would refuse every later transaction
         driver.rollback()
         raise
 

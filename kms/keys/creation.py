@@ -11,14 +11,14 @@ exportable         true: made so that it may leave, sealed, after approvals
 halves             one or two of {"algorithm", "kept", "mechanism"}. kept "token": the private half is an object of the
                    token, mechanism is the PKCS#11 one it signs with. kept "sealed": the half is a 32-byte seed under a
                    key of the token that can not leave it, mechanism is that of the seal
-token              {"manufacturer", "model", "serial_sha256" (hex, of the serial number as text)}
+token              {"manufacturer", "model"}; its serial number stands in the commitment token_serial (docs/log.md): the
+                   hash of a short number would tell it to everybody who tries all of them
 
 `key.imported` has too: wrapping_key (version that it was sealed to), envelope_sha256, exported_as (may be empty).
 `key.exported` has: public_key_sha256, recipient_algorithm, recipient_sha256 (parameters_sha256 of the proposal),
 envelope_sha256, proposal.
 """
 
-import hashlib
 from typing import assert_never
 
 from hallmark_composite import EcCurve
@@ -38,17 +38,17 @@ from kms.keys.model import KeyVersion
 
 def creation_record(version: KeyVersion, capabilities: HsmCapabilities) -> dict[str, Json]:
     """Beside `journal.version_details`, which has the rest of the members above."""
-    serial = capabilities.token_serial.encode()
     return {
         "origin": version.origin.value,
         "exportable": version.exportable,
         "halves": _halves(version.usable_material),
-        "token": {
-            "manufacturer": capabilities.token_manufacturer,
-            "model": capabilities.token_model,
-            "serial_sha256": hashlib.sha256(serial).hexdigest(),
-        },
+        "token": {"manufacturer": capabilities.token_manufacturer, "model": capabilities.token_model},
     }
+
+
+def creation_facts(capabilities: HsmCapabilities) -> dict[str, str]:
+    """What goes into the log as commitments."""
+    return {"token_serial": capabilities.token_serial}
 
 
 def _halves(material: KeyMaterial) -> list[Json]:

@@ -19,11 +19,11 @@ import hashlib
 from datetime import datetime
 from functools import lru_cache
 
+from hallmark_tlog.entry import ENTRY_VERSION
 from kms.core.canonical import canonical_json
 from kms.core.clock import format_time
 from kms.core.names import KeyVersionName
 from kms.keys.inputs import Prepared
-from kms.log.model import ENTRY_VERSION
 
 EVENT_TYPE = "signature.created"
 _PIECE_BYTES = 2000

@@ -17,7 +17,7 @@ from kms.core.database import Database
 from kms.core.errors import OutcomeUnknown, ServiceError
 from kms.core.names import KeyVersionName
 from kms.keys.algorithms import AlgorithmFamily, KeyAlgorithm
-from kms.keys.creation import creation_record
+from kms.keys.creation import creation_facts, creation_record
 from kms.keys.hsm_errors import to_service_error
 from kms.keys.model import KeyPurpose, KeyVersion, KeyVersionState, key_binding
 
@@ -30,6 +30,8 @@ class MadeVersion:
 
     version: KeyVersion
     record: Mapping[str, Json]
+    committed: Mapping[str, str]
+    """Facts for commitments of the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class KeyGenerator:
             activate_time=begin,
             exportable=exportable,
         )
-        return MadeVersion(version, creation_record(version, capabilities))
+        return MadeVersion(version, creation_record(version, capabilities), creation_facts(capabilities))
 
     async def discard(self, version: KeyVersion) -> None:
         """Removes a key pair that got no row from the token again, as far as that goes."""

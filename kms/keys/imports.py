@@ -21,7 +21,7 @@ from kms.core.errors import InvalidArgument, Reason
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName, KeyVersionName
 from kms.keys.algorithms import KeyAlgorithm
-from kms.keys.creation import creation_record
+from kms.keys.creation import creation_facts, creation_record
 from kms.keys.generation import MadeVersion, transfer_of
 from kms.keys.hsm_errors import to_service_error
 from kms.keys.model import (
@@ -82,7 +82,7 @@ class ImportService:
         key = new_key(wanted.purpose, made.version, wanted.labels, wanted.settings, now)
 
         def commit(tx: Connection) -> tuple[KeyAnswer, bool]:
-            return keys.journal.once(tx, request, now, lambda: keys.insert(tx, key, "key.imported", made.record, now))
+            return keys.journal.once(tx, request, now, lambda: keys.insert(tx, key, "key.imported", made, now))
 
         answer, replayed = await keys.generator.commit(commit, made.version)
         return await keys.answered(answer, published=published, replayed=replayed)
@@ -117,7 +117,8 @@ class ImportService:
             "envelope_sha256": hashlib.sha256(wanted.envelope).hexdigest(),
             "exported_as": wanted.exported_as,
         }
-        return MadeVersion(version, {**creation_record(version, capabilities), **more})
+        record = {**creation_record(version, capabilities), **more}
+        return MadeVersion(version, record, creation_facts(capabilities))
 
     async def _open(self, wanted: KeyImport, opener: KeyVersion) -> KeyMaterial:
         """It has signed, and the signature verified, or opened an envelope, before this returns (hsm.custody)."""

@@ -16,6 +16,7 @@ from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.core.randomness import Randomness
 from kms.keys.model import KeyAnswer, KeyVersion
 from kms.keys.public_keys import fingerprint
+from kms.log.commitments import record_with_facts
 from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 
@@ -67,9 +68,12 @@ class Journal:
         subject: KeyName | KeyVersionName | AliasName,
         now: datetime,
         details: Mapping[str, Json],
+        committed: Mapping[str, str] | None = None,
     ) -> LogPromise:
+        """`committed`: facts that stand in the log as commitments (kms.log.commitments)."""
         event_key = new_id(now, self.randomness)
-        return self.log.record(tx, LogEntry(event_key, event_type, subject.tenant, str(subject), now, details))
+        entry = LogEntry(event_key, event_type, subject.tenant, str(subject), now, details)
+        return record_with_facts(tx, self.log, entry, committed or {}, self.randomness)
 
     async def confirm(self, answer: KeyAnswer, *, published: bool) -> LogPromise:
         return await self.log.confirm(answer.promise, published=published)

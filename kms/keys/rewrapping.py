@@ -32,9 +32,9 @@ from kms.core.names import KeyVersionName
 from kms.core.randomness import Randomness
 from kms.keys.materials import materials_after, replace_material
 from kms.keys.model import SYSTEM_TENANT, KeyPurpose, key_binding
+from kms.log.keys import kept_keys, replace_sealed_key
 from kms.log.model import LogEntry
 from kms.log.service import TransparencyLog
-from kms.log.signing import kept_keys, replace_sealed_key
 
 REWRAPPED: Final = "keys.rewrapped"
 RETIRED: Final = "key-encryption-key.retired"

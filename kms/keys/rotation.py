@@ -208,7 +208,7 @@ class RotationService:
         version = after.version(made.version.name.version)
         assert version is not None
         details = {**version_details(version), **made.record}
-        promise = self.keys.journal.record(tx, "key.rotated", version.name, now, details)
+        promise = self.keys.journal.record(tx, "key.rotated", version.name, now, details, made.committed)
         if not store.save_key(tx, key, with_creation(after, version.name, promise.event_key), now=now):
             raise changed_meanwhile(key.name)
         return KeyAnswer(key=str(key.name), promise=promise)

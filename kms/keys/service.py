@@ -75,7 +75,7 @@ class KeyService:
         key = new_key(purpose, made.version, labels, chosen, now)
 
         def commit(tx: Connection) -> tuple[KeyAnswer, bool]:
-            return self.journal.once(tx, request, now, lambda: self.insert(tx, key, "key.created", made.record, now))
+            return self.journal.once(tx, request, now, lambda: self.insert(tx, key, "key.created", made, now))
 
         answer, replayed = await self.generator.commit(commit, made.version)
         return await self.answered(answer, published=published, replayed=replayed)
@@ -153,7 +153,7 @@ class KeyService:
         def commit(tx: Connection) -> tuple[Key, bool]:
             if (existing := store.find_key(tx, name)) is not None:
                 return existing, True
-            self.insert(tx, fresh, "key.created", made.record, now)
+            self.insert(tx, fresh, "key.created", made, now)
             return fresh, False
 
         await self.generator.commit(commit, made.version)
@@ -173,12 +173,12 @@ class KeyService:
             _refuse_existing(tx, name)
         return earlier
 
-    def insert(self, tx: Connection, key: Key, event_type: str, record: Mapping[str, Json], now: datetime) -> KeyAnswer:
-        """A new key with its first version. `record`: of its making (kms.keys.creation)."""
+    def insert(self, tx: Connection, key: Key, event_type: str, made: MadeVersion, now: datetime) -> KeyAnswer:
+        """A new key with its first version, `made` for it."""
         _refuse_existing(tx, key.name)
         (version,) = key.versions
-        details = {**settings_details(key), **version_details(version), **record}
-        promise = self.journal.record(tx, event_type, version.name, now, details)
+        details = {**settings_details(key), **version_details(version), **made.record}
+        promise = self.journal.record(tx, event_type, version.name, now, details, made.committed)
         store.insert_key(tx, replace(key, versions=(replace(version, creation_event=promise.event_key),)))
         return KeyAnswer(key=str(key.name), promise=promise)
 

@@ -2,6 +2,7 @@
 
 LogFrozen                the log refuses to go on: signing now could show two truths. An operator must act
 ├── LogRolledBack        the database is older than what was published: a backup was restored
+├── LogClosing           a succession was interrupted; it has to be finished before the service starts
 ├── LogForked            the database and what was published contradict each other
 ├── LogDamaged           the log's own rows contradict each other
 └── OriginChanged        the settings name another origin than the one this log was made with
@@ -20,10 +21,25 @@ class LogFrozen(InternalError):
 
 
 class LogRolledBack(LogFrozen):
-    def __init__(self, published: int, stored: int) -> None:
+    def __init__(self, published: int, stored: int, *, witness: str | None = None, where: str | None = None) -> None:
+        """`witness` has shown a checkpoint of that size, signed by this log; `where`: who else remembers it."""
+        seen = (
+            f"witness {witness} has its signed checkpoint of size {published}"
+            if witness
+            else (f"size {published} was published")
+        )
+        place = f"; {where} shows it" if where else ""
         super().__init__(
-            f"size {published} was published, the database holds only {stored} entries. Was an old backup restored? "
-            "Restore a newer one, or begin a new log with another origin and another public folder"
+            f"{seen}, the database holds only {stored} entries{place}. Was an old backup restored? Restore a newer "
+            "one, or let a new log follow: hallmark log succeed --after-rollback --new-origin NAME"
+        )
+
+
+class LogClosing(LogFrozen):
+    def __init__(self) -> None:
+        super().__init__(
+            "this log is being closed and its successor has not begun. Run `hallmark log succeed` again with the "
+            "name it was given, then start the service"
         )
 
 

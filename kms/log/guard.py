@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.engine import Connection
 
 from hallmark_tlog.checkpoint import parse_checkpoint
+from hallmark_tlog.cosignature import stated_time
 from hallmark_tlog.errors import ConsistencyError, TlogError
 from hallmark_tlog.merkle import leaf_hash, verify_consistency
 from hallmark_tlog.note import parse_note
@@ -16,7 +17,7 @@ from hallmark_tlog.prove import consistency_proof, root_at
 from hallmark_tlog.tiles import TILE_WIDTH
 from hallmark_tlog.verify import Require, open_checkpoint
 from hallmark_tlog.vkey import VerifierKey
-from kms.log import sequencer, store, tiles
+from kms.log import archive, sequencing, store, tiles
 from kms.log.errors import LogDamaged, LogForked, LogRolledBack
 from kms.log.model import PublishedCheckpoint, TreeHead
 
@@ -34,12 +35,67 @@ def read_published(note: bytes | None, origin: str) -> PublishedCheckpoint | Non
     return PublishedCheckpoint(TreeHead(checkpoint.size, checkpoint.root), note)
 
 
+def own_time(note: bytes) -> int:
+    """The newest POSIX second that a line named like the log states; 0 for none. Unverified: to compare our own notes.
+
+    Raises TlogError.
+    """
+    parsed = parse_note(note)
+    origin = parse_checkpoint(parsed.text).origin
+    times = [stated_time(line) for line in parsed.signatures if line.name == origin]
+    return max((time for time in times if time is not None), default=0)
+
+
 def check_signed_by_us(published: PublishedCheckpoint, keys: Sequence[VerifierKey]) -> None:
     """Raises LogForked when another set of keys signed what is published: then this is another database."""
     try:
         open_checkpoint(published.note, keys, require=Require.LOG)
     except TlogError as error:
         raise LogForked(f"the published checkpoint was not signed by the keys in this database: {error}") from error
+
+
+def check_seen(tx: Connection, origin: str, head: TreeHead, where: str) -> None:
+    """A checkpoint that was released once is in this database: in its log, or in one of the logs before that.
+
+    `where` it was seen, for people. Raises LogRolledBack, LogForked.
+    """
+    live = store.find_origin(tx)
+    if origin == live:
+        check_remembered(tx, PublishedCheckpoint(head, b""), where)
+        return
+    final = archive.find_final(tx, origin)
+    if final is None:
+        raise LogForked(
+            f"{where} remembers the log {origin!r} at size {head.size}; this database holds the log {live!r}, which "
+            "does not follow it. Use the database that belongs to it, or its newest backup. To begin anew on purpose, "
+            "move the old memory away"
+        )
+    if head.size > final.size or (head.size == final.size and head.root != final.root):
+        raise LogForked(
+            f"{where} remembers the log {origin!r} at size {head.size} with the root {head.root.hex()}; this database "
+            f"closed it at size {final.size} with the root {final.root.hex()}"
+        )
+
+
+def check_remembered(tx: Connection, seen: PublishedCheckpoint, where: str) -> None:
+    """The tree in the tiles begins with a tree that was released once, of this same origin. The note is not looked at.
+
+    For whatever remembers a checkpoint outside the database: a file, the token, a bucket, a witness. `where` names it.
+    Raises LogRolledBack, LogForked.
+    """
+    head = store.read_head(tx)
+    if seen.head.size > head.size:
+        raise LogRolledBack(seen.head.size, head.size, where=where)
+    try:
+        root = root_at(seen.head.size, tiles.reader(tx, head.size).read_hash)
+    except TlogError as error:
+        raise LogDamaged(f"the tiles of size {head.size} cannot be read: {error}") from error
+    if root != seen.head.root:
+        raise LogForked(
+            f"{where} shows the root {seen.head.root.hex()} for size {seen.head.size}, the database has {root.hex()}: "
+            "an old backup was restored and went on, or this is another database. Restore the one that has the first "
+            "root, or let a new log follow: hallmark log succeed --after-rollback --new-origin NAME"
+        )
 
 
 def check_extends(tx: Connection, published: PublishedCheckpoint | None, head: TreeHead) -> None:
@@ -74,7 +130,7 @@ def self_check(tx: Connection) -> TreeHead:
     The hashes below full tiles are left to `hallmark log fsck`: that takes time in proportion to the log.
     """
     head = store.read_head(tx)
-    sequencer.load_tree(tx, head)
+    sequencing.load_tree(tx, head)
     if (count := store.entry_count(tx)) != head.size:
         raise LogDamaged(f"it holds {count} entries, its state says {head.size}")
     _check_last_bundle(tx, head)

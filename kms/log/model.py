@@ -1,9 +1,8 @@
 """Log entries and promises. One canonical, versioned encoding for every event: what auditors read.
 
-An entry is canonical JSON (RFC 8785 subset, kms.core.canonical):
-{"details":{...},"id":"<event key>","subject":"<resource name>","tenant":"<tenant>","time":"<RFC 3339>",
-"type":"<event type>","v":1}, on one line. Entries hold no secret and nothing personal: resource names are chosen by
-operators or random, content stands as SHA-256.
+An entry is canonical JSON (RFC 8785 subset, kms.core.canonical), as hallmark_tlog.entry reads it and docs/log.md tells
+auditors. Entries hold no secret and nothing personal: resource names are chosen by operators or random, content stands
+as SHA-256, and facts about people as commitments (kms.log.commitments).
 """
 
 from collections.abc import Mapping
@@ -11,18 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hallmark_tlog.bundles import MAX_ENTRY_BYTES
+from hallmark_tlog.entry import ENTRY_VERSION, commitment_text
 from hallmark_tlog.merkle import leaf_hash
 from kms.core.canonical import Json, canonical_json
 from kms.core.clock import format_time
 from kms.core.errors import NotFound, Reason
 from kms.log.errors import EntryTooLarge
-
-ENTRY_VERSION = 1
+from kms.log.event_types import check_entry
+from kms.log.witness_settings import WitnessSettings
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An act of trust. `event_key` (UUIDv7) is unique for ever: recording it twice is an error of the caller."""
+    """An act of trust. `event_key` (UUIDv7) is unique for ever: recording it twice is an error of the caller.
+
+    `commitments`: 32 bytes for each fact, by its name (kms.log.commitments).
+    """
 
     event_key: str
     event_type: str
@@ -30,19 +33,23 @@ class LogEntry:
     subject: str
     time: datetime
     details: Mapping[str, Json] = field(default_factory=dict)
+    commitments: Mapping[str, bytes] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        return canonical_json(
-            {
-                "v": ENTRY_VERSION,
-                "id": self.event_key,
-                "type": self.event_type,
-                "tenant": self.tenant,
-                "subject": self.subject,
-                "time": format_time(self.time),
-                "details": dict(self.details),
-            }
-        )
+        """Raises ValueError for an entry that auditors were not told of (kms.log.event_types)."""
+        check_entry(self.event_type, self.details.keys(), self.commitments.keys())
+        members: dict[str, Json] = {
+            "v": ENTRY_VERSION,
+            "id": self.event_key,
+            "type": self.event_type,
+            "tenant": self.tenant,
+            "subject": self.subject,
+            "time": format_time(self.time),
+            "details": dict(self.details),
+        }
+        if self.commitments:
+            members["commitments"] = {name: commitment_text(value) for name, value in self.commitments.items()}
+        return canonical_json(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class LogSettings:
     """How a log behaves. `origin` names it for ever: 1 to 255 bytes, no space, no plus; also the name of its keys."""
 
     origin: str
-    min_checkpoint_interval_seconds: float = 0.1
+    min_checkpoint_interval_seconds: float = 0.03
     """Between two checkpoints, and between two moves from the queue into the tree."""
     calm_checkpoint_interval_seconds: float = 1.0
     """Between two checkpoints while nobody waits for a proof: what signs most need not publish most."""
@@ -78,6 +85,7 @@ class LogSettings:
     queue_max: int = 20_000
     poll_seconds: float = 1.0
     """How often to look for what another replica did; this process wakes itself."""
+    witnesses: WitnessSettings = field(default_factory=WitnessSettings)
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
@@ -97,11 +105,16 @@ class TreeHead:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRecord:
-    """One row for each size that was ever to be signed. `note` is None between the intent and the signature."""
+    """One row for each size that was ever to be signed. `note` is None between the intent and the signature.
+
+    `cosignatures` are signature lines of witnesses, verified before they were stored. They are on the note's text, so
+    they hold also when the log signs it again.
+    """
 
     head: TreeHead
     note: bytes | None
     sign_time: datetime | None
+    cosignatures: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +136,22 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a published entry's promise turns into: its index and its tlog-proof v1 file."""
+    """What an entry's promise turns into: its index, and once it is published a proof.
+
+    `proof_head` is the tlog-proof v1 file up to its checkpoint, which all proofs of a tree share.
+    """
 
     leaf_index: int
-    tlog_proof: bytes
+    proof_head: bytes | None = None
+    checkpoint: bytes = b""
+
+    def under(self, checkpoint: bytes) -> "Receipt":
+        """The same proof with the signed note of its tree."""
+        return Receipt(self.leaf_index, self.proof_head, checkpoint)
+
+    @property
+    def tlog_proof(self) -> bytes | None:
+        return None if self.proof_head is None else self.proof_head + self.checkpoint
 
 
 @dataclass(frozen=True, slots=True)

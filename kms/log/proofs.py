@@ -1,17 +1,16 @@
 """Proofs from tile rows. Pure reading: each function runs in a transaction of the caller."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy.engine import Connection
 
-from hallmark_tlog.proof import TlogProof
+from hallmark_tlog.proof import TlogProof, proof_head
 from hallmark_tlog.prove import consistency_proof as _consistency_proof
 from hallmark_tlog.prove import inclusion_proof as _inclusion_proof
+from hallmark_tlog.prove import inclusion_proofs as _inclusion_proofs
 from kms.core.errors import InvalidArgument, OutOfRange, Reason
-from kms.log import store, tiles
+from kms.log import archive, store, tiles
 from kms.log.model import ConsistencyProof, InclusionProof, PublishedCheckpoint, Receipt, entry_not_found
-
-_KEYS_PER_QUERY = 500
 
 
 def inclusion_proof(tx: Connection, published: PublishedCheckpoint, entry: int | str, tree_size: int) -> InclusionProof:
@@ -22,6 +21,8 @@ def inclusion_proof(tx: Connection, published: PublishedCheckpoint, entry: int |
     size = _known_size(published, tree_size, "tree_size") or published.head.size
     what = f"entry {entry}"
     index = store.find_index(tx, entry) if isinstance(entry, str) else entry
+    if index is None and isinstance(entry, str) and (closed := archive.find_proof(tx, entry)) is not None:
+        return closed
     if index is None or not 0 <= index < size:
         raise entry_not_found(what)
     found = store.read_entries(tx, index, index + 1)
@@ -45,17 +46,34 @@ def consistency_proof(tx: Connection, published: PublishedCheckpoint, old_size: 
     return ConsistencyProof(old, new, tuple(_consistency_proof(old, new, tiles.reader(tx, new).read_hash)))
 
 
-def receipts(tx: Connection, published: PublishedCheckpoint, event_keys: Sequence[str]) -> dict[str, Receipt]:
-    """Index and tlog-proof by event key, for those that the published checkpoint covers."""
-    size = published.head.size
+def receipts(tx: Connection, size: int, places: Mapping[str, int | None]) -> dict[str, Receipt]:
+    """By event key, for those that a tree of `size` covers; their checkpoint is still to come.
+
+    `places`: the indices where they are known; None is looked up.
+    """
+    known = {key: index for key, index in places.items() if index is not None}
+    known |= store.find_indices(tx, [key for key, index in places.items() if index is None])
+    keys = {index: key for key, index in known.items() if index < size}
     read_hash = tiles.reader(tx, size).read_hash
     found: dict[str, Receipt] = {}
-    for start in range(0, len(event_keys), _KEYS_PER_QUERY):
-        for key, index in store.find_indices(tx, event_keys[start : start + _KEYS_PER_QUERY]).items():
-            if index < size:
-                path = tuple(_inclusion_proof(index, size, read_hash))
-                found[key] = Receipt(index, bytes(TlogProof(index, path, published.note)))
+    for first, last in _runs(sorted(keys)):
+        paths = _inclusion_proofs(first, last, size, read_hash)
+        for index, path in enumerate(paths, first):
+            found[keys[index]] = Receipt(index, proof_head(index, path))
     return found
+
+
+def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours share most of their paths: [first, last) of each gapless run."""
+    first = last = -1
+    for index in indices:
+        if index != last:
+            if last > first:
+                yield first, last
+            first = index
+        last = index + 1
+    if last > first:
+        yield first, last
 
 
 def _known_size(published: PublishedCheckpoint, size: int, field: str) -> int:

@@ -1,74 +1,82 @@
-"""From the outbox to a place in the tree: one transaction that is right or does not happen."""
+"""The loop that gives entries their places, and the rounds of it that other loops ask for."""
 
 import asyncio
 import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from hallmark_tlog.compact import CompactRange
-from hallmark_tlog.errors import TlogError
-from hallmark_tlog.merkle import leaf_hash
 from kms.core.database import Database
-from kms.core.errors import Aborted, Reason
+from kms.core.errors import Reason, ResourceExhausted, ServiceError
 from kms.core.wakeup import Wakeup, wait_ticket
-from kms.log import store, tiles
+from kms.log import store
 from kms.log.backoff import Backoff
-from kms.log.errors import LogDamaged, LogFrozen
+from kms.log.errors import LogFrozen
 from kms.log.model import LogSettings, TreeHead
+from kms.log.pace import Pace
+from kms.log.sequencing import DirectEntry, Earlier, Sequenced, sequence
+from kms.log.waiters import Waiter, Waiters
 
 _logger = logging.getLogger(__name__)
+_CALM_SECONDS: Final = 0.1
+"""Between two rounds while nobody waits for a place."""
+T = TypeVar("T")
 
 
-def sequence(tx: Connection, batch_max: int) -> tuple[TreeHead, int]:
-    """Moves up to `batch_max` entries from the queue into the tree. Returns the head after it, and how many moved.
+@dataclass(slots=True, eq=False)
+class Pending:
+    """Entries that go in together, and who waits for them. `earlier`: those that were there before."""
 
-    1. Lock the state (PostgreSQL), so that sequencers of other replicas wait here.
-    2. Take the oldest entries of the queue.
-    3. Load the tree's right edge from the tiles; its root must be the root in the state.
-    4. Write entries and tiles, empty the queue.
-    5. Compare-and-set the state. Whatever went wrong before it: if the state moved, nothing of this is stored.
-
-    Raises LogDamaged when tiles and state contradict each other, Aborted when another sequencer was faster.
-    """
-    head = store.read_head(tx, lock=True)
-    queued = store.queued(tx, batch_max)
-    if not queued:
-        return head, 0
-    tree = load_tree(tx, head)
-    leaf_hashes = [leaf_hash(item.data) for item in queued]
-    completed = tree.extend(leaf_hashes)
-    store.insert_entries(tx, head.size, queued, leaf_hashes)
-    tiles.append_hashes(tx, head.size, leaf_hashes, completed)
-    store.dequeue(tx, queued)
-    new = TreeHead(tree.size, tree.root())
-    if not store.advance(tx, head, new):
-        raise Aborted(Reason.INTERNAL, "another sequencer was faster")
-    return new, len(queued)
-
-
-def load_tree(tx: Connection, head: TreeHead) -> CompactRange:
-    """The right edge of the tree as its tiles have it. Raises LogDamaged unless it leads to the root of `head`."""
-    try:
-        tree = CompactRange.load(head.size, tiles.reader(tx, head.size).read_hash)
-    except TlogError as error:
-        raise LogDamaged(f"the tiles of size {head.size} cannot be read: {error}") from error
-    if tree.root() != head.root:
-        raise LogDamaged(f"its tiles make another root for size {head.size} than its state says")
-    return tree
+    entries: Sequence[DirectEntry]
+    waiter: Waiter
+    earlier: dict[str, Earlier] = field(default_factory=dict)
+    is_stored: bool = False
 
 
 class Sequencer:
     """Runs `sequence` whenever it is woken, and now and then for what other replicas left behind."""
 
-    def __init__(self, database: Database, settings: LogSettings, sequenced: Wakeup) -> None:
-        """`sequenced` is notified after every look at the queue: there may be something new to sign."""
+    def __init__(self, database: Database, settings: LogSettings, sequenced: Wakeup, waiters: Waiters) -> None:
+        """`sequenced` is notified when there may be something new to sign."""
         self._database = database
         self._settings = settings
         self._sequenced = sequenced
+        self._waiters = waiters
+        self._pace = Pace(
+            lambda: waiters.is_place_awaited,
+            waiters.arrived,
+            short=settings.min_checkpoint_interval_seconds,
+            calm=_CALM_SECONDS,
+        )
         self._wakeup = Wakeup()
+        self._pending: deque[Pending] = deque()
+        self._pending_entries = 0
+        self._failure: ServiceError | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     def wake(self) -> None:
+        """There is something to sequence."""
         self._wakeup.notify()
+        self._sequenced.notify()
+
+    def put(self, entries: Sequence[DirectEntry], waiter: Waiter) -> Pending:
+        """Gives these entries, at least one, each event key once, their places in the next round; all or none.
+
+        `waiter`, held until then, waits for them; it fails with what the transaction raised: then nothing is stored,
+        but for OutcomeUnknown. Raises ResourceExhausted/QUEUE_FULL.
+        """
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+        if self._pending_entries + len(entries) > self._settings.queue_max:
+            raise ResourceExhausted(Reason.QUEUE_FULL, "the transparency log is behind; retry", retry_after_seconds=1)
+        pending = Pending(entries, waiter)
+        self._pending.append(pending)
+        self._pending_entries += len(entries)
+        self.wake()
+        return pending
 
     async def run(self) -> None:
         """Until cancelled. Raises LogFrozen; everything else is logged and tried again, ever more slowly.
@@ -76,9 +84,8 @@ class Sequencer:
         Rounds keep a distance: moving 500 entries costs little more than moving one.
         """
         backoff = Backoff()
-        loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
+            await self._pace.keep()
             ticket = self._wakeup.ticket()
             try:
                 await self.drain()
@@ -90,19 +97,94 @@ class Sequencer:
                 continue
             backoff.succeeded()
             await self._wait_for_work(ticket)
-            await asyncio.sleep(began + self._settings.min_checkpoint_interval_seconds - loop.time())
 
     async def drain(self) -> TreeHead:
         """Sequences until the queue is empty. Returns the head then."""
-        batch_max = self._settings.batch_max
         while True:
-            head, moved = await self._database.write(lambda tx: sequence(tx, batch_max))
+            done, _ = await self.round(_nothing)
             self._sequenced.notify()
-            if moved < batch_max:
-                return head
+            if done.from_queue < self._settings.batch_max and not self._pending:
+                return done.head
+
+    async def round(self, then: Callable[[Connection], T]) -> tuple[Sequenced, T]:
+        """One transaction: what waits is sequenced, then `then` is done on the result. Returns both answers.
+
+        What `then` raises takes the places back, too.
+        """
+        batch_max = self._settings.batch_max
+        async with self._one_at_a_time:
+            taken = self._take(batch_max)
+            direct, twins = _each_once(taken)
+
+            def work(tx: Connection) -> tuple[Sequenced, T]:
+                return sequence(tx, batch_max, direct), then(tx)
+
+            try:
+                with self._pace.round():
+                    done, more = await self._database.write(work)
+            except BaseException as error:
+                _refuse(taken, error)
+                raise
+        self._note(taken, done, twins)
+        self._waiters.sequenced(done.start, done.event_keys)
+        return done, more
+
+    def _take(self, entries_max: int) -> list[Pending]:
+        """At least one that waits, if any does; those whose callers have gone are not stored."""
+        taken: list[Pending] = []
+        count = 0
+        while self._pending and count < entries_max:
+            pending = self._pending.popleft()
+            self._pending_entries -= len(pending.entries)
+            if not pending.waiter.future.done():
+                taken.append(pending)
+                count += len(pending.entries)
+        return taken
+
+    def _note(self, taken: Sequence[Pending], done: Sequenced, twins: Mapping[str, DirectEntry]) -> None:
+        """What was there before, for who asks; and the places of that."""
+        for pending in taken:
+            pending.is_stored = True
+            for entry in pending.entries:
+                key = entry.promise.event_key
+                if (found := done.earlier.get(key)) is not None:
+                    pending.earlier[key] = found
+                    if found.receipt is not None:
+                        pending.waiter.settle(key, found.receipt)
+                elif twins[key] is not entry:
+                    pending.earlier[key] = Earlier(twins[key].promise.entry)
+        places = {key: found.index for key, found in done.earlier.items() if found.index is not None}
+        self._waiters.place_found(places)
+        for pending in taken:
+            pending.waiter.release()
+
+    def fail(self, error: ServiceError) -> None:
+        """Nothing is sequenced any more: who waits for it, or comes later, hears why."""
+        self._failure = error
+        _refuse(self._pending, error)
+        self._pending.clear()
+        self._pending_entries = 0
 
     async def _wait_for_work(self, ticket: asyncio.Future[None]) -> None:
         while not await wait_ticket(ticket, self._settings.poll_seconds):
             # Nobody called: look with a read before taking the writer's time.
             if not await self._database.read(store.is_queue_empty):
                 return
+
+
+def _nothing(_tx: Connection) -> None:
+    """For rounds that only sequence."""
+
+
+def _each_once(taken: Sequence[Pending]) -> tuple[list[DirectEntry], dict[str, DirectEntry]]:
+    """A call and its retry may meet in one round: the first goes in. Also by event key."""
+    first: dict[str, DirectEntry] = {}
+    for pending in taken:
+        for entry in pending.entries:
+            first.setdefault(entry.promise.event_key, entry)
+    return list(first.values()), first
+
+
+def _refuse(taken: Iterable[Pending], error: BaseException) -> None:
+    for pending in taken:
+        pending.waiter.fail(error)

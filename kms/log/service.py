@@ -1,7 +1,6 @@
 """The transparency log of this service: acts go in with their transaction, proofs come out."""
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -12,11 +11,15 @@ from hsm.errors import HsmError
 from hsm.provider import KeyProvider
 from kms.core.clock import Clock
 from kms.core.database import Database
-from kms.core.errors import DeadlineExceeded, Reason, ResourceExhausted, ServiceError, Unavailable
+from kms.core.errors import Reason, ResourceExhausted, Unavailable
+from kms.core.steady_time import SteadyTime
 from kms.core.wakeup import Wakeup
 from kms.log import guard, proofs, store
 from kms.log.checkpoints import CheckpointLoop
-from kms.log.errors import LogFrozen, LogRolledBack
+from kms.log.delivery import Delivery
+from kms.log.errors import LogFrozen
+from kms.log.keys import LogKeys, ensure_keys, format_verifier_keys
+from kms.log.loops import Loops
 from kms.log.model import (
     ConsistencyProof,
     InclusionProof,
@@ -27,9 +30,13 @@ from kms.log.model import (
     promise_of,
 )
 from kms.log.publisher import Publisher
+from kms.log.remembered import Memories, Memory, Seen
 from kms.log.sequencer import Sequencer
-from kms.log.signing import CheckpointSigner, LogKeys, ensure_keys, format_verifier_keys
-from kms.log.waiters import Waiters
+from kms.log.sequencing import DirectEntry, Earlier
+from kms.log.signing import CheckpointSigner
+from kms.log.waiters import Receipts, Waiters
+from kms.log.witness_pursuit import WitnessHealth
+from kms.log.witnessing import QuorumMissing, Witnesses
 from kms.public.files import PublicFiles
 
 _logger = logging.getLogger(__name__)
@@ -38,7 +45,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class TransparencyLog:
-    """A C2SP tlog-tiles log. `public_files` is its prefix: `checkpoint`, `tile/...` and `verifier-keys` go there.
+    """A C2SP tlog-tiles log. `public_files` is its prefix: `checkpoint`, `tile/...`, `verifier-keys`, `policy`.
 
     `record` inside the act's write transaction; `confirm` after it. Between `start` and `close` two tasks sequence,
     sign and publish. With PostgreSQL every replica runs them; what keeps them apart is in the database.
@@ -52,19 +59,27 @@ class TransparencyLog:
         public_files: PublicFiles,
         clock: Clock,
         settings: LogSettings,
+        memories: Sequence[Memory] = (),
     ) -> None:
+        """`memories`: places outside the database that know what was released; asked at start, told before release."""
         self._database = database
         self._provider = provider
+        self.public_files = public_files
         self._clock = clock
         self._settings = settings
         self._waiters = Waiters()
         self._sequenced = Wakeup()
-        self._publisher = Publisher(database, public_files, origin=settings.origin)
-        self._sequencer = Sequencer(database, settings, self._sequenced)
+        self._memories = Memories(memories, origin=settings.origin)
+        self._publisher = Publisher(database, public_files, origin=settings.origin, released=self._memories.remember)
+        self._witnesses = Witnesses(
+            settings.witnesses, origin=settings.origin, database=database, clock=clock, cosigned=self._sequenced
+        )
+        self._sequencer = Sequencer(database, settings, self._sequenced, self._waiters)
+        self._delivery = Delivery(self._sequencer, self._waiters, self._why_unavailable)
         self._keys: LogKeys | None = None
         self._checkpoints: CheckpointLoop | None = None
         self._frozen: LogFrozen | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops = Loops(self._freeze)
 
     # Acts
 
@@ -83,8 +98,7 @@ class TransparencyLog:
 
     def record_promised(self, tx: Connection, promises: Sequence[LogPromise]) -> None:
         """Like `record_many`, for promises that were made before the transaction began (kms.log.model.promise_of)."""
-        if self._frozen is not None:
-            raise self._frozen.with_traceback(None)
+        self._check_takes_entries()
         waiting = store.enqueue(tx, [(promise.event_key, promise.entry) for promise in promises])
         if waiting > self._settings.queue_max:
             raise ResourceExhausted(Reason.QUEUE_FULL, "the transparency log is behind; retry", retry_after_seconds=1)
@@ -95,23 +109,28 @@ class TransparencyLog:
         With `published`, waits for the checkpoint that covers the entry and adds index and proof. The act stands
         whatever is raised here: Unavailable/HSM_UNAVAILABLE, DeadlineExceeded, Unavailable/SHUTTING_DOWN, LogFrozen.
         """
-        self._sequencer.wake()
-        if not published or promise.tlog_proof is not None:
+        if promise.tlog_proof is not None:
             return promise
-        with self._waiters.waiting(promise.event_key) as receipt:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    found = await receipt
-            except TimeoutError:
-                raise self._why_late(promise) from None
-        return dataclasses.replace(promise, leaf_index=found.leaf_index, tlog_proof=found.tlog_proof)
+        if not published:
+            self._sequencer.wake()
+            return promise
+        return (await self._delivery.proved([promise], timeout_seconds=timeout_seconds))[0]
 
     async def confirm_many(self, promises: Sequence[LogPromise], *, published: bool) -> list[LogPromise]:
         """`confirm` for what was committed together."""
-        self._sequencer.wake()
         if not published:
+            self._sequencer.wake()
             return list(promises)
-        return list(await asyncio.gather(*(self.confirm(promise, published=True) for promise in promises)))
+        return await self._delivery.proved(promises)
+
+    async def append(self, entries: Sequence[DirectEntry], *, published: bool) -> tuple[dict[str, Earlier], Receipts]:
+        """Puts entries in that belong to no other act, each event key once, at least one; all or none.
+
+        Returns what was there before (left as it is) and a receipt for each of them, both by event key: committed and
+        with its place, with `published` also with its proof. Raises like `record` and `confirm`.
+        """
+        self._check_takes_entries()
+        return await self._delivery.append(entries, published=published)
 
     # Life
 
@@ -121,24 +140,33 @@ class TransparencyLog:
         Raises LogFrozen (an operator must act), Unavailable/HSM_UNAVAILABLE (first start only), PublicFilesError.
         """
         origin = self._settings.origin
-        head = await self._database.write(lambda tx: store.ensure_state(tx, origin))
+        await self._database.write(lambda tx: store.ensure_state(tx, origin))
         found = await self._publisher.find_published()
-        if found is not None and found.head.size > head.size:  # before new keys are made for a database that is too new
-            raise LogRolledBack(found.head.size, head.size)
         head = await self._database.read(guard.self_check)
+        await self._memories.compare(self._database, found, head)  # before keys are made for a database too new
         try:
             self._keys = await ensure_keys(self._database, self._provider, origin=origin, now=self._clock.now())
         except HsmError as error:
             raise _hsm_unavailable("the keys of the log can not be made", error) from error
         if found is not None:
-            guard.check_signed_by_us(found, self._keys.verifiers)
+            guard.check_signed_by_us(found, self._keys.every_verifier)
             await self._database.read(lambda tx: guard.check_extends(tx, found, head))
+            await self._memories.remember(found)
         self._publisher.published = found
-        await self._publisher.publish_verifier_keys(format_verifier_keys(self._keys.verifiers))
+        await self._publish_keys(self._keys)
+        await self._witnesses.look_first()
+        steady = SteadyTime(self._clock)
+        signer = CheckpointSigner(
+            self._database, self._provider, self._keys, steady=steady, keys_changed=self._publish_keys
+        )
+        if found is not None:
+            signer.shown(found.note)
         self._checkpoints = CheckpointLoop(
             database=self._database,
-            signer=CheckpointSigner(self._provider, self._keys),
+            signer=signer,
+            witnesses=self._witnesses,
             publisher=self._publisher,
+            sequencer=self._sequencer,
             waiters=self._waiters,
             clock=self._clock,
             settings=self._settings,
@@ -153,21 +181,35 @@ class TransparencyLog:
         await self.prepare()
         assert self._checkpoints is not None
         await self._checkpoints.attempt()
-        for name, loop in (("sequencer", self._sequencer.run), ("checkpoints", self._checkpoints.run)):
-            self._tasks.append(asyncio.create_task(self._run(loop), name=f"log-{name}"))
+        self.run_beside("sequencer", self._sequencer.run)
+        self.run_beside("checkpoints", self._checkpoints.run)
+
+    def run_beside(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Runs a loop until `close`. A LogFrozen that it raises freezes the log."""
+        self._loops.run(name, loop)
+
+    async def check_shown(self, shown: PublishedCheckpoint) -> None:
+        """What is shown somewhere else is signed by us, and our tree begins with it. Raises LogFrozen."""
+        assert self._keys is not None, "prepare first"
+        guard.check_signed_by_us(shown, self._keys.every_verifier)
+        await self._database.read(lambda tx: guard.check_extends(tx, shown, store.read_head(tx)))
 
     async def close(self) -> None:
         """Stops both loops and publishes a last checkpoint; who still waits is told to retry. Idempotent.
 
         What cannot be published now stays in the database for the next start.
         """
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+        if await self._loops.stop(_CLOSE_SECONDS):
             await self._publish_the_last()
-        self._waiters.fail(Unavailable(Reason.SHUTTING_DOWN, "the server is closing; retry", retry_after_seconds=1))
+        await self._memories.close()
+        await self._witnesses.close()
+        closing = Unavailable(Reason.SHUTTING_DOWN, "the server is closing; retry", retry_after_seconds=1)
+        self._waiters.fail(closing)
+        self._sequencer.fail(closing)
+
+    async def seen(self) -> list[Seen]:
+        """What places outside the database remember, the largest first. For a log that cannot be prepared."""
+        return await self._memories.recall(await self._publisher.find_published())
 
     async def step(self) -> None:
         """Sequences what is queued and publishes it: one round of what the tasks do, for tools and tests."""
@@ -176,16 +218,30 @@ class TransparencyLog:
         await self._checkpoints.step()
 
     # Reading
-
     @property
     def origin(self) -> str:
         """The name of the log and of its keys, for ever."""
         return self._settings.origin
 
+    @property
+    def published_changes(self) -> Wakeup:
+        """Notified after each checkpoint that this process published."""
+        return self._publisher.changes
+
     def verifier_keys(self) -> list[VerifierKey]:
-        """Ed25519 (0x01), then ML-DSA-44 (0x06); `str` of each is its vkey line."""
+        """Those that sign now: Ed25519 (0x01), then ML-DSA-44 (0x06); `str` of each is its vkey line."""
         assert self._keys is not None, "start first"
         return list(self._keys.verifiers)
+
+    @property
+    def witnesses(self) -> Sequence[WitnessHealth]:
+        """How each witness of the policy that is asked stands now."""
+        return self._witnesses.health
+
+    @property
+    def published(self) -> PublishedCheckpoint | None:
+        """The newest checkpoint that the public files show; None before there is any."""
+        return self._publisher.published
 
     async def checkpoint(self) -> PublishedCheckpoint:
         """The newest published one. Raises Unavailable before there is any."""
@@ -208,6 +264,17 @@ class TransparencyLog:
 
     # Inside
 
+    async def _publish_keys(self, keys: LogKeys) -> None:
+        """Other keys sign from now on: told before the first checkpoint that they sign."""
+        self._witnesses.know_keys(keys.verifiers, keys.every_verifier)
+        await self._publisher.publish_verifier_keys(format_verifier_keys(keys.verifiers))
+        await self._publisher.publish_policy(str(self._witnesses.policy).encode())
+        self._keys = keys
+
+    def _check_takes_entries(self) -> None:
+        if self._frozen is not None:
+            raise self._frozen.with_traceback(None)
+
     async def _publish_the_last(self) -> None:
         if self._frozen is not None or self._checkpoints is None or self._checkpoints.failure is not None:
             return
@@ -217,35 +284,17 @@ class TransparencyLog:
         except Exception as error:  # closing goes on; the next start publishes it
             _logger.warning("the last checkpoint is left to the next start: %s", error)
 
-    async def _run(self, loop: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await loop()
-        except LogFrozen as error:
-            _logger.critical("%s", error)
-            self._frozen = error
-            self._waiters.fail(error)
-            for task in self._tasks:
-                if task is not asyncio.current_task():
-                    task.cancel()
-
-    def _why_late(self, promise: LogPromise) -> ServiceError:
-        return self._why_unavailable() or DeadlineExceeded(
-            Reason.DEADLINE_EXCEEDED,
-            f"the act and its log entry {promise.event_key} are committed, the checkpoint is late: ask for the "
-            "inclusion proof later, or repeat the call with the same request_id",
-        )
+    def _freeze(self, error: LogFrozen) -> None:
+        self._frozen = error
+        self._waiters.fail(error)
+        self._sequencer.fail(error)
 
     def _why_unavailable(self) -> Unavailable | None:
         failure = self._checkpoints.failure if self._checkpoints is not None else None
-        if not isinstance(failure, HsmError):
-            return None
-        return _hsm_unavailable("the log entry is committed, but no checkpoint can be signed", failure)
+        if isinstance(failure, HsmError):
+            return _hsm_unavailable("the log entry is committed, but no checkpoint can be signed", failure)
+        return failure if isinstance(failure, QuorumMissing) else None
 
 
 def _hsm_unavailable(what: str, error: HsmError) -> Unavailable:
     return Unavailable(Reason.HSM_UNAVAILABLE, f"{what}: {error}", retry_after_seconds=5)
-
-
-async def stored_origin(database: Database) -> str | None:
-    """Of the log that the database holds; None before there is one."""
-    return await database.read(store.find_origin)

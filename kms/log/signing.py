@@ -1,102 +1,99 @@
-"""The log's own keys and what they sign: checkpoints, by Ed25519 (0x01) and ML-DSA-44 (0x06), both named like the log.
+"""What the log signs: checkpoints, by Ed25519 (0x01) and ML-DSA-44 (0x06), all named like the log.
 
 The Ed25519 line is what today's tools and witnesses read; the ML-DSA-44 line is what a quantum computer cannot forge
-(C2SP tlog-checkpoint asks for it). A note has both or is not released.
+(C2SP tlog-checkpoint asks for it). A note has a line of every key that signs now or is not released: two ML-DSA-44
+lines while one key follows another. Which keys sign is what the database says, the same for every replica.
 """
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from hallmark_composite import MlDsaParameterSet
 from hallmark_tlog.checkpoint import Checkpoint
 from hallmark_tlog.cosignature import message_to_sign, signature_line
 from hallmark_tlog.errors import TlogError
 from hallmark_tlog.note import Note
 from hallmark_tlog.verify import Require, open_checkpoint
-from hallmark_tlog.vkey import KeyType, VerifierKey
+from hallmark_tlog.vkey import KeyType
 from hsm.errors import SignatureFault
-from hsm.material import Ed25519KeyMaterial, MlDsaKeyMaterial
+from hsm.material import Ed25519KeyMaterial
 from hsm.provider import KeyProvider
-from kms.core.canonical import canonical_json
+from kms.core.clock import CLOCK_SKEW_MAX
 from kms.core.database import Database
+from kms.core.steady_time import SteadyTime
 from kms.log import store
+from kms.log.errors import LogDamaged, OriginChanged
+from kms.log.keys import KeyOfLog, LogKeys, find_keys
 from kms.log.model import TreeHead
+from kms.log.retirement import retire_due
 
-_ED25519 = "ed25519"
-_ML_DSA_44 = "ml-dsa-44"
-_FIRST = 1
+_logger = logging.getLogger(__name__)
+
+KeysChanged = Callable[[LogKeys], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class LogKeys:
-    """The pair that signs. The Ed25519 half is in the token; the ML-DSA-44 half is a seed sealed by it."""
+class Surroundings:
+    """What a signature depends on beside the tree: the log's keys, and the newest signed note for its time."""
 
-    origin: str
-    ed25519: Ed25519KeyMaterial
-    ml_dsa: MlDsaKeyMaterial
-
-    @property
-    def ed25519_verifier(self) -> VerifierKey:
-        return VerifierKey(self.origin, KeyType.ED25519, self.ed25519.public_key)
-
-    @property
-    def ml_dsa_verifier(self) -> VerifierKey:
-        return VerifierKey(self.origin, KeyType.ML_DSA_44, self.ml_dsa.public_key)
-
-    @property
-    def verifiers(self) -> tuple[VerifierKey, VerifierKey]:
-        return self.ed25519_verifier, self.ml_dsa_verifier
-
-
-async def ensure_keys(database: Database, provider: KeyProvider, *, origin: str, now: datetime) -> LogKeys:
-    """The keys of this log, made on first start. Raises HsmError.
-
-    Replicas that start at once may each make a pair; the first one stored is everybody's.
-    """
-    keys = await database.read(lambda tx: _load(tx, origin))
-    if keys is not None:
-        return keys
-    made = LogKeys(
-        origin=origin,
-        ed25519=await provider.generate_ed25519(),
-        ml_dsa=await provider.generate_mldsa(MlDsaParameterSet.ML_DSA_44, key_binding=_binding(origin, _FIRST)),
-    )
-    keys = await database.write(lambda tx: _store(tx, made, now))
-    if keys != made:
-        await provider.destroy(made.ed25519)
-    return keys
+    keys: LogKeys
+    newest_note: bytes | None
 
 
 class CheckpointSigner:
     """Makes signed notes. Never decides what may be signed: see `checkpoints`."""
 
-    def __init__(self, provider: KeyProvider, keys: LogKeys) -> None:
-        self._provider = provider
-        self._keys = keys
+    def __init__(
+        self,
+        database: Database,
+        provider: KeyProvider,
+        keys: LogKeys,
+        *,
+        steady: SteadyTime,
+        keys_changed: KeysChanged,
+    ) -> None:
+        """`keys_changed` is told, before anything is released, that other keys sign from now on.
 
-    async def sign(self, head: TreeHead, now: datetime) -> bytes:
-        """A note with both lines, verified with `hallmark_tlog` before it is returned. Raises HsmError."""
-        keys, timestamp = self._keys, int(now.timestamp())
+        `steady` says when a key retires: that is not undone when a clock comes back.
+        """
+        self._database = database
+        self._provider = provider
+        self._steady = steady
+        self._keys_changed = keys_changed
+        self._clock_was_behind = False
+        self._last: tuple[bytes, int] | None = None
+        self.keys = keys
+
+    def shown(self, note: bytes) -> None:
+        """What readers saw before this process began: its time counts, also when the database has no note of it."""
+        self._last = note, self._time_of(note)
+
+    def look(self, tx: Connection) -> Surroundings:
+        """What another replica or a command did meanwhile counts from the next checkpoint on.
+
+        Raises OriginChanged when a successor took over.
+        """
+        return Surroundings(_keys_now(tx, self.keys.origin), store.newest_note(tx))
+
+    async def sign(self, head: TreeHead, now: datetime, around: Surroundings) -> bytes:
+        """A note with a line of each key that signs now, verified with `hallmark_tlog`.
+
+        Its time is `now`, or that of the note before when the clock is behind it: readers never see time go back.
+        `around`: of a `look` in the transaction that committed the intent. Raises HsmError.
+        """
+        await self._follow(around.keys)
+        timestamp = self._timestamp(now, around.newest_note)
+        keys = self.keys
         checkpoint = Checkpoint(origin=keys.origin, size=head.size, root=head.root)
-        ed25519, ml_dsa = await asyncio.gather(
-            self._provider.sign_ed25519(
-                keys.ed25519, message=message_to_sign(keys.ed25519_verifier, checkpoint, timestamp=None)
-            ),
-            self._provider.sign_mldsa(
-                keys.ml_dsa,
-                message=message_to_sign(keys.ml_dsa_verifier, checkpoint, timestamp=timestamp),
-                context=b"",
-                key_binding=_binding(keys.origin, _FIRST),
-            ),
-        )
+        signatures = await asyncio.gather(*(self._signature(key, checkpoint, timestamp) for key in keys.signing))
         try:
-            lines = (
-                signature_line(keys.ed25519_verifier, ed25519, timestamp=None),
-                signature_line(keys.ml_dsa_verifier, ml_dsa, timestamp=timestamp),
+            lines = tuple(
+                signature_line(key.verifier, signature, timestamp=_time_in_line(key, timestamp))
+                for key, signature in zip(keys.signing, signatures, strict=True)
             )
             note = bytes(Note(str(checkpoint), lines))
             opened = open_checkpoint(note, keys.verifiers, origin=keys.origin, require=Require.ALL)
@@ -104,44 +101,58 @@ class CheckpointSigner:
             raise SignatureFault(f"a checkpoint did not verify after signing and was discarded: {error}") from error
         if opened.checkpoint != checkpoint:
             raise SignatureFault("a signed checkpoint reads differently from what was to be signed; it was discarded")
+        self._last = note, timestamp
         return note
 
+    async def _signature(self, key: KeyOfLog, checkpoint: Checkpoint, timestamp: int) -> bytes:
+        message = message_to_sign(key.verifier, checkpoint, timestamp=_time_in_line(key, timestamp))
+        if isinstance(key.material, Ed25519KeyMaterial):
+            return await self._provider.sign_ed25519(key.material, message=message)
+        return await self._provider.sign_mldsa(key.material, message=message, context=b"", key_binding=key.binding)
 
-def format_verifier_keys(keys: Sequence[VerifierKey]) -> bytes:
-    """The public file `verifier-keys`: one vkey (C2SP signed-note) a line, UTF-8."""
-    return "".join(f"{key}\n" for key in keys).encode()
+    async def _follow(self, keys: LogKeys) -> None:
+        """Retires who is due, and tells of keys that changed."""
+        origin, now = self.keys.origin, self._steady.now()
+        if any(key.is_due(now) for key in keys.signing):
+            keys = await self._database.write(lambda tx: retire_due(tx, origin, now))
+        if keys.verifiers != self.keys.verifiers:
+            await self._keys_changed(keys)
+        self.keys = keys
+
+    def _timestamp(self, now: datetime, newest: bytes | None) -> int:
+        """POSIX seconds."""
+        shown = int(now.timestamp())
+        before = max(0 if newest is None else self._time_of(newest), 0 if self._last is None else self._last[1])
+        is_behind = shown < before - CLOCK_SKEW_MAX.total_seconds()
+        if is_behind and not self._clock_was_behind:
+            _logger.warning(
+                "the clock is %d seconds behind the newest checkpoint: checkpoints keep that one's time until the "
+                "clock has passed it. Set the clock right; it was wrong then, or is now",
+                before - shown,
+            )
+        self._clock_was_behind = is_behind
+        return max(shown, before)
+
+    def _time_of(self, note: bytes) -> int:
+        """The newest of our own times in it; signatures of keys that are gone by now count as well."""
+        if self._last is not None and self._last[0] == note:  # nearly always
+            return self._last[1]
+        try:
+            signers = open_checkpoint(note, self.keys.every_verifier, origin=self.keys.origin).signers
+        except TlogError as error:
+            raise LogDamaged(f"the newest signed checkpoint in it cannot be verified: {error}") from error
+        return max(signer.timestamp or 0 for signer in signers)
 
 
-def kept_keys(tx: Connection) -> tuple[tuple[Ed25519KeyMaterial | MlDsaKeyMaterial, bytes], ...]:
-    """The log's keys with their key bindings, for the jobs that seal keys anew or prove a backup. Empty before there
-    are any.
-    """
-    origin = store.find_origin(tx)
-    keys = None if origin is None else _load(tx, origin)
-    return () if keys is None else ((keys.ed25519, b""), (keys.ml_dsa, _binding(keys.origin, _FIRST)))
+def _keys_now(tx: Connection, origin: str) -> LogKeys:
+    """Raises OriginChanged when a successor took over."""
+    if (stored := store.find_origin(tx)) != origin:
+        raise OriginChanged(str(stored), origin)
+    keys = find_keys(tx, origin)
+    if keys is None:
+        raise LogDamaged("its keys are gone")
+    return keys
 
 
-def replace_sealed_key(tx: Connection, *, old: MlDsaKeyMaterial, new: MlDsaKeyMaterial) -> bool:
-    """The same key sealed anew; False when it changed meanwhile. A log that runs keeps what it loaded."""
-    return store.replace_key(tx, _ML_DSA_44, _FIRST, old=old.to_bytes(), new=new.to_bytes())
-
-
-def _load(tx: Connection, origin: str) -> LogKeys | None:
-    ed25519, ml_dsa = store.read_key(tx, _ED25519, _FIRST), store.read_key(tx, _ML_DSA_44, _FIRST)
-    if ed25519 is None or ml_dsa is None:
-        return None
-    return LogKeys(origin, Ed25519KeyMaterial.from_bytes(ed25519), MlDsaKeyMaterial.from_bytes(ml_dsa))
-
-
-def _store(tx: Connection, made: LogKeys, now: datetime) -> LogKeys:
-    store.read_head(tx, lock=True)  # one replica after the other
-    if (keys := _load(tx, made.origin)) is not None:
-        return keys
-    store.insert_key(tx, _ED25519, _FIRST, made.ed25519.to_bytes(), now)
-    store.insert_key(tx, _ML_DSA_44, _FIRST, made.ml_dsa.to_bytes(), now)
-    return made
-
-
-def _binding(origin: str, number: int) -> bytes:
-    """What the sealed seed is tied to: it opens for this log's checkpoints only."""
-    return canonical_json({"purpose": "log-checkpoint", "origin": origin, "algorithm": _ML_DSA_44, "number": number})
+def _time_in_line(key: KeyOfLog, timestamp: int) -> int | None:
+    return None if key.verifier.type == KeyType.ED25519 else timestamp

@@ -4,6 +4,7 @@ PublicFilesError
 ├── PublicPathInvalid        a path nobody may publish or read
 ├── PublicFileChanged        an immutable file is there with other bytes: somebody would see two truths
 └── PublicFilesUnavailable   the storage refused (disk full, read only, gone); trying again may help
+ObjectStoreUnusable          an operator's mistake: the settings name no object store that can be used
 """
 
 from kms.core.errors import InternalError, Reason
@@ -29,3 +30,8 @@ class PublicFileChanged(PublicFilesError):
 
 class PublicFilesUnavailable(PublicFilesError):
     pass
+
+
+class ObjectStoreUnusable(InternalError):
+    def __init__(self, problem: str) -> None:
+        super().__init__(Reason.INTERNAL, problem)

@@ -8,24 +8,27 @@ Atomicity    A reader sees a file whole or not at all, and of a replaced file th
              several files is not atomic: readers must come to them through a file that is replaced afterwards.
 Immutable    `add` of a file that is there with the same content succeeds; with other content it raises
              PublicFileChanged and leaves the old one. `replace` is for the few files that change, never for added ones.
-Not found    `read` answers None.
+Not found    `read` answers None; `names` of a folder that is not there is empty.
+Removal      `remove` is for files that nobody needs any more; whoever calls knows that. It may come back after a crash.
 Writers      Any number of calls may be in flight, also of several processes. Two may `add` the same content. Two that
              `replace` one path each say by `unless` what may stay: it is asked while the other one waits, so a slow
              writer never takes back what a fast one has shown. Nothing is retried here.
 """
 
 import asyncio
+import errno
 import fcntl
 import itertools
 import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from kms.public.durable import sync_folder, sync_folders, sync_together
 from kms.public.errors import PublicFileChanged, PublicFilesUnavailable, PublicPathInvalid
 
 PATH_CHARACTERS_MAX = 512
@@ -35,6 +38,9 @@ _WORK_FOLDER = ".writing"
 _LOCK = "lock"
 _LEFTOVER_SECONDS = 3600
 _FOLDERS_REMEMBERED_MAX = 10_000
+_PUBLIC_FOLDER, _PUBLIC_FILE, _PRIVATE_FOLDER = 0o755, 0o644, 0o700
+_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP}
+"""What link(2) answers on file systems without hard links, such as SMB shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,15 @@ class PublicFiles(Protocol):
     async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
         """Stores or replaces one file. Raises what `unless` raises."""
 
+    async def publish(self, files: Sequence[PublicFile], last: PublicFile, *, unless: Unless | None = None) -> None:
+        """`add` of the files, then `replace` of the last, at less cost: who sees the last one sees them all."""
+
+    async def names(self, folder: str = "") -> list[str]:
+        """What lies directly in a folder ("" is the root), sorted; the names of folders end in "/"."""
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Removes files, and folders that are left empty. What is not there is fine."""
+
 
 def check_path(path: str) -> str:
     """Raises PublicPathInvalid for whatever could leave the root or hide in it."""
@@ -71,12 +86,15 @@ def check_path(path: str) -> str:
 class FolderPublicFiles:
     """Files in a folder, which any static web server can serve. Several processes may share it.
 
-    Written as: temporary file, fsync, rename, fsync of every folder whose names changed. Temporary files lie in
-    `.writing` below the folder; what a crash left there is removed an hour later.
+    Written as: temporary files, fsync of all together, then their names, fsync of every folder whose names changed.
+    Temporary files lie in `.writing` below the folder, which no web server can read; what a crash left there is removed
+    an hour later. Everything else may be read by everybody, whatever the umask of the process.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._work = folder / _WORK_FOLDER
+        self._writer = f"{socket.gethostname()}-{os.getpid()}-{id(self):x}"
         self._numbers = itertools.count()
         self._durable_folders: set[Path] = set()
         """Known to be there for good. One that only exists may be the work of a process that died before its fsync."""
@@ -86,10 +104,19 @@ class FolderPublicFiles:
 
     async def add(self, files: Sequence[PublicFile]) -> None:
         if files:
-            await asyncio.to_thread(self._add, files)
+            await asyncio.to_thread(self._publish, files, None, None)
 
     async def replace(self, file: PublicFile, *, unless: Unless | None = None) -> None:
-        await asyncio.to_thread(self._replace, file, unless)
+        await asyncio.to_thread(self._publish, (), file, unless)
+
+    async def publish(self, files: Sequence[PublicFile], last: PublicFile, *, unless: Unless | None = None) -> None:
+        await asyncio.to_thread(self._publish, files, last, unless)
+
+    async def names(self, folder: str = "") -> list[str]:
+        return await asyncio.to_thread(self._names, check_path(folder) if folder else "")
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        await asyncio.to_thread(self._remove, [check_path(path) for path in paths])
 
     def _read(self, path: str) -> bytes | None:
         with _refusing(path):
@@ -98,35 +125,67 @@ class FolderPublicFiles:
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 return None
 
-    def _add(self, files: Sequence[PublicFile]) -> None:
-        missing = []
-        for file in files:
-            existing = self._read(check_path(file.path))
-            if existing is None:
-                missing.append(file)
-            elif existing != file.content:
-                raise PublicFileChanged(file.path)
-        self._store(missing)
-        # All of them: one found in place may have been renamed by a process that died before its folder was durable.
-        self._sync_folders(files)
+    def _publish(self, files: Sequence[PublicFile], last: PublicFile | None, unless: Unless | None) -> None:
+        new = [file for file in files if not self._is_there(file)]
+        with self._temporaries([*new, last] if last is not None else new) as temporaries:
+            for file, temporary in zip(new, temporaries, strict=False):
+                self._name(file, temporary, _link)
+            # All of them: one found in place may have been named by a process that died before its folder was durable.
+            self._sync_folders_of(files)
+            if last is not None:
+                self._name_last(last, temporaries[-1], unless)
+                self._sync_folders_of([last])
 
-    def _replace(self, file: PublicFile, unless: Unless | None) -> None:
-        if unless is None:
-            self._store([file])
-        else:
-            with self._alone():
-                existing = self._read(check_path(file.path))
-                if existing is None or not unless(existing):
-                    self._store([file])
-        self._sync_folders([file])
+    def _is_there(self, file: PublicFile) -> bool:
+        """Raises PublicFileChanged when other content is."""
+        existing = self._read(check_path(file.path))
+        if existing is not None and existing != file.content:
+            raise PublicFileChanged(file.path)
+        return existing is not None
+
+    @contextmanager
+    def _temporaries(self, files: Sequence[PublicFile]) -> Iterator[list[Path]]:
+        """Each content in a durable file that has not its public name yet. What is left of them at the end goes."""
+        names = [self._work / f"{self._writer}-{next(self._numbers)}" for _ in files]
+        try:
+            if files:
+                with _refusing(check_path(files[-1].path)):
+                    self._make_folders(self._work)
+                    _write_together(names, files)
+                    if names[0].name.endswith("-0"):
+                        _remove_leftovers(self._work, names[0].stat().st_mtime)
+            yield names
+        finally:
+            for name in names:
+                with suppress(OSError):
+                    name.unlink(missing_ok=True)
+
+    def _name_last(self, file: PublicFile, temporary: Path, unless: Unless | None) -> None:
+        with nullcontext() if unless is None else self._alone():
+            existing = None if unless is None else self._read(file.path)
+            if existing is None or unless is None or not unless(existing):
+                self._name(file, temporary, Path.rename)
+
+    def _name(self, file: PublicFile, temporary: Path, act: Callable[[Path, Path], object]) -> None:
+        target = self._folder / file.path
+        with _refusing(file.path):
+            self._make_folders(target.parent)
+            try:
+                act(temporary, target)
+            except FileNotFoundError:  # the folder was empty, and another process removed it
+                self._durable_folders.clear()
+                self._make_folders(target.parent)
+                act(temporary, target)
+            except _TakenError:  # another process was faster; a rename would have replaced what it has shown
+                if not self._is_there(file):
+                    raise PublicFilesUnavailable(file.path, "is being removed") from None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Among all processes that replace files here; the kernel lets go when one dies."""
-        lock = self._folder / _WORK_FOLDER / _LOCK
         with _refusing(_LOCK):
-            self._make_folders(lock.parent)
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            self._make_folders(self._work)
+            descriptor = os.open(self._work / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             with _refusing(_LOCK):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -134,60 +193,69 @@ class FolderPublicFiles:
         finally:
             os.close(descriptor)
 
-    def _store(self, files: Sequence[PublicFile]) -> None:
-        written = [(self._write_temporary(file), file) for file in files]
-        for temporary, file in written:
-            with _refusing(file.path):
-                self._make_folders((self._folder / file.path).parent)
-                temporary.rename(self._folder / file.path)
-
-    def _write_temporary(self, file: PublicFile) -> Path:
-        check_path(file.path)
-        work = self._folder / _WORK_FOLDER
-        with _refusing(file.path):
-            self._make_folders(work)
-            number = next(self._numbers)
-            temporary = work / f"{socket.gethostname()}-{os.getpid()}-{id(self):x}-{number}"
-            try:
-                _write_durably(temporary, file.content)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
-            if number == 0:
-                _remove_leftovers(work, temporary.stat().st_mtime)
-            return temporary
-
     def _make_folders(self, folder: Path) -> None:
         """Creates a folder and those above it, up to the root, each durable in the one above."""
         if folder in self._durable_folders:
             return
         if folder != self._folder:
             self._make_folders(folder.parent)
-        folder.mkdir(exist_ok=True, parents=folder == self._folder)
+        with suppress(FileExistsError):
+            folder.mkdir(parents=folder == self._folder)
+            folder.chmod(_PRIVATE_FOLDER if folder == self._work else _PUBLIC_FOLDER)
         sync_folder(folder.parent)
         if len(self._durable_folders) >= _FOLDERS_REMEMBERED_MAX:
             self._durable_folders.clear()
         self._durable_folders.add(folder)
 
-    def _sync_folders(self, files: Sequence[PublicFile]) -> None:
-        for folder in {(self._folder / file.path).parent for file in files}:
-            with _refusing(str(folder)):
-                sync_folder(folder)
+    def _sync_folders_of(self, files: Sequence[PublicFile]) -> None:
+        for_whom = files[0].path if files else ""
+        with _refusing(for_whom):
+            sync_folders({(self._folder / file.path).parent for file in files})
+
+    def _names(self, folder: str) -> list[str]:
+        with _refusing(folder):
+            try:
+                with os.scandir(self._folder / folder) as entries:
+                    names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return sorted(name for name in names if not name.startswith("."))
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            with _refusing(path), suppress(FileNotFoundError, NotADirectoryError):
+                (self._folder / path).unlink()
+        above = {folder for path in paths for folder in PurePosixPath(path).parents if folder.name}
+        for folder in sorted(above, key=lambda folder: len(folder.parts), reverse=True):
+            self._durable_folders.discard(self._folder / folder)
+            with suppress(OSError):  # not empty, or gone
+                (self._folder / folder).rmdir()
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+class _TakenError(Exception):
+    """There is a file of this name."""
 
 
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _link(temporary: Path, target: Path) -> None:
+    """Raises _TakenError: what is there stays."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise _TakenError from None
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        temporary.rename(target)
+
+
+def _write_together(names: Sequence[Path], files: Sequence[PublicFile]) -> None:
+    with ExitStack() as closing:
+        streams = [closing.enter_context(name.open("wb")) for name in names]
+        for stream, file in zip(streams, files, strict=True):
+            os.fchmod(stream.fileno(), _PUBLIC_FILE)
+            stream.write(file.content)
+            stream.flush()
+        sync_together([stream.fileno() for stream in streams])
 
 
 def _remove_leftovers(work: Path, now: float) -> None:

@@ -1,109 +1,72 @@
 """Serves the public files over HTTP, read-only. Any static web server can do the same: the headers are all there is.
 
-path                        type                        cache
-checkpoint                  text/plain; charset=utf-8   no-store: the newest one is the point
-tile/..., tile/entries/...  application/octet-stream    a week, immutable: these bytes never change (C2SP tlog-tiles)
-trust/.../bundle-7.json     application/json            a week, immutable
-anything else               by its ending               no-cache: may be kept, but asked about again (ETag)
-
-Paths may stand below a prefix, such as `log/checkpoint`. What is not there is 404 and never cached, because a tile
-that is missing now may be published next. Folders are not listed.
+kms.public.answers says what a path answers. What is not there is 404 and never cached, because a tile that is missing
+now may be published next. Folders are not listed.
 """
 
 import asyncio
 import contextlib
-import gzip
-import hashlib
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from kms.public.errors import PublicPathInvalid
-from kms.public.files import check_path
+from kms.public.answers import KEPT_BYTES_MAX, Answers, Header
 
-_TILE = re.compile(r"(?:.*/)?tile/(?P<bundle>entries/)?[0-9x./p]+", re.ASCII)
-_BUNDLE = re.compile(r"(?:.*/)?trust/[a-z0-9-]+/bundle-[0-9]+\.json", re.ASCII)
-_CHECKPOINT = re.compile(r"(?:.*/)?checkpoint", re.ASCII)
-_TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?![.0-9]))")
-_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8", ".pem": "application/x-pem-file"}
-_IMMUTABLE = "public, max-age=604800, immutable"
-_TEXT = "text/plain; charset=utf-8"
-_OPEN_TO_ALL = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
+_TAKES_GZIP = re.compile(rb"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?![.0-9]))", re.IGNORECASE)
+_REFUSAL: Sequence[Header] = [
+    (b"access-control-allow-origin", b"*"),
+    (b"cache-control", b"no-store"),
+    (b"content-type", b"text/plain; charset=utf-8"),
+]
 CONNECTIONS_MAX = 1000
 REQUEST_SECONDS = 10.0
 """How long a request line and its headers may take to arrive."""
+ANSWER_SECONDS = 120.0
+"""How long a reader may take for one answer, which has 16 MB at most."""
 _START_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _GRACE_SECONDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one path is served. `compress` is for what shrinks: entry bundles, which tlog-tiles asks to compress."""
+def public_app(folder: Path, *, kept_bytes_max: int = KEPT_BYTES_MAX) -> ASGI3Application:
+    """An ASGI application for GET and HEAD below `folder`. Any other method is 405, anything not there 404.
 
-    media_type: str
-    cache_control: str
-    compress: bool = False
+    Files that never change are kept in memory for a while, up to `kept_bytes_max`.
+    """
+    answers = Answers(folder, kept_bytes_max=kept_bytes_max, monotonic=time.monotonic)
 
+    async def serve(scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        assert scope["type"] == "http", "PublicServer serves nothing else"
+        if scope["method"] not in {"GET", "HEAD"}:
+            return await _send(send, 405, [*_REFUSAL, (b"allow", b"GET, HEAD")], b"method not allowed\n")
+        path = scope["path"].removeprefix("/")
+        asked = {name: value for name, value in scope["headers"] if name in {b"accept-encoding", b"if-none-match"}}
+        takes_gzip = _TAKES_GZIP.search(asked.get(b"accept-encoding", b"")) is not None
+        answer = answers.kept(path, takes_gzip=takes_gzip)
+        if answer is None:
+            answer = await asyncio.to_thread(answers.read, path, takes_gzip=takes_gzip)
+            if answer is None:
+                return await _send(send, 404, _REFUSAL, b"not found\n")
+            answers.keep(path, answer, takes_gzip=takes_gzip)
+        known = asked.get(b"if-none-match", b"")
+        if answer.etag.encode() in known or known.strip() == b"*":
+            return await _send(send, 304, answer.headers, None)
+        return await _send(send, 200, answer.headers, answer.body)
 
-def _kind_of(path: str) -> _Kind:
-    if match := _TILE.fullmatch(path):
-        return _Kind("application/octet-stream", _IMMUTABLE, compress=match["bundle"] is not None)
-    if _BUNDLE.fullmatch(path):
-        return _Kind(_TYPES[".json"], _IMMUTABLE)
-    if _CHECKPOINT.fullmatch(path):
-        return _Kind(_TEXT, "no-store")
-    name = path.rpartition("/")[2]
-    default = _TEXT if "." not in name else "application/octet-stream"
-    return _Kind(_TYPES.get(Path(name).suffix, default), "no-cache")
-
-
-def public_app(folder: Path) -> Starlette:
-    """An ASGI application for GET and HEAD below `folder`. Any other method is 405, anything not there 404."""
-    root = folder.resolve()
-
-    async def serve(request: Request) -> Response:
-        return await asyncio.to_thread(_answer, root, request)
-
-    return Starlette(routes=[Route("/{path:path}", serve, methods=["GET"])])
+    return serve
 
 
-def _answer(root: Path, request: Request) -> Response:
-    path = request.path_params["path"]
-    content = _read(root, path)
-    if content is None:
-        return Response("not found\n", 404, {**_OPEN_TO_ALL, "cache-control": "no-store"}, _TEXT)
-    kind = _kind_of(path)
-    etag = f'"{hashlib.sha256(content).hexdigest()}"'
-    headers = {**_OPEN_TO_ALL, "cache-control": kind.cache_control, "etag": etag}
-    if kind.compress:
-        headers["vary"] = "accept-encoding"
-        if _TAKES_GZIP.search(request.headers.get("accept-encoding", "")):
-            headers |= {"content-encoding": "gzip", "etag": etag[:-1] + '-gzip"'}
-    if headers["etag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if "content-encoding" in headers:
-        content = gzip.compress(content, compresslevel=1, mtime=0)
-    return Response(content, headers=headers, media_type=kind.media_type)
-
-
-def _read(root: Path, path: str) -> bytes | None:
-    try:
-        target = (root / check_path(path)).resolve()
-        if not target.is_relative_to(root):  # a symbolic link that leads out
-            return None
-        return target.read_bytes()
-    except (PublicPathInvalid, OSError):
-        return None
+async def _send(send: ASGISendCallable, status: int, headers: Sequence[Header], body: bytes | None) -> None:
+    """A HEAD request is answered without the body: uvicorn leaves it out."""
+    length = [] if body is None else [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length], "trailers": False})
+    await send({"type": "http.response.body", "body": body or b"", "more_body": False})
 
 
 class PublicServer:
@@ -111,7 +74,7 @@ class PublicServer:
 
     def __init__(
         self,
-        app: Callable[..., Awaitable[None]],
+        app: ASGI3Application,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -122,8 +85,9 @@ class PublicServer:
             app,
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # a warning for every malformed request would let anybody fill the service's log
             access_log=False,
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             http=BoundedConnection,
@@ -153,37 +117,48 @@ class PublicServer:
 
 
 class BoundedConnection(H11Protocol):
-    """One HTTP connection. Closed when a request takes too long to arrive, or when there are too many connections:
-    nobody who has not even authenticated may use up the process's file descriptors.
+    """One HTTP connection. Cut off when a request takes too long to arrive or its answer to be taken: nobody who has
+    not even authenticated may use up the process's file descriptors. When there are too many connections, the one that
+    has been idle for longest makes room: a crowd of idle ones keeps nobody out.
     """
 
+    began = 0.0
+    """When it came to be idle, or its request arrived (the loop's time)."""
     _patience: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None
+    """The request that the patience is for; None while one is waited for."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._have_patience(REQUEST_SECONDS)
         if len(self.connections) > CONNECTIONS_MAX:
-            transport.close()
-        self._wait_for_request()
+            bounded = [each for each in self.connections if isinstance(each, BoundedConnection)]
+            idle = [each for each in bounded if each.request is None and not each.transport.is_closing()]
+            min(idle, key=lambda each: each.began).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        if self._patience is not None:
+            self._patience.cancel()
         super().connection_lost(exc)
+
+    @property
+    def request(self) -> RequestResponseCycle | None:
+        """The one that is being answered."""
+        running: RequestResponseCycle | None = self.cycle  # uvicorn leaves it None before the first request
+        return None if running is None or running.response_complete else running
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        running: RequestResponseCycle | None = self.cycle  # uvicorn leaves it None before the first request
-        if running is not None and not running.response_complete:
-            self._stop_waiting()  # the request is here
-        elif self._patience is None:
-            self._wait_for_request()  # the beginning of the next one
+        if (request := self.request) is not self._answered:  # a request is here, or the next one begins
+            self._answered = request
+            self._have_patience(REQUEST_SECONDS if request is None else ANSWER_SECONDS)
 
-    def _wait_for_request(self) -> None:
-        self._patience = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
-
-    def _stop_waiting(self) -> None:
+    def _have_patience(self, seconds: float) -> None:
+        """Until the next call. `abort` does not wait, as `close` would, for a reader to take what is buffered."""
         if self._patience is not None:
             self._patience.cancel()
-            self._patience = None
+        self.began = self.loop.time()
+        self._patience = self.loop.call_later(seconds, self.transport.abort)
 
 
 class _QuietServer(uvicorn.Server):

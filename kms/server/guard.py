@@ -101,7 +101,8 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler.stream_unary is not None:
             unary = self._unary(method, handler.stream_unary, decode)
             return grpc.stream_unary_rpc_method_handler(unary, response_serializer=encode)
-        raise TypeError(f"{method}: the guard does not know calls that stream both ways")
+        duplex = self._stream(method, handler.stream_stream, decode)
+        return grpc.stream_stream_rpc_method_handler(duplex, response_serializer=encode)
 
     def _unary(self, method: str, behaviour: Callable[[Any, Call], Awaitable[Any]], decode: _Decode) -> Any:
         """One answer; `body` is a message, or an iterator of them where the client streams."""
@@ -130,12 +131,16 @@ class Guard(grpc.aio.ServerInterceptor):
         return guarded
 
     def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncGenerator[Any, None]], decode: _Decode) -> Any:
-        async def guarded(body: bytes, context: _Context) -> AsyncIterator[Any]:
+        """Many answers; `body` as above."""
+
+        async def guarded(body: Any, context: _Context) -> AsyncIterator[Any]:
             entry = self._begin(method, context)
             try:
                 call, row = self._admit(entry)
                 request = _decoded(body, decode)
                 self._charge(entry, call, row, request)
+                if not isinstance(body, bytes):
+                    request = self._charged_each(body, decode, call, row)
                 await self._check_standing(call)
                 with self._streams.held(call.caller.spiffe_id):
                     async with contextlib.aclosing(behaviour(request, call)) as responses:
@@ -190,6 +195,16 @@ class Guard(grpc.aio.ServerInterceptor):
             raise ResourceExhausted(
                 Reason.QUEUE_FULL, "this server is busy with other calls; retry", retry_after_seconds=0.5
             )
+
+    async def _charged_each(
+        self, bodies: AsyncIterator[bytes], decode: _Decode, call: Call, row: Row
+    ) -> AsyncIterator[Any]:
+        """Each message costs what a call would. Who sends faster waits: flow control holds the sender back."""
+        is_device = call.caller.role is Role.DEVICE
+        async for body in bodies:
+            while (wait := self._rate.wait_seconds(call.caller.spiffe_id, row.cost, device=is_device)) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(wait)
+            yield _decoded(body, decode)
 
     async def _refuse(self, entry: Entry, context: _Context, error: Exception) -> None:
         """Ends the call with a typed status. Always raises (gRPC's abort)."""

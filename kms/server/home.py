@@ -10,7 +10,7 @@ from typing import IO
 
 from kms.core.clock import format_time
 from kms.core.randomness import Randomness
-from kms.public.files import sync_folder
+from kms.public.durable import sync_folder
 from kms.server.local_ca import LOCAL_TENANT
 
 
@@ -52,6 +52,10 @@ class Home:
         if not file.exists():
             _write(file, f"{stored or f'hallmark.local/{randomness.bytes(6).hex()}'}\n")
         return file.read_text().strip()
+
+    def replace_log_origin(self, origin: str) -> None:
+        """Another log follows the one that had the name in the file."""
+        _write(self.folder / "log-origin", f"{origin}\n")
 
     @property
     def served_before(self) -> bool:

@@ -31,6 +31,17 @@ class RateLimit:
 
     def take(self, caller: str, cost: float, *, device: bool = False) -> None:
         """Raises ResourceExhausted/RATE_LIMITED with the time after which the call would be let through."""
+        wait = self.wait_seconds(caller, cost, device=device)
+        if wait > 0:
+            rate = self._device_rate if device else self._rate
+            raise ResourceExhausted(
+                Reason.RATE_LIMITED,
+                f"more than {rate:g} calls a second; slow down and retry in {wait:.2f} s",
+                retry_after_seconds=wait,
+            )
+
+    def wait_seconds(self, caller: str, cost: float, *, device: bool = False) -> float:
+        """0: it was taken. Else nothing was, and after so many seconds it may be."""
         rate, now = self._device_rate if device else self._rate, self._clock.monotonic()
         bucket = self._buckets.pop(caller, None) or _Bucket(rate, now)
         self._buckets[caller] = bucket
@@ -40,13 +51,9 @@ class RateLimit:
         bucket.updated = now
         cost = min(cost, rate)
         if bucket.tokens < cost:
-            wait = (cost - bucket.tokens) / rate
-            raise ResourceExhausted(
-                Reason.RATE_LIMITED,
-                f"more than {rate:g} calls a second; slow down and retry in {wait:.2f} s",
-                retry_after_seconds=wait,
-            )
+            return (cost - bucket.tokens) / rate
         bucket.tokens -= cost
+        return 0.0
 
 
 class StreamLimit:

@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kms.core.identity import Role
 from kms.core.names import ID_PATTERN
-from kms.public.files import sync_folder
+from kms.public.durable import sync_folder
 from kms.server.identity import spiffe_id
 
 _AUTHORITY_LIFE = timedelta(days=3650)

@@ -11,6 +11,8 @@ import pytest
 LONG: Final = "HALLMARK_FAULT_KILLS" in os.environ
 KILLS: Final = int(os.environ.get("HALLMARK_FAULT_KILLS", "4"))
 """Of server and signers under load, at random."""
+LOG_KILLS: Final = int(os.environ.get("HALLMARK_FAULT_LOG_KILLS", "1000" if LONG else "20"))
+"""Of the processes of a log under load, at random and at chosen moments."""
 SEED: Final = int(os.environ.get("HALLMARK_FAULT_SEED", "7"))
 """Which ones."""
 

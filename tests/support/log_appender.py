@@ -43,7 +43,9 @@ async def append_for_ever(folder: Path) -> None:
     async def append() -> None:
         clock = SystemClock()
         while True:
-            entry = LogEntry(str(uuid.uuid4()), "key.used", "default", "tenants/default/keys/a", clock.now())
+            entry = LogEntry(
+                str(uuid.uuid4()), "com.example.key.used", "default", "tenants/default/keys/a", clock.now()
+            )
             promise = await database.write(partial(log.record, entry=entry))
             promise = await log.confirm(promise, published=True)
             sys.stdout.write(f"{promise.event_key} {promise.leaf_index}\n")

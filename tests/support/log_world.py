@@ -15,6 +15,7 @@ from kms.core.database import Database
 from kms.core.ids import new_id
 from kms.log import store
 from kms.log.model import LogEntry, LogPromise, LogSettings, StoredEntry
+from kms.log.remembered import Memory
 from kms.log.service import TransparencyLog
 from kms.public.files import PublicFiles
 from support.clock import FakeClock
@@ -50,6 +51,7 @@ class LogWorld:
         self.audited = AuditedPublicFiles(ORIGIN)
         self.files: PublicFiles = self.audited if files is None else files
         self.settings = LogSettings(origin=ORIGIN, **{**_AT_ONCE, **settings})
+        self.memories: list[Memory] = []
         self.make_database: Callable[[str], Database] = Database
         self.recorded: list[LogPromise] = []
         self._randomness = SeededRandomness()
@@ -78,6 +80,7 @@ class LogWorld:
             public_files=files,
             clock=self.clock,
             settings=self.settings,
+            memories=self.memories,
         )
 
     async def close(self) -> None:
@@ -102,7 +105,9 @@ class LogWorld:
 
     def entry(self) -> LogEntry:
         key = new_id(self.clock.now(), self._randomness)
-        return LogEntry(key, "key.used", "default", "tenants/default/keys/manifest", self.clock.now(), {"n": 1})
+        return LogEntry(
+            key, "com.example.key.used", "default", "tenants/default/keys/manifest", self.clock.now(), {"n": 1}
+        )
 
     async def act(self, count: int = 1) -> list[LogPromise]:
         """Commits `count` acts in one transaction."""

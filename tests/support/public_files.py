@@ -34,6 +34,19 @@ class MemoryPublicFiles:
         if existing is None or unless is None or not unless(existing):
             self.contents[file.path] = file.content
 
+    async def publish(self, files: Sequence[PublicFile], last: PublicFile, *, unless: Unless | None = None) -> None:
+        await self.add(files)
+        await self.replace(last, unless=unless)
+
+    async def names(self, folder: str = "") -> list[str]:
+        above = f"{check_path(folder)}/" if folder else ""
+        below = [path.removeprefix(above) for path in self.contents if path.startswith(above)]
+        return sorted({name + slash for name, slash, _ in (path.partition("/") for path in below)})
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.contents.pop(check_path(path), None)
+
     def fetch(self, path: str) -> bytes:
         """A hallmark_tlog.fetch.Fetch."""
         if path not in self.contents:
@@ -54,7 +67,7 @@ class AuditedPublicFiles(MemoryPublicFiles):
         if file.path == "checkpoint":
             previous = self.shown[-1] if self.shown else None
             report = audit(self.fetch, self.verifier_keys(), origin=self._origin, previous=previous)
-            assert len(report.signers) == 2, "both keys sign"
+            assert len(report.signers) == len(self.verifier_keys()), "every key that is told signs"
             self.shown.append(report.checkpoint)
 
     def verifier_keys(self) -> list[VerifierKey]:
@@ -88,6 +101,21 @@ class FailingPublicFiles:
             await self.inner.replace(file, unless=unless)
         if fails:
             raise PublicFilesUnavailable(file.path, "no space left on device")
+
+    async def publish(self, files: Sequence[PublicFile], last: PublicFile, *, unless: Unless | None = None) -> None:
+        """Two writes: either may fail."""
+        if files:
+            await self.add(files)
+        await self.replace(last, unless=unless)
+
+    async def names(self, folder: str = "") -> list[str]:
+        return await self.inner.names(folder)
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        fails = self._fails_now()
+        await self.inner.remove(paths if not fails or self.stored_anyway else paths[: len(paths) // 2])
+        if fails:
+            raise PublicFilesUnavailable(paths[0], "read-only file system")
 
     def _fails_now(self) -> bool:
         number, self.writes = self.writes, self.writes + 1

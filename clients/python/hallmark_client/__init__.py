@@ -39,6 +39,7 @@ from hallmark_client.errors import (
     VerificationFailed,
 )
 from hallmark_client.manifest import ManifestReport, build_manifest, verify_manifest
+from hallmark_client.model.appending import Appended, AppendWait, ToAppend
 from hallmark_client.model.approvals import Approval, Proposal
 from hallmark_client.model.attestation_gate import AttestationGate
 from hallmark_client.model.capabilities import Capabilities
@@ -129,6 +130,8 @@ __all__ = [
     "Algorithm",
     "Alias",
     "AlreadyExists",
+    "AppendWait",
+    "Appended",
     "Approval",
     "Attestation",
     "AttestationGate",
@@ -213,6 +216,7 @@ __all__ = [
     "Signature",
     "SignatureInvalid",
     "Snapshot",
+    "ToAppend",
     "ToSign",
     "ToVerify",
     "TpmCredential",

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, assert_never
 
 import grpc
@@ -94,12 +94,28 @@ class GrpcTransport:
             raise _closed_error() from error
 
     def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> "_GrpcStream[Response]":
-        stream: _GrpcStream[Response]
-        with self._lock:
-            self._refuse_closed()
-            stream = _GrpcStream(self._open(), rpc, request, timeout_seconds, self)
-            self._streams.add(stream)
-        return stream
+        def start(channel: grpc.Channel) -> Any:
+            call = channel.unary_stream(
+                rpc.path,
+                request_serializer=rpc.request.SerializeToString,
+                response_deserializer=rpc.response.FromString,
+            )
+            return call(request, timeout=timeout_seconds)
+
+        return self._started(start)
+
+    def converse(
+        self, rpc: Rpc[Request, Response], requests: Iterator[Request], timeout_seconds: float
+    ) -> "_GrpcStream[Response]":
+        def start(channel: grpc.Channel) -> Any:
+            call = channel.stream_stream(
+                rpc.path,
+                request_serializer=rpc.request.SerializeToString,
+                response_deserializer=rpc.response.FromString,
+            )
+            return call(requests, timeout=timeout_seconds)
+
+        return self._started(start)
 
     @property
     def closed(self) -> bool:
@@ -149,6 +165,14 @@ class GrpcTransport:
         # It may have died between the two looks.
         return look(self._address, self._ca_pem) is Finding.SERVER
 
+    def _started(self, start: Callable[[grpc.Channel], Any]) -> "_GrpcStream[Any]":
+        with self._lock:
+            self._refuse_closed()
+            channel = self._open()
+            stream: _GrpcStream[Any] = _GrpcStream(channel, start(channel), self)
+            self._streams.add(stream)
+        return stream
+
     def _open(self) -> grpc.Channel:
         return grpc.secure_channel(self._address, self._credentials, options=_OPTIONS)
 
@@ -167,21 +191,10 @@ def _watched(requests: Iterator[Request], failures: list[Exception]) -> Iterator
 
 
 class _GrpcStream(Generic[Response]):
-    def __init__(
-        self,
-        channel: grpc.Channel,
-        rpc: Rpc[Request, Response],
-        request: Request,
-        timeout_seconds: float,
-        transport: GrpcTransport,
-    ) -> None:
+    def __init__(self, channel: grpc.Channel, call: Any, transport: GrpcTransport) -> None:
         self._channel = channel
         self._transport = transport
-        self._call = channel.unary_stream(
-            rpc.path,
-            request_serializer=rpc.request.SerializeToString,
-            response_deserializer=rpc.response.FromString,
-        )(request, timeout=timeout_seconds)
+        self._call = call
 
     def __iter__(self) -> Iterator[Response]:
         try:

@@ -28,7 +28,7 @@ class Rpc(Generic[Request, Response]):
     streaming: bool = False
     """The server streams."""
     uploads: bool = False
-    """The client streams."""
+    """The client streams. With both, either side says something whenever it likes."""
 
     @property
     def name(self) -> str:
@@ -145,6 +145,21 @@ WATCH_REVOCATIONS: Final = Rpc(
 GET_CHECKPOINT: Final = Rpc(f"{_LOG}GetCheckpoint", log.GetCheckpointRequest, log.Checkpoint)
 GET_INCLUSION_PROOF: Final = Rpc(f"{_LOG}GetInclusionProof", log.GetInclusionProofRequest, log.InclusionProof)
 GET_CONSISTENCY_PROOF: Final = Rpc(f"{_LOG}GetConsistencyProof", log.GetConsistencyProofRequest, log.ConsistencyProof)
+GET_COSE_RECEIPT: Final = Rpc(f"{_LOG}GetCoseReceipt", log.GetCoseReceiptRequest, log.CoseReceipt)
+GET_ENTRY: Final = Rpc(f"{_LOG}GetEntry", log.GetEntryRequest, log.EntryRecord)
+APPEND_ENTRY: Final = Rpc(f"{_LOG}AppendEntry", log.AppendEntryRequest, log.AppendEntryResponse)
+BATCH_APPEND_ENTRIES: Final = Rpc(
+    f"{_LOG}BatchAppendEntries", log.BatchAppendEntriesRequest, log.BatchAppendEntriesResponse
+)
+APPEND_STREAM: Final = Rpc(
+    f"{_LOG}AppendStream", log.AppendEntryRequest, log.AppendStreamResponse, streaming=True, uploads=True
+)
+STREAM_ENTRIES: Final = Rpc(f"{_LOG}StreamEntries", log.StreamEntriesRequest, log.StreamEntriesResponse, streaming=True)
+LIST_ENTRIES: Final = Rpc(f"{_LOG}ListEntries", log.ListEntriesRequest, log.ListEntriesResponse)
+OPEN_COMMITMENTS: Final = Rpc(f"{_LOG}OpenCommitments", log.OpenCommitmentsRequest, log.OpenCommitmentsResponse)
+ERASE_COMMITMENTS: Final = Rpc(f"{_LOG}EraseCommitments", log.EraseCommitmentsRequest, log.EraseCommitmentsResponse)
+LIST_LOG_KEYS: Final = Rpc(f"{_LOG}ListLogKeys", log.ListLogKeysRequest, log.ListLogKeysResponse)
+ROTATE_LOG_KEY: Final = Rpc(f"{_LOG}RotateLogKey", log.RotateLogKeyRequest, log.RotateLogKeyResponse)
 
 RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     CREATE_KEY,
@@ -204,5 +219,16 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     GET_CHECKPOINT,
     GET_INCLUSION_PROOF,
     GET_CONSISTENCY_PROOF,
+    GET_COSE_RECEIPT,
+    APPEND_ENTRY,
+    BATCH_APPEND_ENTRIES,
+    APPEND_STREAM,
+    GET_ENTRY,
+    STREAM_ENTRIES,
+    LIST_ENTRIES,
+    OPEN_COMMITMENTS,
+    ERASE_COMMITMENTS,
+    LIST_LOG_KEYS,
+    ROTATE_LOG_KEY,
 )
 """Every RPC of hallmark.v1."""

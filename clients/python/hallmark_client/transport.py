@@ -33,6 +33,14 @@ class Transport(Protocol):
 
     def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Stream[Response]: ...
 
+    def converse(
+        self, rpc: Rpc[Request, Response], requests: Iterator[Request], timeout_seconds: float
+    ) -> Stream[Response]:
+        """Both sides stream. `requests` is taken in another thread, must raise nothing, and should end when the stream
+        was cancelled.
+        """
+        ...
+
     @property
     def closed(self) -> bool: ...
 

@@ -10,6 +10,8 @@ A signer that keeps its keys elsewhere, such as in an HSM, asks `message_to_sign
 Ed25519 or pure ML-DSA-44 (empty context), and hands the raw signature to `signature_line`.
 """
 
+from functools import lru_cache
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
@@ -77,6 +79,13 @@ def signature_line(key: VerifierKey, signature: bytes, *, timestamp: int | None)
     return SignatureLine(key.name, key.key_id, _check_timestamp(timestamp).to_bytes(8, "big") + signature)
 
 
+def stated_time(line: SignatureLine) -> int | None:
+    """POSIX seconds that an ML-DSA-44 line states, told by its length alone; None for other lines. Not verified."""
+    if len(line.blob) != _TIMESTAMP_SIZE + _SIGNATURE_SIZES[KeyType.ML_DSA_44]:
+        return None
+    return int.from_bytes(line.blob[:_TIMESTAMP_SIZE], "big")
+
+
 def verify_signature(key: VerifierKey, text: str, blob: bytes) -> int | None:
     """Verify one line's blob over a note text; return its timestamp, None for type 0x01.
 
@@ -140,11 +149,17 @@ def _split_blob(key: VerifierKey, blob: bytes) -> tuple[int | None, bytes]:
 
 
 def _verify_raw(key: VerifierKey, message: bytes, signature: bytes) -> None:
-    reader = MLDSA44PublicKey if key.type == KeyType.ML_DSA_44 else Ed25519PublicKey
     try:
-        reader.from_public_bytes(key.public_key).verify(signature, message)
+        _public_key(key).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise BadSignature(f"a signature of {key.name} (key ID {key.key_id.hex()}) does not verify") from error
+
+
+@lru_cache(maxsize=256)
+def _public_key(key: VerifierKey) -> MLDSA44PublicKey | Ed25519PublicKey:
+    """Raises ValueError. Unpacking an ML-DSA key costs as much as verifying with it, and a log has few keys."""
+    reader = MLDSA44PublicKey if key.type == KeyType.ML_DSA_44 else Ed25519PublicKey
+    return reader.from_public_bytes(key.public_key)
 
 
 def _check_timestamp(timestamp: int | None) -> int:

@@ -2,14 +2,19 @@
 
 TlogError
 ├── FormatError               bytes are not in the format they claim to be in
-│   └── KeyIdMismatch         a verifier key whose key ID is not that of its own name, type and public key
+│   ├── KeyIdMismatch         a verifier key whose key ID is not that of its own name, type and public key
+│   └── UnknownEntryVersion   an entry in an encoding that this reader is too old for
 ├── SignatureError
 │   ├── BadSignature          a line of a known key that does not verify: the whole note is refused
-│   └── NotSigned             a required signature is not there
+│   ├── NotSigned             a required signature is not there
+│   └── QuorumNotReached      too few witnesses cosigned, by the policy
 ├── OriginMismatch            the checkpoint of another log
 ├── ProofError
 │   ├── InclusionError        the entry is not proved to be at this index of this tree
-│   └── ConsistencyError      the smaller tree is not proved to be a prefix of the larger one
+│   ├── ConsistencyError      the smaller tree is not proved to be a prefix of the larger one
+│   ├── CommitmentError       the value and salt are not those that an entry commits to
+│   ├── UnsupportedVds        a COSE receipt over another verifiable data structure
+│   └── SuccessionError       two entries do not tie one log to the next
 ├── FetchError                the log's files cannot be read now
 │   └── MissingResource       the log does not have a file it must have
 └── AuditError
@@ -31,6 +36,12 @@ class KeyIdMismatch(FormatError):
     pass
 
 
+class UnknownEntryVersion(FormatError):
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the entry has version {version}, which this reader does not know")
+        self.version = version
+
+
 class SignatureError(TlogError):
     pass
 
@@ -41,6 +52,14 @@ class BadSignature(SignatureError):
 
 class NotSigned(SignatureError):
     pass
+
+
+class QuorumNotReached(SignatureError):
+    """`missing` names the witnesses of the policy that could still make up the quorum."""
+
+    def __init__(self, problem: str, missing: tuple[str, ...]) -> None:
+        super().__init__(problem)
+        self.missing = missing
 
 
 class OriginMismatch(TlogError):
@@ -56,6 +75,22 @@ class InclusionError(ProofError):
 
 
 class ConsistencyError(ProofError):
+    pass
+
+
+class CommitmentError(ProofError):
+    pass
+
+
+class UnsupportedVds(ProofError):
+    """`vds` is the receipt's value of the COSE header parameter 395, None when it has none."""
+
+    def __init__(self, vds: int | None) -> None:
+        super().__init__(f"the receipt is over the verifiable data structure {vds}, which is not the one asked for")
+        self.vds = vds
+
+
+class SuccessionError(ProofError):
     pass
 
 

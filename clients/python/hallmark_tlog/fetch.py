@@ -4,6 +4,8 @@ Paths are those of tlog-tiles, below the log's prefix: `checkpoint`, `tile/<L>/<
 is refused before it reaches the file system or the network, so a path can never leave the folder.
 """
 
+import io
+import socket
 import ssl
 import time
 import urllib.error
@@ -11,8 +13,9 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from hallmark_tlog.bundles import MAX_BUNDLE_BYTES
@@ -56,22 +59,21 @@ def http_fetcher(
 ) -> Fetch:
     """Read a log below an http or https URL prefix. Redirects are refused: give the final prefix.
 
-    `timeout_seconds` bounds each wait on the network, `total_seconds` one file. Bodies are bounded by what the path
+    `timeout_seconds` bounds each wait on the network, `total_seconds` one answer. Bodies are bounded by what the path
     can hold, also after gzip. Without `tls`, https uses the system's trust anchors.
     """
     _check_prefix(prefix)
-    opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=tls))
     base = prefix.rstrip("/")
+    opener = _opener(ssl.create_default_context() if tls is None else tls, total_seconds, monotonic)
 
     def fetch(path: str) -> bytes:
         limit = _max_bytes(path)
         # tlog-tiles: clients name gzip and identity; a log may compress without being asked.
         request = urllib.request.Request(f"{base}/{path}", headers={"Accept-Encoding": "gzip, identity"})  # noqa: S310 - scheme checked above
-        deadline = monotonic() + total_seconds
         try:
             with opener.open(request, timeout=timeout_seconds) as response:
                 encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-                body = _read_body(path, response, limit, lambda: monotonic() > deadline)
+                body = _read_body(path, response, limit)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -93,6 +95,50 @@ def _check_prefix(prefix: str) -> None:
         raise FetchError(prefix, "a log's prefix is an http or https URL")
 
 
+def _opener(tls: ssl.SSLContext, total_seconds: float, monotonic: Callable[[], float]) -> urllib.request.OpenerDirector:
+    class Response(HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+            super().__init__(sock, *args, **options)
+            self.fp = io.BufferedReader(_Until(self.fp.detach(), monotonic() + total_seconds, monotonic))
+
+    class Plain(HTTPConnection):
+        response_class = Response
+
+    class Secure(HTTPSConnection):
+        response_class = Response
+
+    class PlainHandler(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+            return self.do_open(Plain, req)
+
+    class SecureHandler(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+            return self.do_open(Secure, req, context=tls)
+
+    return urllib.request.build_opener(_NoRedirect, PlainHandler, SecureHandler(context=tls))
+
+
+class _Until(io.RawIOBase):
+    """A connection that is read until `deadline`: waits for one byte after the other have no sum of their own."""
+
+    def __init__(self, raw: io.RawIOBase, deadline: float, monotonic: Callable[[], float]) -> None:
+        self._raw = raw
+        self._deadline = deadline
+        self._monotonic = monotonic
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._monotonic() > self._deadline:
+            raise TimeoutError("it sends too slowly")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: object) -> None:
         """Answer with no further request: urllib then raises the redirect as an HTTPError."""
@@ -105,14 +151,12 @@ def _max_bytes(path: str) -> int:
     return MAX_BUNDLE_BYTES if tile.level is None else tile.width * HASH_SIZE
 
 
-def _read_body(path: str, response: HTTPResponse, limit: int, is_late: Callable[[], bool]) -> bytes:
+def _read_body(path: str, response: HTTPResponse, limit: int) -> bytes:
     if response.status != HTTPStatus.OK:
         raise FetchError(path, f"the server answered {response.status}")
     body = bytearray()
     while len(body) <= limit and (chunk := response.read1(min(_CHUNK_BYTES, limit + 1 - len(body)))):
         body += chunk
-        if is_late():
-            raise FetchError(path, "the server sends too slowly")
     if len(body) <= limit and response.length:
         raise FetchError(path, f"the connection ended {response.length} bytes too early")
     return _bounded(path, bytes(body), limit)

@@ -53,14 +53,22 @@ def root_from_leaves(leaf_hashes: Iterable[bytes]) -> bytes:
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
-    """Raise InclusionError unless `proof` shows that `leaf` (a leaf hash) is at `index` in the tree of `size`.
+    """Raise InclusionError unless `proof` shows that `leaf` (a leaf hash) is at `index` in the tree of `size`."""
+    _check_hashes((root,), InclusionError)
+    if inclusion_root(index, size, leaf, proof) != root:
+        raise InclusionError(f"the proof of index {index} does not lead to the root of size {size}")
+
+
+def inclusion_root(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root that `proof` leads to from `leaf` (a leaf hash) at `index`, for a root that is signed but not given.
 
     RFC 9162 section 2.1.3.2, with its loop cut in two: up to the level where the path meets the tree's right edge the
-    sibling's side follows the bits of `index`; above it every sibling is on the left.
+    sibling's side follows the bits of `index`; above it every sibling is on the left. Raises InclusionError for a
+    proof of the wrong length.
     """
     if not 0 <= index < size:
         raise InclusionError(f"index {index} is not in a tree of size {size}")
-    _check_hashes((leaf, root, *proof), InclusionError)
+    _check_hashes((leaf, *proof), InclusionError)
     inner = (index ^ (size - 1)).bit_length()
     border = (index >> inner).bit_count()
     if len(proof) != inner + border:
@@ -72,8 +80,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
         computed = sha256(b"\x01" + pair).digest()
     for sibling in proof[inner:]:
         computed = sha256(b"\x01" + sibling + computed).digest()
-    if computed != root:
-        raise InclusionError(f"the proof of index {index} does not lead to the root of size {size}")
+    return computed
 
 
 def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
@@ -94,35 +101,43 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
     _check_hashes((old_root, new_root, *proof), ConsistencyError)
     if old_size == 0:
         return
-    computed_old, computed_new = _consistency_roots(old_size, old_root, new_size, proof)
-    if computed_old != old_root:
-        raise ConsistencyError(f"the proof does not lead to the old root of size {old_size}")
-    if computed_new != new_root:
+    if consistency_root(0, old_size, new_size, old_root, proof) != new_root:
         raise ConsistencyError(f"the proof does not lead to the new root of size {new_size}")
 
 
-def _consistency_roots(old_size: int, old_root: bytes, new_size: int, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
-    # RFC 9162 section 2.1.4.2, steps 2 to 6, for 0 < old_size < new_size. A complete old tree is its own first hash.
-    path = [old_root, *proof] if old_size.bit_count() == 1 else list(proof)
+def consistency_root(start: int, end: int, size: int, node: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root of the tree of `size` that `proof` leads to from `node`, the hash of its subtree [start, end).
+
+    draft-ietf-plants-merkle-tree-certs, "Verifying Subtree Consistency Proofs"; with start 0 it is RFC 9162 section
+    2.1.4.2. The range must be a valid subtree (see `subtree`), not empty. Raises ConsistencyError when the proof has
+    the wrong length or does not lead to `node` itself.
+    """
+    _check_hashes((node, *proof), ConsistencyError)
+    first, last, edge = start, end - 1, size - 1
+    # The proof begins at the largest complete subtree that ends where [start, end) ends.
+    while first != last and (last & 1 or end == size):
+        first, last, edge = first >> 1, last >> 1, edge >> 1
+    path = [node, *proof] if first == last else list(proof)
     if not path:
         raise ConsistencyError("the proof is empty")
-    old_node, last_node = old_size - 1, new_size - 1
-    while old_node & 1:
-        old_node, last_node = old_node >> 1, last_node >> 1
-    old = new = path[0]
+    inside = whole = path[0]
     for sibling in path[1:]:
-        if last_node == 0:
+        if edge == 0:
             raise ConsistencyError("the proof is too long")
-        if old_node & 1 or old_node == last_node:
-            old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while old_node and not old_node & 1:
-                old_node, last_node = old_node >> 1, last_node >> 1
+        if last & 1 or last == edge:
+            if first < last:
+                inside = node_hash(sibling, inside)
+            whole = node_hash(sibling, whole)
+            while last and not last & 1:
+                first, last, edge = first >> 1, last >> 1, edge >> 1
         else:
-            new = node_hash(new, sibling)
-        old_node, last_node = old_node >> 1, last_node >> 1
-    if last_node != 0:
+            whole = node_hash(whole, sibling)
+        first, last, edge = first >> 1, last >> 1, edge >> 1
+    if edge != 0:
         raise ConsistencyError("the proof is too short")
-    return old, new
+    if inside != node:
+        raise ConsistencyError(f"the proof does not lead to the hash of [{start}, {end})")
+    return whole
 
 
 def _check_hashes(hashes: Iterable[bytes], error: type[ProofError]) -> None:

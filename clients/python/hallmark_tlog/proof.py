@@ -40,12 +40,13 @@ class TlogProof:
 
     def __bytes__(self) -> bytes:
         """The file, by convention named `*.tlog-proof`."""
-        lines = [HEADER]
-        if self.extra:
-            lines.append(f"extra {encode_base64(self.extra)}")
-        lines.append(f"index {self.index}")
-        lines += map(encode_base64, self.path)
-        return "".join(f"{line}\n" for line in (*lines, "")).encode() + self.checkpoint
+        return proof_head(self.index, self.path, self.extra) + self.checkpoint
+
+
+def proof_head(index: int, path: Sequence[bytes], extra: bytes = b"") -> bytes:
+    """A proof file up to its checkpoint, with the empty line between them."""
+    lines = [HEADER, f"extra {encode_base64(extra)}"] if extra else [HEADER]
+    return "\n".join((*lines, f"index {index}", *map(encode_base64, path), "", "")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,11 @@ def verify_proof(
     """
     if isinstance(proof, bytes):
         proof = parse_proof(proof)
-    opened = open_checkpoint(proof.checkpoint, vkeys, origin=origin, require=require)
+    return verify_entry(proof, entry, open_checkpoint(proof.checkpoint, vkeys, origin=origin, require=require))
+
+
+def verify_entry(proof: TlogProof, entry: bytes, opened: VerifiedCheckpoint) -> VerifiedEntry:
+    """Verify the path of a proof whose checkpoint is `opened` already. Raises InclusionError."""
     checkpoint = opened.checkpoint
     verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.path, checkpoint.root)
     return VerifiedEntry(entry=entry, index=proof.index, checkpoint=opened)

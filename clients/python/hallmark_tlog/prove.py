@@ -41,21 +41,28 @@ def consistency_proof(old_size: int, new_size: int, read_hash: ReadHash) -> list
     """
     if not 0 <= old_size <= new_size:
         raise ConsistencyError(f"size {old_size} is not a prefix of size {new_size}")
-    if old_size in (0, new_size):
-        return []
+    return range_proof(0, old_size, new_size, read_hash) if old_size else []
+
+
+def range_proof(start: int, end: int, size: int, read_hash: ReadHash) -> list[bytes]:
+    """The proof that the valid subtree [start, end) is part of the tree of `size`; see `subtree` for those ranges."""
     proof: list[bytes] = []
-    start, end = 0, new_size
-    while end != old_size:
-        middle = start + _split(end - start)
-        if old_size <= middle:
-            proof.append(_range_hash(middle, end, read_hash))
-            end = middle
+    low, high = 0, size
+    is_own_node = True
+    while (low, high) != (start, end):
+        middle = low + _split(high - low)
+        if end <= middle:
+            proof.append(_range_hash(middle, high, read_hash))
+            high = middle
         else:
-            proof.append(_range_hash(start, middle, read_hash))
-            start = middle
-    # The verifier has the old root: it needs the last subtree only if that is not the whole old tree.
-    if start != 0:
-        proof.append(_range_hash(start, end, read_hash))
+            proof.append(_range_hash(low, middle, read_hash))
+            if start < middle:
+                # The subtree is cut in two here: what is left of it is its right part.
+                start, is_own_node = middle, False
+            low = middle
+    # The verifier has the subtree's hash: it needs the last node only if that is not the whole subtree.
+    if not is_own_node:
+        proof.append(_range_hash(low, high, read_hash))
     proof.reverse()
     return proof
 

@@ -67,12 +67,20 @@ class TileReader:
     def _pyramid(self, tile: Tile) -> _Pyramid:
         pyramid = self._cache.get(tile)
         if pyramid is None:
-            data = _read_tile(self._fetch, tile)
+            data = read_tile(self._fetch, tile)
             pyramid = [[data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]]
             while len(pyramid) < TILE_HEIGHT:
                 pyramid.append(pair_up(pyramid[-1]))
             self._cache.put(tile, pyramid)
         return pyramid
+
+
+def read_tile(fetch: Fetch, tile: Tile) -> bytes:
+    """The hashes of one tile behind each other, 32 bytes each. Raises TamperedError for a tile of the wrong length."""
+    data, found = _fetch_or_full(fetch, tile)
+    if len(data) != found.width * HASH_SIZE:
+        raise TamperedError(found.path, f"has {len(data)} bytes, a tile of {found.width} hashes has another length")
+    return data[: tile.width * HASH_SIZE]
 
 
 def read_bundle(fetch: Fetch, index: int, size: int) -> list[bytes]:
@@ -89,13 +97,6 @@ def entries(fetch: Fetch, size: int, start: int = 0) -> Iterator[bytes]:
     """The entries from index `start` to the end of a tree of `size`, as served: an audit says if they are the log's."""
     for index in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
         yield from read_bundle(fetch, index, size)[max(start - index * TILE_WIDTH, 0) :]
-
-
-def _read_tile(fetch: Fetch, tile: Tile) -> bytes:
-    data, found = _fetch_or_full(fetch, tile)
-    if len(data) != found.width * HASH_SIZE:
-        raise TamperedError(found.path, f"has {len(data)} bytes, a tile of {found.width} hashes has another length")
-    return data[: tile.width * HASH_SIZE]
 
 
 def _fetch_or_full(fetch: Fetch, tile: Tile) -> tuple[bytes, Tile]:

@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hallmark_tlog.canonical import HASH_SIZE, MAX_SIZE
+from hallmark_tlog.canonical import MAX_SIZE
 from hallmark_tlog.errors import FormatError
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
-FULL_TILE_BYTES = TILE_WIDTH * HASH_SIZE
 MAX_LEVEL = 63
 CHECKPOINT_PATH = "checkpoint"
 

@@ -8,7 +8,7 @@ from typing import assert_never
 from hallmark_tlog.checkpoint import Checkpoint, parse_checkpoint
 from hallmark_tlog.cosignature import verify_signature
 from hallmark_tlog.errors import FormatError, NotSigned, OriginMismatch
-from hallmark_tlog.note import Note, parse_note
+from hallmark_tlog.note import Note, SignatureLine, parse_note
 from hallmark_tlog.vkey import KeyType, VerifierKey
 
 KeyRef = tuple[str, bytes]
@@ -48,7 +48,8 @@ class VerifiedNote:
 class VerifiedCheckpoint:
     """A checkpoint with the signatures asked for.
 
-    `checkpoint.extensions` is empty unless a signature that covers the extension lines (0x01, 0x04) verified.
+    `checkpoint.extensions` is empty unless the log's own 0x01 signature verified: 0x06 does not cover these lines, and
+    a witness states nothing about them (tlog-cosignature).
     """
 
     checkpoint: Checkpoint
@@ -67,7 +68,7 @@ def verify_note(data: bytes, vkeys: Sequence[VerifierKey]) -> VerifiedNote:
     signature of a known key raises BadSignature; no verified signature raises NotSigned; bad bytes, FormatError.
     """
     note = parse_note(data)
-    signers = _verified_signers(note, _keys_by_ref(vkeys))
+    signers = tuple(signer for _, signer in verified_lines(note, vkeys))
     if not signers:
         raise NotSigned("no given key signed this note: " + _key_list(vkeys))
     return VerifiedNote(text=note.text, signers=signers)
@@ -86,24 +87,28 @@ def open_checkpoint(
     if origin is not None and checkpoint.origin != origin:
         raise OriginMismatch(f"this is a checkpoint of {checkpoint.origin!r}, not of {origin!r}")
     _check_required(checkpoint.origin, note.signers, vkeys, require)
-    if all(signer.type == KeyType.ML_DSA_44 for signer in note.signers):
+    if not any(signer.name == checkpoint.origin and signer.type == KeyType.ED25519 for signer in note.signers):
         checkpoint = Checkpoint(origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root)
     return VerifiedCheckpoint(checkpoint=checkpoint, signers=note.signers)
 
 
-def _verified_signers(note: Note, keys: dict[KeyRef, VerifierKey]) -> tuple[Signer, ...]:
-    signers: dict[KeyRef, Signer] = {}
+def verified_lines(note: Note, vkeys: Sequence[VerifierKey]) -> tuple[tuple[SignatureLine, Signer], ...]:
+    """The lines of given keys in a note, each verified, in their order. Lines of other keys are left out.
+
+    A key that signed twice is there once, with its newest time. Raises BadSignature for any bad line of a given key,
+    and FormatError if two given keys cannot be told apart in a note.
+    """
+    keys = _keys_by_ref(vkeys)
+    found: dict[KeyRef, tuple[SignatureLine, Signer]] = {}
     for line in note.signatures:
         ref = (line.name, line.key_id)
         key = keys.get(ref)
         if key is None:
             continue
         timestamp = verify_signature(key, note.text, line.blob)
-        known = signers.get(ref)
-        # A key that signed twice counts once, with its newest time.
-        if known is None or (timestamp or 0) > (known.timestamp or 0):
-            signers[ref] = Signer(name=key.name, key_id=key.key_id, type=key.type, timestamp=timestamp)
-    return tuple(signers.values())
+        if ref not in found or (timestamp or 0) > (found[ref][1].timestamp or 0):
+            found[ref] = (line, Signer(name=key.name, key_id=key.key_id, type=key.type, timestamp=timestamp))
+    return tuple(found.values())
 
 
 def _keys_by_ref(vkeys: Sequence[VerifierKey]) -> dict[KeyRef, VerifierKey]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
 
 from hallmark_tlog.canonical import check_key_name, decode_base64, encode_base64
@@ -58,7 +59,7 @@ class VerifierKey:
     @property
     def key_id(self) -> bytes:
         """4 bytes. Identifies the key in a note together with its name; it is not a strong hash."""
-        return _KEY_ID_RULES.get(self.type, _named_key_id)(self)
+        return _key_id(self)
 
     @property
     def verifiable(self) -> bool:
@@ -87,6 +88,11 @@ def parse_vkey(text: str) -> VerifierKey:
     if key.key_id.hex() != key_id:
         raise KeyIdMismatch(f"vkey {name} says key ID {key_id}, its key has {key.key_id.hex()}")
     return key
+
+
+@lru_cache(maxsize=1024)
+def _key_id(key: VerifierKey) -> bytes:
+    return _KEY_ID_RULES.get(key.type, _named_key_id)(key)
 
 
 def _named_key_id(key: VerifierKey) -> bytes:

@@ -19,6 +19,7 @@ def bench() -> None:
 
     \b
     Example:  hallmark bench sign
+              hallmark bench log
     """
 
 
@@ -69,6 +70,65 @@ def sign(
         signers=tuple(sorted(set(signers))) or None,
     )
     _tell(measure(plan, say=lambda text: click.echo(text, err=True)), as_json=as_json)
+
+
+@bench.command()
+@click.option("--clients", type=click.IntRange(1, 1024), default=64, show_default=True, help="Of single appends.")
+@click.option("--batch", type=click.IntRange(1, 512), default=100, show_default=True, help="Entries in a batch.")
+@click.option("--seconds", type=click.FloatRange(0.2, 600), default=5, show_default=True, help="Of each measurement.")
+@click.option(
+    "--entries-from", type=click.IntRange(1), default=1_000, show_default=True, help="Cost at this size of the log ..."
+)
+@click.option(
+    "--entries-to", type=click.IntRange(0), default=100_000, show_default=True, help="... up to this. 0: not at all."
+)
+@click.option("--full", is_flag=True, help="Up to 1,000,000 entries: takes minutes.")
+@json_option
+def log(
+    clients: int, batch: int, seconds: float, entries_from: int, entries_to: int, full: bool, as_json: bool
+) -> None:
+    """Entries a second that the transparency log takes, each with its proof; and what an entry costs as it grows.
+
+    \b
+    single, stream   one event after the other on a stream (AppendStream), for each client one connection
+    single, unary    the same with a call for each (AppendEntry)
+    in batches       BatchAppendEntries, 8 clients
+    FRONT, SIGNERS   the server's CPU for an entry, microseconds; CALLERS: that of the load, on the same cores
+
+    Throw-away servers with the settings that `hallmark serve` has (fsync on), only without the limit for one caller.
+    The next append of a client begins when it has the proof of the one before. Then, with another server, the log is
+    filled to ten times the size again and again, and single appends are measured at each: the server's CPU for an
+    entry and its memory should not grow. Goals are for 64 clients on 2 cores; where GOAL says none, nothing was
+    promised.
+
+    \b
+    Example:  hallmark bench log --json
+              hallmark bench log --full
+    """
+    from kms.cli.bench.log_measure import LogPlan, measure_log
+    from kms.cli.bench.log_report import HEADER, SIZES_HEADER
+
+    plan = LogPlan(
+        clients=clients, batch=batch, seconds=seconds, sizes=_sizes(entries_from, max(entries_to, full * 1_000_000))
+    )
+    report = measure_log(plan, say=lambda text: click.echo(text, err=True))
+    if as_json:
+        print_json(report.to_dict())
+        return
+    click.echo(f"{report.cores} cores, {report.seconds:g} s each")
+    print_table(HEADER, report.rows())
+    if report.sizes:
+        click.echo()
+        print_table(SIZES_HEADER, report.size_rows())
+
+
+def _sizes(first: int, last: int) -> tuple[int, ...]:
+    """Each ten times the one before."""
+    sizes = []
+    while first <= last:
+        sizes.append(first)
+        first *= 10
+    return tuple(sizes)
 
 
 def _chosen(server: Server) -> Server | None:

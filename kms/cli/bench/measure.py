@@ -73,7 +73,7 @@ def _measure(plan: Plan, folder: Path, say: Say) -> Report:
         say(f"measuring {engine} alone")
         engines[engine] = run_engine(folder / "hsm", engine=engine, processes=1, seconds=plan.seconds)
     fastest = min(engines, key=lambda name: engines[name].cpu_us["ml_dsa"])
-    counts = plan.signers or tuple(range(1, _cores() + 1))
+    counts = plan.signers or tuple(range(1, cores() + 1))
     wanted = dict.fromkeys((fastest, _BASE_ENGINE)) if plan.server is None else {fastest: None}
     for engine in wanted:
         for signers in counts if plan.server is None else (0,):
@@ -82,7 +82,7 @@ def _measure(plan: Plan, folder: Path, say: Say) -> Report:
                 group = target.tls_group
     return Report(
         algorithm=_ALGORITHM,
-        cores=_cores(),
+        cores=cores(),
         batch=plan.batch,
         concurrency=plan.concurrency,
         seconds=plan.seconds,
@@ -171,7 +171,7 @@ def _mean(one: EngineAlone, two: EngineAlone) -> EngineAlone:
     )
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -40,6 +40,19 @@ class Called:
     signers_us: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What clients of the log saw. Latencies of calls to their answer, milliseconds. CPU in microseconds an entry."""
+
+    entries: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    caller_us: float
+    front_us: float | None
+    signers_us: float | None
+
+
 def list_engines() -> list[str]:
     """Those that can sign here, `cryptography` first. In a process: drivers stay out of this one."""
     command = [sys.executable, "-P", "-m", "hsm.pkcs11.raw_engine", "--list"]
@@ -104,6 +117,37 @@ def callers(
     ]
     with _started([command]) as (child,):
         yield child
+
+
+def run_log_callers(
+    profile: Path, pid: int, *, mode: str, clients: int, batch: int, seconds: float, entries: int = 0
+) -> Appended:
+    """Clients that append, each with a connection of its own (kms.cli.bench.log_callers). `entries`: stop there."""
+    command = [
+        "kms.cli.bench.log_callers",
+        f"--profile={profile.resolve()}",
+        f"--mode={mode}",
+        f"--clients={clients}",
+        f"--batch={batch}",
+        f"--seconds={seconds}",
+        f"--entries={entries}",
+    ]
+    with _started([command]) as children:
+        before = cpu_of_server(pid)
+        _go(children)
+        found = _answer(children[0])
+        after = cpu_of_server(pid)
+    used = after.since(before) if before is not None and after is not None else None
+    count = found["entries"]
+    return Appended(
+        entries=count,
+        per_second=found["per_second"],
+        p50_ms=found["p50_ms"],
+        p99_ms=found["p99_ms"],
+        caller_us=found["caller_seconds"] / count * 1e6,
+        front_us=None if used is None else used.front / count * 1e6,
+        signers_us=None if used is None else used.signers / count * 1e6,
+    )
 
 
 def start(child: subprocess.Popen[bytes]) -> None:

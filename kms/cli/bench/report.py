@@ -94,8 +94,8 @@ class Report:
         content["ml_dsa_speed"] = self.ml_dsa_speed
         for described, run in zip(content["runs"], self.runs, strict=True):
             described.update(run.ratios(self.cores))
-        rounded: dict[str, Any] = _rounded(content)
-        return rounded
+        document: dict[str, Any] = rounded(content)
+        return document
 
     def rows(self) -> list[tuple[str, ...]]:
         """For people: what, per second, p50, p99, against the engine alone on the clock and by CPU."""
@@ -139,13 +139,14 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """A document with its numbers cut to what they mean."""
     match value:
         case float():
             return round(value, ROUNDED_TO)
         case dict():
-            return {name: _rounded(part) for name, part in value.items()}
+            return {name: rounded(part) for name, part in value.items()}
         case list() | tuple():
-            return [_rounded(part) for part in value]
+            return [rounded(part) for part in value]
         case _:
             return value

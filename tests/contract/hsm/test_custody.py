@@ -1,5 +1,6 @@
 """One suite for the second half of the port (hsm/custody.py): the fake in memory and PKCS#11 on a real SoftHSM."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -335,3 +336,31 @@ async def test_each_signer_process_is_told_apart(provider) -> None:
     assert health.slowest_probe_ms == max(slot.probe_ms for slot in health.slots)
     assert health.circuit is CircuitState.CLOSED
     assert len(await provider.slots()) == health.workers
+
+
+async def test_data_is_kept_under_its_name_and_replaced_whole(provider) -> None:
+    name, other = "hallmark-log log.example/one", "hallmark-log log.example/two"
+    assert await provider.read_data(name) == ()
+    await provider.write_data(name, b"first\n")
+    await provider.write_data(other, b"another\n")
+    assert await provider.read_data(name) == (b"first\n",)
+    for value in (b"\x00", bytes(range(256)) * 4, b"last"):
+        await provider.write_data(name, value)
+        assert await provider.read_data(name) == (value,)
+    assert await provider.read_data(other) == (b"another\n",)
+    assert (await provider.health()).workers_ready >= 1
+
+
+async def test_data_is_seen_by_every_signer_process(provider) -> None:
+    for number in range(6):
+        await provider.write_data("shared", b"%d" % number)
+        assert set(await asyncio.gather(*(provider.read_data("shared") for _ in range(4)))) == {(b"%d" % number,)}
+
+
+async def test_data_has_bounds(provider) -> None:
+    for name, value in (("", b"x"), ("n" * 301, b"x"), ("name", b""), ("name", bytes(1025))):
+        with pytest.raises(InvalidRequest):
+            await provider.write_data(name, value)
+    with pytest.raises(InvalidRequest):
+        await provider.read_data("")
+    await provider.write_data("n" * 300, bytes(1024))

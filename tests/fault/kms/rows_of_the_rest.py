@@ -6,12 +6,14 @@ from attestation.testing import DeviceKey
 from attestation.testing.virtual_tpm import VirtualTpm, VirtualTpmMaker
 from fault.kms.write_table import CHECKPOINTS, REQUEST_ID, Row
 from hallmark.v1 import devices_pb2
+from hallmark_tlog.cose import Algorithm
 from kms.keys.algorithms import HPKE_DEFAULT
 from kms.keys.model import KeyPurpose
 from kms.keys.rewrapping import RETIRED, Rewrapper
+from kms.log.receipt_keys import ReceiptKeys
 from support.clock import START
 from support.keys_world import KeysWorld, keys_world
-from support.log_world import LogWorld
+from support.log_world import ORIGIN, LogWorld
 from support.randomness import SeededRandomness
 from support.tpm_flow import activation, keys_message, opened
 from unit.kms.devices.bench import DeviceBench, devices_running
@@ -114,7 +116,10 @@ def _in_log_world(prepare: Any = None) -> Row:
 async def _with_sealed_keys(world: KeysWorld) -> None:
     await world.create()
     await world.create("sealed", algorithm=HPKE_DEFAULT, purpose=KeyPurpose.ENVELOPE)
-    await world.world.provider.create_kek()
+    inner = world.world
+    receipt_keys = ReceiptKeys(inner.database, inner.provider, inner.files, ORIGIN)
+    await receipt_keys.ensure(Algorithm.ML_DSA_44, inner.clock.now())
+    await inner.provider.create_kek()
 
 
 async def _rewrap(world: KeysWorld, _: Any, database: Any, attempt: int) -> None:

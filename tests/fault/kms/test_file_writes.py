@@ -15,13 +15,24 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from hallmark_tlog.note import Note, SignatureLine
+from kms.log.guard_file import GuardFile
+from kms.log.model import PublishedCheckpoint, TreeHead
+from kms.log.remembered import checkpoint_text
 from kms.public.files import FolderPublicFiles, PublicFile
 from kms.server.home import Home
 from kms.server.local_ca import LocalAuthority
 from support.clock import START
 from support.file_writers import file_writers
 
-STEPS = ((os, "fsync"), (Path, "replace"), (Path, "rename"), (Path, "write_text"))
+STEPS = (
+    (os, "fsync"),
+    (Path, "replace"),
+    (Path, "rename"),
+    (Path, "hardlink_to"),
+    (Path, "write_text"),
+    (os, "pwrite"),
+)
 """What may fail; not each is a step of each."""
 
 
@@ -35,12 +46,42 @@ class Row:
 
 def _publish(folder: Path, number: int) -> None:
     files = FolderPublicFiles(folder / "public")
-    asyncio.run(files.replace(PublicFile("checkpoint", f"{number}\n".encode() * 5_000)))
+    content = f"{number}\n".encode() * 5_000
+    tiles = [PublicFile(f"tile/{level}/000.p/{number}", content) for level in (0, 1)]
+    asyncio.run(files.publish(tiles, PublicFile("checkpoint", content)))
 
 
 def _published(folder: Path) -> int:
     (line,) = set((folder / "public" / "checkpoint").read_text().split())
+    for level in (0, 1):
+        assert set((folder / "public" / "tile" / str(level) / "000.p" / line).read_text().split()) == {line}
     return int(line)
+
+
+def _checkpoint(number: int) -> PublishedCheckpoint:
+    head = TreeHead(number, bytes(32))
+    line = SignatureLine("log.example", b"1234", bytes([number]) * 6_000)
+    return PublishedCheckpoint(head, bytes(Note(checkpoint_text("log.example", head), (line,))))
+
+
+def _remember(folder: Path, number: int) -> None:
+    asyncio.run(GuardFile(folder / "log-guard").remember("log.example", _checkpoint(number)))
+
+
+def _remembered(folder: Path) -> int:
+    seen = asyncio.run(GuardFile(folder / "log-guard").recall("log.example"))
+    assert seen is not None
+    return seen.head.size
+
+
+def _remember_first(folder: Path, number: int) -> None:
+    """The first content is that there is no file."""
+    if number > 1:
+        _remember(folder, number)
+
+
+def _remembered_first(folder: Path) -> int:
+    return _remembered(folder) if (folder / "log-guard").exists() else 1
 
 
 def _announce(folder: Path, number: int) -> None:
@@ -67,7 +108,9 @@ def _certified(folder: Path) -> int:
 
 
 ROWS = {
-    "kms.public.files._write_durably": Row(_publish, _published),
+    "kms.public.files._write_together": Row(_publish, _published),
+    "kms.log.guard_file.GuardFile._write": Row(_remember, _remembered),
+    "kms.log.guard_file.GuardFile._begin": Row(_remember_first, _remembered_first),
     "kms.server.home._write": Row(_announce, _announced),
     "kms.server.local_ca._write": Row(_certify, _certified),
 }

@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 
-from hallmark_tlog.audit import AuditReport, audit
+from hallmark_tlog.acceptance import accept_signed_by
+from hallmark_tlog.audit import Audit, AuditReport, audit
+from hallmark_tlog.audit_state import AuditState
 from hallmark_tlog.checkpoint import Checkpoint
 from hallmark_tlog.errors import (
     BadSignature,
@@ -14,6 +16,7 @@ from hallmark_tlog.errors import (
     RollbackError,
     TamperedError,
 )
+from hallmark_tlog.fetch import Fetch
 from hallmark_tlog.verify import Require
 from unit.hallmark_tlog.virtual_log import (
     LOG_ED25519,
@@ -24,6 +27,8 @@ from unit.hallmark_tlog.virtual_log import (
     VirtualLog,
     sign_note,
 )
+
+ACCEPT = accept_signed_by(LOG_VKEYS, origin=ORIGIN)
 
 
 def run(log: VirtualLog, previous: Checkpoint | None = None) -> AuditReport:
@@ -144,7 +149,7 @@ def test_tiles_that_change_during_the_audit() -> None:
         return bad if first else log.fetch(path)
 
     with pytest.raises(TamperedError, match="changed during the audit"):
-        audit(fetch, LOG_VKEYS, origin=ORIGIN)
+        Audit(fetch=fetch, accept=ACCEPT, every_proof=True).run()
 
 
 def test_rollback() -> None:
@@ -190,3 +195,120 @@ def test_entries_that_follow_each_other_but_are_fewer_than_signed() -> None:
     shorter.files["checkpoint"] = log.files["checkpoint"]
     with pytest.raises(TamperedError):
         run(shorter)
+
+
+def counting(log: VirtualLog) -> tuple[list[str], Fetch]:
+    served: list[str] = []
+
+    def fetch(path: str) -> bytes:
+        served.append(path)
+        return log.fetch(path)
+
+    return served, fetch
+
+
+def state_at(size: int) -> AuditState:
+    return run(VirtualLog.of_size(size)).state
+
+
+def test_every_proof_is_verified_one_by_one_when_asked_for() -> None:
+    report = Audit(fetch=VirtualLog.of_size(600).fetch, accept=ACCEPT, every_proof=True).run()
+    assert (report.proofs_verified, report.inclusions_verified) == (600, 600)
+    assert run(VirtualLog.of_size(600)).proofs_verified == 0
+
+
+@pytest.mark.parametrize("old", [0, 1, 255, 256, 257, 511, 512, 599, 600])
+def test_going_on_reads_only_what_is_new(old: int) -> None:
+    log = VirtualLog.of_size(600)
+    served, fetch = counting(log)
+    report = Audit(fetch=fetch, accept=ACCEPT, start=state_at(old)).run()
+    assert (report.entries_verified, report.inclusions_verified, report.consistent_from) == (600 - old, 600, old)
+    assert report.state == run(log).state
+    wanted = ["tile/entries/000", "tile/entries/001", "tile/entries/002.p/88"]
+    assert [path for path in served if "entries" in path] == (wanted[old // 256 :] if old < 600 else [])
+
+
+@pytest.mark.parametrize("entry", [0, 255, 256, 299])
+def test_an_old_entry_that_changed_on_the_right_edge(entry: int) -> None:
+    """Leaf and entry are altered together, in the tile that has grown: only the kept peaks know better."""
+    log, start = VirtualLog.of_size(600), state_at(300)
+    forged = VirtualLog([b"forged" if at == entry else data for at, data in enumerate(log.entries)])
+    for path in ("tile/0/001", "tile/entries/001", "tile/1/000.p/2"):
+        log.files[path] = forged.files[path]
+    with pytest.raises(TamperedError, match="hashes are not those that were verified") as caught:
+        Audit(fetch=log.fetch, accept=ACCEPT, start=start).run()
+    assert caught.value.path == ("tile/1/000.p/2" if entry < 256 else "tile/0/001")
+
+
+def test_a_bundle_that_lost_the_bytes_of_an_old_entry() -> None:
+    log = VirtualLog.of_size(400)
+    path = "tile/entries/001.p/144"
+    log.files[path] = log.files[path].replace(b"entry 260", b"entry 261", 1)
+    with pytest.raises(TamperedError, match="entry 260 does not hash"):
+        Audit(fetch=log.fetch, accept=ACCEPT, start=state_at(300)).run()
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped_also_when_the_log_has_grown() -> None:
+    kept: list[AuditState] = []
+    Audit(fetch=VirtualLog.of_size(1000).fetch, accept=ACCEPT, keep=kept.append).run()
+    assert [state.entries for state in kept] == [256, 512, 768]
+    grown = VirtualLog.of_size(1300)
+    served, fetch = counting(grown)
+    report = Audit(fetch=fetch, accept=ACCEPT, start=kept[1]).run()
+    assert (report.entries_verified, report.inclusions_verified, report.consistent_from) == (788, 1300, 1000)
+    assert not {"tile/entries/000", "tile/entries/001"} & set(served)
+
+
+def test_an_interruption_does_not_hide_a_fork() -> None:
+    """What was interrupted had a signed checkpoint: the log must extend that one, however little was read of it."""
+    kept: list[AuditState] = []
+    Audit(fetch=VirtualLog.of_size(1000).fetch, accept=ACCEPT, keep=kept.append).run()
+    other = VirtualLog([b"entry %d" % at if at < 900 else b"other" for at in range(1300)])
+    with pytest.raises(ForkError, match="size 1000 it signed before"):
+        Audit(fetch=other.fetch, accept=ACCEPT, start=kept[0]).run()
+
+
+def test_entries_that_were_altered_before_the_interruption_are_found_at_the_root() -> None:
+    honest = VirtualLog.of_size(1000)
+    forged = VirtualLog([b"forged", *honest.entries[1:]])
+    forged.files["checkpoint"] = honest.files["checkpoint"]
+    kept: list[AuditState] = []
+    with pytest.raises(TamperedError):
+        Audit(fetch=forged.fetch, accept=ACCEPT, keep=kept.append).run()
+    with pytest.raises(TamperedError):
+        Audit(fetch=honest.fetch, accept=ACCEPT, start=kept[-1]).run()
+
+
+def test_a_state_that_contradicts_itself() -> None:
+    log, state = VirtualLog.of_size(300), state_at(300)
+    for bad in (
+        AuditState(300, tuple(bytes(32) for _ in state.peaks), state.note),
+        AuditState(511, tuple(bytes(32) for _ in range(9)), state.note),
+    ):
+        with pytest.raises(FormatError):
+            Audit(fetch=log.fetch, accept=ACCEPT, start=bad).run()
+
+
+def test_tiles_that_prove_nothing_about_the_earlier_checkpoint_are_named_by_the_rebuild() -> None:
+    log = VirtualLog.of_size(600)
+    log.files["tile/0/001"] = flip(log.files["tile/0/001"], 32 * 50)
+    with pytest.raises(TamperedError) as caught:
+        run(log, previous=VirtualLog.of_size(300).checkpoint)
+    assert caught.value.path == "tile/entries/001"
+
+
+def test_new_entries_are_handed_over_with_their_indices() -> None:
+    log = VirtualLog.of_size(600)
+    seen: list[tuple[int, bytes]] = []
+    Audit(fetch=log.fetch, accept=ACCEPT, start=state_at(300), on_entry=lambda at, data: seen.append((at, data))).run()
+    assert seen == list(enumerate(log.entries))[300:]
+
+
+@pytest.mark.parametrize("connections", [1, 2, 8])
+def test_fetching_ahead_changes_nothing(connections: int) -> None:
+    log = VirtualLog.of_size(3000)
+    report = Audit(fetch=log.fetch, accept=ACCEPT, connections=connections).run()
+    assert report.state == run(log).state
+    del log.files["tile/entries/005"]
+    with pytest.raises(MissingResource, match="tile/entries/005"):
+        Audit(fetch=log.fetch, accept=ACCEPT, connections=connections).run()

@@ -1,5 +1,8 @@
+import contextlib
 import gzip
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -163,6 +166,36 @@ def test_a_server_that_is_too_slow(answers: Answers, prefix: str) -> None:
     clock = iter([0.0, 61.0])
     with pytest.raises(FetchError, match="slowly"):
         http_fetcher(prefix, monotonic=lambda: next(clock))(PATH)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: ", id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", id="body of a known length"),
+    ],
+)
+def test_answers_that_never_end(begin: bytes) -> None:
+    """Each byte comes in time, all of them would take days."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(begin)
+                for _ in range(250):
+                    connection.sendall(b"x")
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        fetch = http_fetcher(f"http://127.0.0.1:{server.getsockname()[1]}", total_seconds=0.1)
+        began = time.monotonic()
+        with pytest.raises(FetchError):
+            fetch("checkpoint")
+        assert time.monotonic() - began < 4
+        thread.join()
 
 
 def test_no_server() -> None:

@@ -65,8 +65,8 @@ WITNESS_ML_DSA = SoftKey.make("witness.example/two", KeyType.ML_DSA_44, 4)
 LOG_VKEYS = (LOG_ED25519.vkey, LOG_ML_DSA.vkey)
 
 
-def sign_note(checkpoint: Checkpoint, *keys: SoftKey) -> bytes:
-    return bytes(Note(str(checkpoint), tuple(key.sign(checkpoint) for key in keys)))
+def sign_note(checkpoint: Checkpoint, *keys: SoftKey, timestamp: int = SIGNED_AT) -> bytes:
+    return bytes(Note(str(checkpoint), tuple(key.sign(checkpoint, timestamp) for key in keys)))
 
 
 @dataclass

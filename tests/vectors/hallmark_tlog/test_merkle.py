@@ -1,6 +1,7 @@
 """RFC 6962 proofs and reference tree of transparency-dev/merkle."""
 
 import base64
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from hallmark_tlog.compact import CompactRange
 from hallmark_tlog.errors import ConsistencyError, InclusionError
 from hallmark_tlog.merkle import leaf_hash, root_from_leaves, verify_consistency, verify_inclusion
 from hallmark_tlog.prove import root_at
+from hallmark_tlog.subtree import verify_subtree_consistency, verify_subtree_inclusion
 
 
 def unpack(record: dict, *names: str) -> list[bytes]:
@@ -37,6 +39,22 @@ def test_consistency(records, refusal) -> None:
             assert refusal(ConsistencyError, verify_consistency, *call), record["_src"]
         else:
             verify_consistency(*call)
+
+
+def test_subtree_inclusion(records, refusal) -> None:
+    for record in records("merkle/subtreeinclusion.jsonl"):
+        leaf, root = unpack(record, "leafHash", "root")
+        call = functools.partial(verify_subtree_inclusion, leaf=leaf, proof=proof_of(record), root=root)
+        refused = refusal(InclusionError, call, record["leafIdx"], record["start"], record["end"])
+        assert bool(refused) is record["wantErr"], record["_src"]
+
+
+def test_subtree_consistency(records, refusal) -> None:
+    for record in records("merkle/subtreeconsistency.jsonl"):
+        subtree, root = unpack(record, "root1", "root2")
+        call = functools.partial(verify_subtree_consistency, subtree=subtree, root=root, proof=proof_of(record))
+        refused = refusal(ConsistencyError, call, record["start"], record["end"], record["size"])
+        assert bool(refused) is record["wantErr"], record["_src"]
 
 
 def test_the_reference_tree(tlog: Callable[[str], Path]) -> None:

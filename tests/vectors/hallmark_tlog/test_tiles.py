@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ from hallmark_test_options import vectors_folder
 
 from hallmark_tlog.audit import audit
 from hallmark_tlog.bundles import format_bundle
-from hallmark_tlog.checkpoint import Checkpoint
+from hallmark_tlog.checkpoint import Checkpoint, parse_checkpoint
 from hallmark_tlog.compact import CompactRange
-from hallmark_tlog.errors import MissingResource, NotSigned, TamperedError
+from hallmark_tlog.errors import FormatError, MissingResource, NotSigned, TamperedError
 from hallmark_tlog.fetch import Fetch, folder_fetcher
 from hallmark_tlog.merkle import leaf_hash, root_from_leaves, verify_consistency, verify_inclusion
+from hallmark_tlog.note import parse_note
 from hallmark_tlog.prove import consistency_proof, inclusion_proof, root_at
 from hallmark_tlog.reader import TileReader, entries, read_bundle
 from hallmark_tlog.tiles import Tile, parse_tile_path, partial_tiles, tile_at, tiles_of
@@ -154,5 +156,19 @@ def test_a_mirror_of_a_static_ct_log(tlog: Callable[[str], Path]) -> None:
     checkpoint = opened.checkpoint
     reader = TileReader(folder_fetcher(log), checkpoint.size)
     assert root_at(checkpoint.size, reader.read_hash) == checkpoint.root
+    with pytest.raises(TamperedError):  # its bundles are a line of text, with gzip
+        list(entries(folder_fetcher(log), checkpoint.size))
     with pytest.raises(NotSigned):
         open_checkpoint(note, [parse_vkey(vkey)])
+
+
+def test_what_a_mirror_must_not_pass_on(tlog: Callable[[str], Path], refusal: Callable[..., Exception | None]) -> None:
+    """A file that is no checkpoint, and a checkpoint that only strangers signed: the log as CT logs do, a witness."""
+    folder = tlog("tiles/skylight-mirror")
+    (vkey,) = json.loads((folder / "mirror/mirror.v0.json").read_text(encoding="utf-8"))["verifier_keys"]
+    assert refusal(FormatError, open_checkpoint, (folder / "mirror/checkpoint").read_bytes(), [parse_vkey(vkey)])
+    for path in folder.glob("*/checkpoint"):
+        if path.parent.name != "mirror":
+            checkpoint = parse_checkpoint(parse_note(path.read_bytes()).text)
+            assert sha256(checkpoint.origin.encode()).hexdigest() == path.parent.name
+            assert refusal(NotSigned, open_checkpoint, path.read_bytes(), [parse_vkey(vkey)])

@@ -52,8 +52,8 @@ class LogPromise(Result):
         if not self.tlog_proof:
             sentence = 'there is no proof yet: call with wait="published", or ask log.inclusion_proof(event_key=...)'
             raise VerificationFailed("PROOF_MISSING", sentence)
-        _check_leaf(self.entry, self.leaf_hash)
-        with _tlog_errors("PROOF_INVALID"):
+        check_leaf(self.entry, self.leaf_hash)
+        with tlog_errors("PROOF_INVALID"):
             proved = verify_proof(self.tlog_proof, self.entry, _parsed(verifier_keys), origin=origin)
         checkpoint = proved.checkpoint.checkpoint
         return Logged(
@@ -76,7 +76,7 @@ class Checkpoint(Result):
 
     def verify(self, verifier_keys: VerifierKeys, origin: str) -> Self:
         """Check the note's signatures, and that the fields repeat it; returns itself. Raises VerificationFailed."""
-        with _tlog_errors("CHECKPOINT_INVALID"):
+        with tlog_errors("CHECKPOINT_INVALID"):
             signed = open_checkpoint(self.note, _parsed(verifier_keys), origin=origin).checkpoint
         if (signed.origin, signed.size, signed.root) != (self.origin, self.size, self.root_hash):
             raise VerificationFailed("CHECKPOINT_INVALID", "the signed note says something else than the answer did")
@@ -99,9 +99,9 @@ class InclusionProof(Result):
 
         Raises VerificationFailed.
         """
-        _check_leaf(self.entry, self.leaf_hash)
+        check_leaf(self.entry, self.leaf_hash)
         _check_size(self.tree_size, checkpoint)
-        with _tlog_errors("PROOF_INVALID"):
+        with tlog_errors("PROOF_INVALID"):
             merkle.verify_inclusion(self.leaf_index, self.tree_size, self.leaf_hash, self.hashes, checkpoint.root_hash)
         return Logged(
             origin=checkpoint.origin,
@@ -132,7 +132,7 @@ class ConsistencyProof(Result):
         """Check it against two checkpoints of these sizes, verified already. Raises VerificationFailed."""
         _check_size(self.old_size, old)
         _check_size(self.new_size, new)
-        with _tlog_errors("PROOF_INVALID"):
+        with tlog_errors("PROOF_INVALID"):
             merkle.verify_consistency(self.old_size, old.root_hash, self.new_size, new.root_hash, self.hashes)
         return Consistent(old_size=self.old_size, new_size=self.new_size)
 
@@ -141,7 +141,8 @@ def _parsed(keys: VerifierKeys) -> list[VerifierKey]:
     return [parse_vkey(key) if isinstance(key, str) else key for key in keys]
 
 
-def _check_leaf(entry: bytes, leaf_hash: bytes) -> None:
+def check_leaf(entry: bytes, leaf_hash: bytes) -> None:
+    """Raises VerificationFailed."""
     if not hmac.compare_digest(merkle.leaf_hash(entry), leaf_hash):
         raise VerificationFailed("PROOF_INVALID", "the leaf hash is not the hash of the entry")
 
@@ -153,7 +154,8 @@ def _check_size(size: int, checkpoint: Checkpoint) -> None:
 
 
 @contextmanager
-def _tlog_errors(reason: str) -> Iterator[None]:
+def tlog_errors(reason: str) -> Iterator[None]:
+    """Errors of hallmark_tlog as VerificationFailed with this reason."""
     try:
         yield
     except TlogError as error:

@@ -21,6 +21,8 @@ from hallmark_client.testing.state import State
 _LIFETIMES: Final = (timedelta(minutes=10), timedelta(days=7))
 _MAX_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 100
+_WHO: Final = {"proposal.created": "proposer", "proposal.approved": "approver", "proposal.rejected": "rejecter"}
+"""Who acted, by the type of the entry."""
 _UNDECIDED: Final = (approvals_pb2.PROPOSAL_STATE_OPEN, approvals_pb2.PROPOSAL_STATE_APPROVED)
 
 
@@ -153,8 +155,13 @@ class FakeApprovals:
         return shown
 
     def _recorded(self, kind: str, proposal: approvals_pb2.Proposal) -> approvals_pb2.Proposal:
-        details = {"payload_sha256": hashlib.sha256(proposal.payload).hexdigest()}
-        proposal.log.CopyFrom(self._state.record(kind, proposal.name, details, wait=0))
+        """The log names nobody in the clear: it commits to who acted, and to what was signed."""
+        committed = {}
+        if kind != "proposal.rejected":
+            committed["payload_sha256"] = hashlib.sha256(proposal.payload).hexdigest()
+        if kind in _WHO and self.peer is not None:
+            committed[_WHO[kind]] = self.peer.spiffe_id
+        proposal.log.CopyFrom(self._state.record(kind, proposal.name, {}, wait=0, committed=committed))
         return self._shown(proposal)
 
 

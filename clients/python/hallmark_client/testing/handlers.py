@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.message import Message
 
 from hallmark_client.testing.aliases import FakeAliases
+from hallmark_client.testing.appending import FakeAppending
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.capabilities import capabilities
@@ -15,6 +16,8 @@ from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import FakeKeys
+from hallmark_client.testing.log_entries import FakeEntries
+from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.policies import FakePolicies
 from hallmark_client.testing.signing import FakeSigning
 from hallmark_client.testing.state import State
@@ -36,6 +39,8 @@ _SEVERAL: Final = {
     "ExportKey": {2},
     "ReportKeyCompromise": set(range(1, 1000)),
 }
+REMEMBERED_BY_THE_LOG: Final = frozenset({"AppendEntry"})
+"""Whose repetitions are found in the log itself, for ever."""
 # Log entries of one act. A challenge is no act of trust; a subject is revoked once, however often it is asked for.
 LEAVES: Final = {"CreateChallenge": {0}, "Revoke": {0, 1}, "ShredEpoch": {1, 2}, "ActivatePolicy": {1, 2}, **_SEVERAL}
 
@@ -60,6 +65,20 @@ def basic_handlers(
         "GetCheckpoint": lambda _: log.get_checkpoint(now()),
         "GetInclusionProof": lambda request: log.get_inclusion_proof(request, now()),
         "GetConsistencyProof": lambda request: log.get_consistency_proof(request, now()),
+    }
+
+
+def log_handlers(entries: FakeEntries, keys: FakeLogKeys, appending: FakeAppending) -> Handlers:
+    return {
+        "AppendEntry": appending.append,
+        "BatchAppendEntries": appending.append_many,
+        "GetEntry": entries.get,
+        "ListEntries": entries.list,
+        "OpenCommitments": entries.open,
+        "EraseCommitments": entries.erase,
+        "GetCoseReceipt": entries.receipt,
+        "ListLogKeys": keys.list,
+        "RotateLogKey": keys.rotate,
     }
 
 

@@ -3,21 +3,21 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from hallmark.v1 import common_pb2, log_pb2
 from hallmark_client.errors import HallmarkError
+from hallmark_client.testing.log_signers import FakeLogSigners
 from hallmark_client.testing.refusals import refusal
 from hallmark_tlog import merkle, prove
 from hallmark_tlog.checkpoint import Checkpoint
-from hallmark_tlog.cosignature import message_to_sign, signature_line
-from hallmark_tlog.note import Note
+from hallmark_tlog.entry import commitment_text
 from hallmark_tlog.proof import TlogProof
-from hallmark_tlog.vkey import KeyType, VerifierKey
+
+EntryRequest: TypeAlias = log_pb2.GetEntryRequest | log_pb2.GetCoseReceiptRequest
+"""Names an entry by index or event key."""
 
 
 class FakeLog:
@@ -25,31 +25,51 @@ class FakeLog:
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
-        self._ed25519 = Ed25519PrivateKey.generate()
-        self._ml_dsa = MLDSA44PrivateKey.generate()
-        self._ed25519_key = VerifierKey(origin, KeyType.ED25519, self._ed25519.public_key().public_bytes_raw())
-        self._ml_dsa_key = VerifierKey(origin, KeyType.ML_DSA_44, self._ml_dsa.public_key().public_bytes_raw())
+        self.signers = FakeLogSigners(origin)
         self._entries: list[bytes] = []
         self._hashes: list[bytes] = []
         self._index: dict[str, int] = {}
+        self.salts: dict[str, dict[str, bytes]] = {}
+        """What opens the commitments of an entry, by its event key and the name of the fact, until it is erased."""
+        self.persons: dict[str, str] = {}
+        """Under which handle an entry's salts are erased, by its event key."""
         self._published = Checkpoint(origin=origin, size=0, root=merkle.EMPTY_ROOT)
         self._note = b""
 
     @property
-    def verifier_keys(self) -> tuple[str, str]:
-        """C2SP vkey lines, Ed25519 first."""
-        return str(self._ed25519_key), str(self._ml_dsa_key)
+    def verifier_keys(self) -> tuple[str, ...]:
+        """C2SP vkey lines of every key, Ed25519 first."""
+        return tuple(str(key.verifier) for key in self.signers.keys)
 
     @property
     def size(self) -> int:
         """Entries, published or not."""
         return len(self._entries)
 
-    def record(self, event_key: str, kind: str, subject: str, now: datetime, details: Mapping[str, Any]) -> None:
-        """One entry for one act, as canonical JSON in the form the service uses."""
+    def record(
+        self,
+        event_key: str,
+        kind: str,
+        subject: str,
+        now: datetime,
+        details: Mapping[str, Any],
+        commitments: Mapping[str, bytes] | None = None,
+        *,
+        tenant: str | None = None,
+    ) -> None:
+        """One entry for one act, as canonical JSON in the form the service uses. tenant: default: the subject's."""
         assert event_key not in self._index, "an act was logged twice"
-        entry = {"v": 1, "id": event_key, "type": kind, "tenant": subject.split("/")[1], "subject": subject}
-        entry |= {"time": now.isoformat().replace("+00:00", "Z"), "details": dict(details)}
+        entry: dict[str, Any] = {
+            "v": 1,
+            "id": event_key,
+            "type": kind,
+            "tenant": tenant or (subject.split("/")[1] if "/" in subject else "system"),
+            "subject": subject,
+        }
+        time = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        entry |= {"time": time, "details": dict(details)}
+        if commitments:
+            entry |= {"commitments": {name: commitment_text(value) for name, value in commitments.items()}}
         data = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         self._index[event_key] = len(self._entries)
         self._entries.append(data)
@@ -70,18 +90,11 @@ class FakeLog:
         if self._note and self._published.size == self.size:
             return
         previous = self._published
-        root = prove.root_at(self.size, self._read_hash)
+        root = prove.root_at(self.size, self.read_hash)
         checkpoint = Checkpoint(origin=self.origin, size=self.size, root=root)
-        path = prove.consistency_proof(previous.size, checkpoint.size, self._read_hash)
+        path = prove.consistency_proof(previous.size, checkpoint.size, self.read_hash)
         merkle.verify_consistency(previous.size, previous.root, checkpoint.size, checkpoint.root, path)
-        seconds = int(now.timestamp())
-        ed25519 = self._ed25519.sign(message_to_sign(self._ed25519_key, checkpoint, timestamp=None))
-        ml_dsa = self._ml_dsa.sign(message_to_sign(self._ml_dsa_key, checkpoint, timestamp=seconds))
-        lines = (
-            signature_line(self._ed25519_key, ed25519, timestamp=None),
-            signature_line(self._ml_dsa_key, ml_dsa, timestamp=seconds),
-        )
-        self._published, self._note = checkpoint, bytes(Note(text=str(checkpoint), signatures=lines))
+        self._published, self._note = checkpoint, self.signers.sign(checkpoint, now)
 
     def get_checkpoint(self, now: datetime) -> log_pb2.Checkpoint:
         self.publish(now)
@@ -93,11 +106,11 @@ class FakeLog:
         size = self._known_size(request.tree_size)
         index = self._find(request)
         if not 0 <= index < size:
-            raise refusal(grpc.StatusCode.NOT_FOUND, "LOG_ENTRY_NOT_FOUND", "the log has no such entry at that size")
+            raise entry_missing()
         return log_pb2.InclusionProof(
             leaf_index=index,
             tree_size=size,
-            hashes=prove.inclusion_proof(index, size, self._read_hash),
+            hashes=prove.inclusion_proof(index, size, self.read_hash),
             leaf_hash=self._hashes[index],
             entry=self._entries[index],
             tlog_proof=self._tlog_proof(index) if size == self._published.size else b"",
@@ -110,8 +123,23 @@ class FakeLog:
         new_size = self._known_size(request.new_size)
         if not 0 <= request.old_size <= new_size:
             raise _unknown_size()
-        hashes = prove.consistency_proof(request.old_size, new_size, self._read_hash)
+        hashes = prove.consistency_proof(request.old_size, new_size, self.read_hash)
         return log_pb2.ConsistencyProof(old_size=request.old_size, new_size=new_size, hashes=hashes)
+
+    def entry(self, index: int) -> bytes:
+        return self._entries[index]
+
+    def leaf_hash(self, index: int) -> bytes:
+        return self._hashes[index]
+
+    def has(self, event_key: str) -> bool:
+        return event_key in self._index
+
+    def index_of(self, event_key: str) -> int:
+        """Published or not. Raises NotFound (LOG_ENTRY_NOT_FOUND)."""
+        if event_key not in self._index:
+            raise entry_missing()
+        return self._index[event_key]
 
     def _find(self, request: log_pb2.GetInclusionProofRequest) -> int:
         if request.WhichOneof("entry") == "event_key":
@@ -124,11 +152,16 @@ class FakeLog:
         return asked or self._published.size
 
     def _tlog_proof(self, index: int) -> bytes:
-        path = prove.inclusion_proof(index, self._published.size, self._read_hash)
+        path = prove.inclusion_proof(index, self._published.size, self.read_hash)
         return bytes(TlogProof(index=index, path=tuple(path), checkpoint=self._note))
 
-    def _read_hash(self, level: int, index: int) -> bytes:
+    def read_hash(self, level: int, index: int) -> bytes:
+        """Of the subtree of 2^level leaves, for proofs."""
         return merkle.root_from_leaves(self._hashes[index << level : (index + 1) << level])
+
+
+def entry_missing() -> HallmarkError:
+    return refusal(grpc.StatusCode.NOT_FOUND, "LOG_ENTRY_NOT_FOUND", "the log has no such entry at that size")
 
 
 def _unknown_size() -> HallmarkError:

@@ -88,6 +88,8 @@ class _Handlers(grpc.GenericRpcHandler):
             "request_deserializer": rpc.request.FromString,
             "response_serializer": rpc.response.SerializeToString,
         }
+        if rpc.uploads and rpc.streaming:
+            return grpc.stream_stream_rpc_method_handler(self._converse(rpc), **codec)
         if rpc.uploads:
             return grpc.stream_unary_rpc_method_handler(self._upload(rpc), **codec)
         if rpc.streaming:
@@ -114,6 +116,16 @@ class _Handlers(grpc.GenericRpcHandler):
 
         return handle
 
+    def _converse(self, rpc: Rpc[Any, Any]) -> Any:
+        def handle(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            assert context.time_remaining() is not None, "a call without a deadline"
+            try:
+                yield from self._backend.converse(rpc, requests, role=_role(context), peer=_peer(context))
+            except HallmarkError as error:
+                _abort(context, error)
+
+        return handle
+
     def _stream(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         ended = threading.Event()
 
@@ -124,7 +136,7 @@ class _Handlers(grpc.GenericRpcHandler):
         if not context.add_callback(end):
             return
         try:
-            yield from self._backend.watch(request, role=_role(context), is_cancelled=ended.is_set)
+            yield from self._backend.stream(request, role=_role(context), is_cancelled=ended.is_set)
         except HallmarkError as error:
             _abort(context, error)
 

@@ -71,6 +71,17 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "GetCheckpoint": _EVERYBODY,
     "GetInclusionProof": _EVERYBODY,
     "GetConsistencyProof": _EVERYBODY,
+    "GetCoseReceipt": _EVERYBODY,
+    "AppendEntry": frozenset({"admin", "backend"}),
+    "BatchAppendEntries": frozenset({"admin", "backend"}),
+    "AppendStream": frozenset({"admin", "backend"}),
+    "GetEntry": _READERS,
+    "StreamEntries": _READERS,
+    "ListEntries": _READERS,
+    "OpenCommitments": _READERS,
+    "EraseCommitments": _OPERATORS,
+    "ListLogKeys": _EVERYBODY,
+    "RotateLogKey": _OPERATORS,
 }
 """Roles by method name."""
 

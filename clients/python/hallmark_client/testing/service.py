@@ -5,34 +5,40 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
-from hallmark.v1 import keys_pb2, revocation_pb2
+from hallmark.v1 import keys_pb2, log_pb2, revocation_pb2
 from hallmark_client.client import Client
 from hallmark_client.errors import HallmarkError
 from hallmark_client.rpc import Request, Response, Rpc
 from hallmark_client.system import System
 from hallmark_client.testing.aliases import FakeAliases
+from hallmark_client.testing.appending import FakeAppending
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.faults import Fault, Faults
-from hallmark_client.testing.feed import FakeFeed, Frame
+from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.gates import FakeGates
 from hallmark_client.testing.handlers import (
     LEAVES,
+    REMEMBERED_BY_THE_LOG,
     attestation_handlers,
     basic_handlers,
     key_life_handlers,
+    log_handlers,
     people_handlers,
 )
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
 from hallmark_client.testing.log import FakeLog
+from hallmark_client.testing.log_entries import FakeEntries
+from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.people import Peer, Person
 from hallmark_client.testing.refusals import invalid, refusal, unreachable
 from hallmark_client.testing.roles import Role, check_role
@@ -76,6 +82,8 @@ class FakeService:
         self._devices = FakeDevices(self._state, self._keys)
         self._feed = FakeFeed(self._state, self._keys, self._devices)
         self._trust = FakeTrust(self._state, self._keys)
+        self._entries = FakeEntries(self._state)
+        self._appending = FakeAppending(self._state)
         self._running = Running()
         self._faults = Faults()
         self._replays: dict[tuple[str, str], tuple[bytes, Message]] = {}
@@ -87,6 +95,7 @@ class FakeService:
         self._batches = FakeBatches(self._state, self._keys, signing, self._once)
         self._handlers = {
             **basic_handlers(self._state, self._keys, self._feed, signing, self._batches),
+            **log_handlers(self._entries, FakeLogKeys(self._state), self._appending),
             **key_life_handlers(
                 FakeKeyLife(self._state, self._keys, self._feed, self._trust, self._approvals),
                 FakeAliases(self._state, self._keys),
@@ -130,7 +139,7 @@ class FakeService:
         return self._state.log.origin
 
     @property
-    def verifier_keys(self) -> tuple[str, str]:
+    def verifier_keys(self) -> tuple[str, ...]:
         """The log's verifier keys, for `LogPromise.verify`."""
         return self._state.log.verifier_keys
 
@@ -192,28 +201,49 @@ class FakeService:
         self, rpc: Rpc[Request, Response], request: Request, *, role: Role, peer: Peer | None = None
     ) -> Response:
         """One unary call. For transports. Raises HallmarkError."""
-        with self._running.condition:
-            self._running.check_up()
-            self._requests.append((rpc.name, _copy(request)))
-            check_role(rpc.name, role)
-            fault = self._faults.take(rpc.name)
-            if fault is not None and not fault.stored:
-                raise fault.error
-            self._approvals.peer = peer
-            caller = role if peer is None else peer.spiffe_id
-            self._trust.client = self._batches.caller = self._gates.caller = caller
-            response = self._once(rpc, request, caller)
-            if fault is not None:
-                raise fault.error
-            self._faults.change(rpc.name, response)
-            self._running.condition.notify_all()
-            assert isinstance(response, rpc.response)
-            return response
+        return self._served(rpc, [request], role, peer, lambda: self._once(rpc, request, self._batches.caller))
 
     def upload(
         self, rpc: Rpc[Request, Response], requests: Sequence[Request], *, role: Role, peer: Peer | None = None
     ) -> Response:
         """One call whose requests streamed, now that all are here. For transports. Raises HallmarkError."""
+        parts = cast("Sequence[keys_pb2.SignStreamRequest]", requests)
+        return self._served(rpc, requests, role, peer, lambda: self._batches.stream(parts))
+
+    def converse(self, rpc: Rpc[Any, Any], requests: Iterator[Any], *, role: Role, peer: Peer | None) -> Iterator[Any]:
+        """An answer for each message of a stream, as it comes. For transports. Raises HallmarkError."""
+        for request in requests:
+            yield self._served(rpc, [request], role, peer, partial(self._appending.answer, request))
+
+    def stream(self, request: Message, *, role: Role, is_cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """The messages of one stream. For transports; after cancelling, call `wake`. Raises HallmarkError."""
+        method = type(request).__name__.removesuffix("Request")
+        with self._running.condition:
+            self._running.check_up()
+            self._requests.append((method, _copy(request)))
+            check_role(method, role)
+            if (fault := self._faults.take(method)) is not None:
+                raise fault.error
+        for message in self._messages(request, is_cancelled):
+            self._faults.change(method, message)
+            yield message
+
+    def _messages(self, request: Message, is_cancelled: Callable[[], bool]) -> Iterator[Message]:
+        if isinstance(request, log_pb2.StreamEntriesRequest):
+            return self._entries.stream(self._running, request, is_cancelled)
+        assert isinstance(request, revocation_pb2.WatchRevocationsRequest), "this is no stream"
+        self._state.check_parent(request.parent)
+        return Watcher(self._running, self._feed, request, is_cancelled).frames()
+
+    def _served(
+        self,
+        rpc: Rpc[Request, Response],
+        requests: Sequence[Request],
+        role: Role,
+        peer: Peer | None,
+        answer: Callable[[], Message],
+    ) -> Response:
+        """What a test made go wrong, goes wrong here."""
         with self._running.condition:
             self._running.check_up()
             self._requests += [(rpc.name, _copy(request)) for request in requests]
@@ -221,30 +251,16 @@ class FakeService:
             fault = self._faults.take(rpc.name)
             if fault is not None and not fault.stored:
                 raise fault.error
-            self._batches.caller = self._gates.caller = role if peer is None else peer.spiffe_id
-            response = self._batches.stream(cast("Sequence[keys_pb2.SignStreamRequest]", requests))
+            self._approvals.peer = peer
+            caller = role if peer is None else peer.spiffe_id
+            self._trust.client = self._batches.caller = self._gates.caller = self._appending.caller = caller
+            response = answer()
             if fault is not None:
                 raise fault.error
             self._faults.change(rpc.name, response)
             self._running.condition.notify_all()
             assert isinstance(response, rpc.response)
             return response
-
-    def watch(
-        self, request: revocation_pb2.WatchRevocationsRequest, *, role: Role, is_cancelled: Callable[[], bool]
-    ) -> Iterator[Frame]:
-        """The frames of one stream. For transports; after cancelling, call `wake`. Raises HallmarkError."""
-        with self._running.condition:
-            self._running.check_up()
-            self._requests.append(("WatchRevocations", _copy(request)))
-            check_role("WatchRevocations", role)
-            self._state.check_parent(request.parent)
-            fault = self._faults.take("WatchRevocations")
-            if fault is not None:
-                raise fault.error
-        for frame in Watcher(self._running, self._feed, request, is_cancelled).frames():
-            self._faults.change("WatchRevocations", frame)
-            yield frame
 
     def wake(self) -> None:
         """Let streams look whether they were cancelled."""
@@ -254,7 +270,7 @@ class FakeService:
     def _once(self, rpc: Rpc[Any, Any], request: Any, caller: str) -> Message:
         """Answer, or answer again: the same request_id gets the same answer, with another body it is refused."""
         handler = self._handlers[rpc.name]
-        if "request_id" not in request.DESCRIPTOR.fields_by_name:
+        if "request_id" not in request.DESCRIPTOR.fields_by_name or rpc.name in REMEMBERED_BY_THE_LOG:
             return _copy(handler(request))
         if not _UUID.fullmatch(request.request_id):
             raise invalid("request_id", "must be a UUID, made once for each call", "REQUEST_ID_INVALID")

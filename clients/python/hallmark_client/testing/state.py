@@ -10,6 +10,7 @@ from typing import Any, Final
 from hallmark.v1 import common_pb2
 from hallmark_client.testing.log import FakeLog
 from hallmark_client.testing.refusals import invalid, not_found
+from hallmark_tlog.entry import SALT_BYTES, commitment_to
 
 _ID: Final = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _KEY: Final = re.compile(f"tenants/({_ID})/keys/({_ID})(?:/versions/([1-9][0-9]{{0,8}}))?")
@@ -38,11 +39,25 @@ class State:
         return str(uuid.UUID(int=value))
 
     def record(
-        self, kind: str, subject: str, details: Mapping[str, Any], *, wait: int, event_key: str | None = None
+        self,
+        kind: str,
+        subject: str,
+        details: Mapping[str, Any],
+        *,
+        wait: int,
+        event_key: str | None = None,
+        committed: Mapping[str, str] | None = None,
     ) -> common_pb2.LogPromise:
-        """Log one act and promise it, with the proof when the caller waits for LOG_WAIT_PUBLISHED."""
+        """Log one act and promise it, with the proof when the caller waits for LOG_WAIT_PUBLISHED.
+
+        committed: facts that stand in the log as salted commitments.
+        """
         key = event_key or self.new_id()
-        self.log.record(key, kind, subject, self.now(), details)
+        salts = {name: self.random_bytes(SALT_BYTES) for name in committed or {}}
+        commitments = {name: commitment_to(name, value, salts[name]) for name, value in (committed or {}).items()}
+        self.log.record(key, kind, subject, self.now(), details, commitments)
+        if salts:
+            self.log.salts[key] = salts
         return self.log.promise(key, self.now(), published=wait == common_pb2.LOG_WAIT_PUBLISHED)
 
     def check_parent(self, parent: str) -> None:

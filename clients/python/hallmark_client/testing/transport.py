@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import grpc
+from google.protobuf.message import Message
 
-from hallmark.v1 import revocation_pb2
 from hallmark_client.errors import Unavailable
 from hallmark_client.rpc import Request, Response, Rpc
 from hallmark_client.status import error_of_code
-from hallmark_client.testing.feed import Frame
 from hallmark_client.testing.people import Peer
 from hallmark_client.testing.roles import Role
 from hallmark_client.transport import Stream
@@ -27,9 +26,11 @@ class Backend(Protocol):
         self, rpc: Rpc[Request, Response], requests: Sequence[Request], *, role: Role, peer: Peer | None = None
     ) -> Response: ...
 
-    def watch(
-        self, request: revocation_pb2.WatchRevocationsRequest, *, role: Role, is_cancelled: Callable[[], bool]
-    ) -> Iterator[Frame]: ...
+    def stream(self, request: Message, *, role: Role, is_cancelled: Callable[[], bool]) -> Iterator[Message]: ...
+
+    def converse(
+        self, rpc: Rpc[Any, Any], requests: Iterator[Any], *, role: Role, peer: Peer | None
+    ) -> Iterator[Any]: ...
 
     def wake(self) -> None: ...
 
@@ -56,9 +57,21 @@ class InMemoryTransport:
         return self._backend.upload(rpc, arrived, role=self._role, peer=self._peer)
 
     def stream(self, rpc: Rpc[Request, Response], request: Request, timeout_seconds: float) -> Stream[Response]:
+        assert rpc.streaming
         self._check(timeout_seconds)
-        assert isinstance(request, revocation_pb2.WatchRevocationsRequest), f"{rpc.name} is not a stream"
-        stream = _InMemoryStream(self._backend, request, self._role, self._closed.is_set)
+        stream = _InMemoryStream(self._backend, self._closed.is_set)
+        stream.frames = self._backend.stream(request, role=self._role, is_cancelled=stream.is_cancelled)
+        return cast("Stream[Response]", stream)
+
+    def converse(
+        self, rpc: Rpc[Request, Response], requests: Iterator[Request], timeout_seconds: float
+    ) -> Stream[Response]:
+        assert rpc.streaming
+        assert rpc.uploads
+        self._check(timeout_seconds)
+        stream = _InMemoryStream(self._backend, self._closed.is_set)
+        arrived = (rpc.request.FromString(request.SerializeToString()) for request in requests)
+        stream.frames = self._backend.converse(rpc, arrived, role=self._role, peer=self._peer)
         return cast("Stream[Response]", stream)
 
     @property
@@ -78,27 +91,26 @@ class InMemoryTransport:
 
 
 class _InMemoryStream:
-    def __init__(
-        self,
-        backend: Backend,
-        request: revocation_pb2.WatchRevocationsRequest,
-        role: Role,
-        is_closed: Callable[[], bool],
-    ) -> None:
+    """`frames` is set before it is iterated over: what gives them asks `is_cancelled`."""
+
+    frames: Iterator[Message]
+
+    def __init__(self, backend: Backend, is_closed: Callable[[], bool]) -> None:
         self._backend = backend
         self._cancelled = threading.Event()
         self._is_closed = is_closed
-        self._frames = backend.watch(request, role=role, is_cancelled=self._is_cancelled)
 
     def __iter__(self) -> Iterator[Any]:
-        for frame in self._frames:
-            yield Frame.FromString(frame.SerializeToString())
-        if self._is_cancelled():
+        for frame in self.frames:
+            if self.is_cancelled():
+                break
+            yield type(frame).FromString(frame.SerializeToString())
+        if self.is_cancelled():
             raise error_of_code(grpc.StatusCode.CANCELLED, "cancelled by the caller")
 
     def cancel(self) -> None:
         self._cancelled.set()
         self._backend.wake()
 
-    def _is_cancelled(self) -> bool:
+    def is_cancelled(self) -> bool:
         return self._cancelled.is_set() or self._is_closed()

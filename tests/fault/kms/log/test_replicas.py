@@ -56,7 +56,9 @@ async def test_replicas_under_load(databases: list[Database]) -> None:
     async def write(number: int) -> None:
         log, database = logs[number % REPLICAS], databases[number % REPLICAS]
         while time.monotonic() < stop:
-            entry = LogEntry(str(uuid.uuid4()), "key.used", "default", "tenants/default/keys/a", SystemClock().now())
+            entry = LogEntry(
+                str(uuid.uuid4()), "com.example.key.used", "default", "tenants/default/keys/a", SystemClock().now()
+            )
             promise = await database.write(partial(log.record, entry=entry))
             confirmed = await log.confirm(promise, published=True, timeout_seconds=20)
             places[promise.event_key] = confirmed.leaf_index

@@ -1,4 +1,6 @@
+import os
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,31 @@ def test_nothing_is_left_when_a_file_can_not_be_written(tmp_path) -> None:
     with pytest.raises(OSError, match="directory"):
         write_file(tmp_path / "a", b"x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_the_error_names_what_was_asked_for(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        write_file(tmp_path / "none" / "a", b"x")
+    assert raised.value.filename == str(tmp_path / "none" / "a")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_a_full_disk_is_said_with_the_file() -> None:
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_file(Path("/dev/full"), b"x")
+    assert raised.value.filename == "/dev/full"
+    assert Path("/dev/full").is_char_device()
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path) -> None:
+    """`--output /dev/null`, by root: the device is not replaced by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, b"x")
+    assert os.read(reader, 10) == b"x"
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_files_are_read_within_bounds(tmp_path) -> None:

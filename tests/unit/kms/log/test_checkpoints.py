@@ -140,13 +140,16 @@ async def test_a_slow_replica_does_not_take_back_what_a_fast_one_showed(world: L
     await slow.prepare()
     await world.act(2)
     await slow._sequencer.drain()
-    behind = await slow._checkpoints._make_checkpoint()
-    assert behind is not None
-    assert behind.note is not None
+    behind, is_due = await world.database.write(lambda tx: intend(tx, None, world.clock.now(), 600))
+    assert is_due
+    note = await slow._checkpoints._signer.sign(
+        behind.head, world.clock.now(), await world.read(slow._checkpoints._signer.look)
+    )
     await world.act(3)
-    await world.log.step()
+    for _ in range(2):  # the intent that was there before, then all of it
+        await world.log.step()
     assert parse_checkpoint(parse_note(world.audited.contents["checkpoint"]).text).size == 5
-    await slow._publisher.publish(PublishedCheckpoint(behind.head, behind.note))
+    await slow._publisher.publish(PublishedCheckpoint(behind.head, note))
     assert parse_checkpoint(parse_note(world.audited.contents["checkpoint"]).text).size == 5
 
 

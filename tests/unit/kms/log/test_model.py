@@ -8,16 +8,20 @@ TIME = datetime(2026, 11, 21, 12, 0, 0, 5, tzinfo=UTC)
 
 
 def test_an_entry_has_one_encoding() -> None:
-    entry = LogEntry("k1", "key.created", "default", "tenants/default/keys/a", TIME, {"b": 2, "a": [None, "é"]})
+    entry = LogEntry(
+        "k1", "com.example.key.created", "default", "tenants/default/keys/a", TIME, {"b": 2, "a": [None, "é"]}
+    )
     assert (
         entry.encode()
         == (
             '{"details":{"a":[null,"é"],"b":2},"id":"k1","subject":"tenants/default/keys/a","tenant":"default",'
-            '"time":"2026-11-21T12:00:00.000005Z","type":"key.created","v":1}'
+            '"time":"2026-11-21T12:00:00.000005Z","type":"com.example.key.created","v":1}'
         ).encode()
     )
     elsewhere = TIME.astimezone(timezone(timedelta(hours=-3)))
-    same = LogEntry("k1", "key.created", "default", "tenants/default/keys/a", elsewhere, {"a": [None, "é"], "b": 2})
+    same = LogEntry(
+        "k1", "com.example.key.created", "default", "tenants/default/keys/a", elsewhere, {"a": [None, "é"], "b": 2}
+    )
     assert same.encode() == entry.encode()
 
 

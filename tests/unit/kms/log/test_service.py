@@ -170,7 +170,7 @@ async def test_a_caller_that_goes_away_leaves_nothing(running: LogWorld) -> None
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
-    assert running.log._waiters._waiting == {}
+    assert not running.log._waiters.is_proof_awaited
     assert (await running.log.confirm(promise, published=True)).leaf_index == 0
 
 

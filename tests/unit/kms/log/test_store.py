@@ -3,7 +3,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hallmark_tlog.merkle import EMPTY_ROOT
-from kms.log import sequencer, store
+from kms.log import sequencing, store
 from kms.log.errors import EventRecordedTwice, LogDamaged, LogForked, OriginChanged
 from kms.log.model import TreeHead
 from support.clock import START
@@ -17,9 +17,9 @@ def enqueue(tx: Connection, *keys: str) -> int:
 async def test_the_queue_says_how_long_it_is(world: LogWorld) -> None:
     assert await world.database.write(lambda tx: enqueue(tx, "a", "b", "c")) == 3
     assert await world.database.write(lambda tx: enqueue(tx, "d")) == 4
-    await world.database.write(lambda tx: sequencer.sequence(tx, 2))
+    await world.database.write(lambda tx: sequencing.sequence(tx, 2))
     assert await world.database.write(lambda tx: enqueue(tx, "e")) == 3
-    await world.database.write(lambda tx: sequencer.sequence(tx, 100))
+    await world.database.write(lambda tx: sequencing.sequence(tx, 100))
     assert await world.read(store.is_queue_empty)
     assert await world.database.write(lambda tx: enqueue(tx, "f")) == 1
 
@@ -33,7 +33,7 @@ async def test_an_event_key_is_unique_in_the_queue(world: LogWorld) -> None:
 
 async def test_an_event_key_is_unique_for_ever(world: LogWorld) -> None:
     await world.database.write(lambda tx: enqueue(tx, "a"))
-    await world.database.write(lambda tx: sequencer.sequence(tx, 10))
+    await world.database.write(lambda tx: sequencing.sequence(tx, 10))
     with pytest.raises(EventRecordedTwice):
         await world.database.write(lambda tx: enqueue(tx, "a"))
     assert await world.read(store.is_queue_empty)
@@ -85,7 +85,7 @@ async def test_a_size_is_intended_once_and_signed_with_its_root(world: LogWorld)
 
 async def test_indices_are_found_by_key(world: LogWorld) -> None:
     await world.database.write(lambda tx: enqueue(tx, "a", "b", "c"))
-    await world.database.write(lambda tx: sequencer.sequence(tx, 2))
+    await world.database.write(lambda tx: sequencing.sequence(tx, 2))
     assert await world.read(lambda tx: store.find_indices(tx, ["c", "b", "a", "x"])) == {"a": 0, "b": 1}
     assert await world.read(lambda tx: store.find_index(tx, "b")) == 1
     assert await world.read(lambda tx: store.find_index(tx, "c")) is None

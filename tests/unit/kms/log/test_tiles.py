@@ -8,7 +8,7 @@ from hallmark_tlog.errors import MissingResource
 from hallmark_tlog.merkle import leaf_hash, root_from_leaves
 from hallmark_tlog.prove import root_at
 from hallmark_tlog.tiles import Tile, partial_tiles, tile_at, tiles_of
-from kms.log import sequencer, store, tiles
+from kms.log import sequencing, store, tiles
 from kms.log.errors import LogDamaged
 from support.log_world import LogWorld
 
@@ -18,7 +18,7 @@ def grow(tx: Connection, count: int, *, batch: int) -> list[bytes]:
     entries = [f"entry {number}".encode() for number in range(start, start + count)]
     for number, entry in enumerate(entries, start):
         store.enqueue(tx, [(str(number), entry)])
-    while sequencer.sequence(tx, batch)[1]:
+    while sequencing.sequence(tx, batch).event_keys:
         pass
     return entries
 

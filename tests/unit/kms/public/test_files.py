@@ -1,6 +1,7 @@
 """What only the folder does: how bytes become durable, and what happens when the disk says no."""
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kms.public.errors import PublicFilesUnavailable
+from kms.public.errors import PublicFileChanged, PublicFilesUnavailable
 from kms.public.files import FolderPublicFiles, PublicFile
 
 needs_proc = pytest.mark.skipif(
@@ -26,26 +27,90 @@ async def test_nothing_but_the_files_is_left_behind(tmp_path: Path) -> None:
 @needs_proc
 async def test_every_file_and_every_new_name_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    renamed_after: dict[str, int] = {}
+    named_after: dict[str, int] = {}
+    real_fsync, real_link = os.fsync, Path.hardlink_to
+
+    def fsync(descriptor: int) -> None:
+        real_fsync(descriptor)
+        synced.append(_name_of(descriptor))
+
+    def link(self: Path, target: Path) -> None:
+        named_after[str(self)] = len(synced)
+        assert str(target) in synced, "content first, name after"
+        real_link(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "hardlink_to", link)
+    root = tmp_path / "public"
+    await FolderPublicFiles(root).add([PublicFile("tile/0/000", b"x"), PublicFile("tile/0/001", b"y")])
+    last_name = max(named_after.values())
+    assert str(root / "tile/0") in synced[last_name:], "the folder of new names, after the last of them"
+    for folder in (tmp_path, root, root / "tile"):
+        assert str(folder) in synced, "a new folder is a new name in the one above"
+
+
+@needs_proc
+async def test_a_checkpoint_gets_its_name_when_all_its_tiles_are_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = FolderPublicFiles(tmp_path)
+    await files.publish([PublicFile("tile/0/000.p/1", b"x")], PublicFile("checkpoint", b"1"))
+    steps: list[str] = []
     real_fsync, real_rename = os.fsync, Path.rename
 
     def fsync(descriptor: int) -> None:
-        synced.append(_name_of(descriptor))
         real_fsync(descriptor)
+        steps.append(_name_of(descriptor))
 
     def rename(self: Path, target: Path) -> Path:
-        renamed_after[str(target)] = len(synced)
-        assert str(self) in synced, "content first, name after"
+        steps.append(f"rename {target.name}")
         return real_rename(self, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "rename", rename)
-    root = tmp_path / "public"
-    await FolderPublicFiles(root).add([PublicFile("tile/0/000", b"x"), PublicFile("tile/0/001", b"y")])
-    last_rename = max(renamed_after.values())
-    assert str(root / "tile/0") in synced[last_rename:], "the folder of new names, after the last of them"
-    for folder in (tmp_path, root, root / "tile"):
-        assert str(folder) in synced, "a new folder is a new name in the one above"
+    await files.publish(
+        [PublicFile("tile/0/000.p/2", b"xy"), PublicFile("tile/entries/000.p/2", b"z")], PublicFile("checkpoint", b"2")
+    )
+    shown = steps.index("rename checkpoint")
+    for folder in ("tile/0/000.p", "tile/entries/000.p"):
+        assert str(tmp_path / folder) in steps[:shown]
+    assert steps[shown + 1 :] == [str(tmp_path)]
+    assert len([step for step in steps if ".writing" in step]) == 3, "each content once"
+
+
+async def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(_self: Path, _target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", link)
+    files = FolderPublicFiles(tmp_path)
+    await files.add([PublicFile("tile/0/000", b"x")])
+    assert await files.read("tile/0/000") == b"x"
+    assert list((tmp_path / ".writing").iterdir()) == []
+
+
+async def test_what_another_process_has_shown_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_link = Path.hardlink_to
+
+    def overtaken(self: Path, target: Path) -> None:
+        self.write_bytes(b"theirs")
+        real_link(self, target)
+
+    monkeypatch.setattr(Path, "hardlink_to", overtaken)
+    files = FolderPublicFiles(tmp_path)
+    with pytest.raises(PublicFileChanged):
+        await files.add([PublicFile("tile/0/000", b"ours")])
+    assert await files.read("tile/0/000") == b"theirs"
+    await files.add([PublicFile("tile/0/000", b"theirs")])
+
+
+async def test_a_folder_that_another_process_removed_is_made_again(tmp_path: Path) -> None:
+    files, other = FolderPublicFiles(tmp_path), FolderPublicFiles(tmp_path)
+    await files.add([PublicFile("tile/0/000.p/1", b"x")])
+    await other.remove(["tile/0/000.p/1"])
+    assert not (tmp_path / "tile/0/000.p").exists()
+    await files.add([PublicFile("tile/0/000.p/2", b"xy")])
+    assert await files.read("tile/0/000.p/2") == b"xy"
 
 
 @needs_proc
@@ -143,3 +208,23 @@ def _name_of(descriptor: int) -> str:
 
 def _files_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+async def test_a_web_server_can_read_what_is_published_and_nothing_that_is_being_written(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        await FolderPublicFiles(tmp_path / "public").publish(
+            [PublicFile("tile/0/000.p/1", b"x")], PublicFile("checkpoint", b"z")
+        )
+    finally:
+        os.umask(before)
+    modes = _modes_below(tmp_path)
+    assert modes.pop("public/.writing/") == 0o700, "their names tell the host, and their content is not public yet"
+    assert {mode for path, mode in modes.items() if path.endswith("/")} == {0o755}
+    assert {mode for path, mode in modes.items() if not path.endswith("/")} == {0o644}
+
+
+def _modes_below(folder: Path) -> dict[str, int]:
+    """Permissions by path; those of folders end in a slash."""
+    found = folder.rglob("*")
+    return {str(path.relative_to(folder)) + "/" * path.is_dir(): path.stat().st_mode & 0o777 for path in found}

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.client
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,6 +30,8 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     for path, content in {
         "log/checkpoint": b"note\n",
         "log/verifier-keys": b"vkey\n",
+        "log/history/7": b"note\n",
+        "log/history.json": b"{}",
         "log/tile/0/x001/000.p/7": TILE,
         "log/tile/entries/000": BUNDLE,
         "status.json": b"{}",
@@ -114,6 +117,17 @@ async def test_what_a_cache_has_already_is_not_sent_again(url: str, path: str) -
         again = await request(url, path, accept_encoding=encoding, if_none_match=f'"other", {etag}')
         assert (again.status, again.body) == (304, b"")
         assert again.headers["etag"] == etag
+    assert (await request(url, path, if_none_match="*")).status == 304, "RFC 9110, section 13.1.2"
+    assert (await request(url, path, "HEAD", if_none_match="*")).status == 304
+
+
+async def test_a_kept_checkpoint_is_immutable_and_their_list_is_not(url: str) -> None:
+    note = await request(url, "/log/history/7")
+    assert (note.status, note.body) == (200, b"note\n")
+    assert note.headers["content-type"] == "text/plain; charset=utf-8"
+    assert note.headers["cache-control"] == "public, max-age=604800, immutable"
+    listed = await request(url, "/log/history.json")
+    assert (listed.headers["content-type"], listed.headers["cache-control"]) == ("application/json", "no-cache")
 
 
 async def test_other_files_are_asked_about_again(url: str) -> None:
@@ -123,8 +137,37 @@ async def test_other_files_are_asked_about_again(url: str) -> None:
     assert keys.headers["cache-control"] == status.headers["cache-control"] == "no-cache"
 
 
+async def test_the_auditors_page_may_load_nothing_but_its_own_files(url: str) -> None:
+    page = await request(url, "/")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.body == (await request(url, "/index.html")).body
+    policy = dict(rule.strip().split(" ", 1) for rule in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert {policy[name] for name in ("script-src", "style-src", "connect-src", "img-src")} == {"'self'"}
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert page.headers["cache-control"] == "no-cache", "a mended page is seen at once"
+    again = await request(url, "/", if_none_match=page.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    assert "content-security-policy" not in (await request(url, "/log/checkpoint")).headers
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/page/main.js", "text/javascript; charset=utf-8"),
+        ("/page/tlog/merkle.js", "text/javascript; charset=utf-8"),
+        ("/page/style.css", "text/css; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ],
+)
+async def test_files_of_the_page_have_their_types(url: str, path: str, media_type: str) -> None:
+    answer = await request(url, path)
+    assert (answer.status, answer.headers["content-type"]) == (200, media_type)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 NOT_THERE = [
-    "/", "/log", "/log/", "/log/tile/0/", "/log/tile/0/999", "/nothing", "/.writing/1-2-3", "/link",
+    "/log", "/page", "/page/", "/page/nothing.js", "/page/../secret", "/page/index.html", "/log/", "/log/tile/0/", "/log/tile/0/999", "/nothing", "/.writing/1-2-3", "/link",
     "/../secret", "/log/../../secret", "/%2e%2e/secret", "/log/%2e%2e/%2e%2e/secret", "/..%2fsecret", "//etc/passwd",
     "/log/checkpoint/", "/log/checkpoint%00", "/log\\checkpoint", "/" + "a" * 5000,
 ]  # fmt: skip
@@ -203,16 +246,59 @@ async def test_a_request_that_never_ends_is_cut_off(url: str, monkeypatch: pytes
         assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
-async def test_connections_beyond_the_bound_are_closed_and_the_others_kept(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_idle_crowd_keeps_nobody_out(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kms.public.http.CONNECTIONS_MAX", 3)
     async with contextlib.AsyncExitStack() as stack:
-        readers = [await stack.enter_async_context(_half_a_request(url)) for _ in range(6)]
-        reading = [asyncio.create_task(reader.read()) for reader in readers]
-        done, waiting = await asyncio.wait(reading, timeout=0.5)
-        assert done, "some were closed at once"
-        assert waiting, "those within the bound were not"
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        readers = [await stack.enter_async_context(_half_a_request(url)) for _ in range(5)]
+        for reader in readers[:2]:
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b"", "the oldest made room"
+        for _ in range(5):
+            assert (await request(url, "/log/checkpoint")).status == 200
+        assert not readers[-1].at_eof()
+
+
+async def test_a_reader_that_does_not_take_its_answer_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kms.public.http.ANSWER_SECONDS", 0.3)
+    (tmp_path / "tile/entries").mkdir(parents=True)
+    (tmp_path / "tile/entries/000").write_bytes(bytes(16_000_000))
+    server = PublicServer(public_app(tmp_path))
+    parts = urlsplit(await server.start())
+    with socket.create_connection((parts.hostname or "", parts.port or 0)) as reader:
+        reader.sendall(b"GET /tile/entries/000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(1)  # and reads nothing
+        reader.settimeout(5)
+        got = 0
+        with contextlib.suppress(ConnectionResetError):
+            while data := await asyncio.to_thread(reader.recv, 1 << 20):
+                got += len(data)
+    assert 0 < got < 16_000_000
+    await server.close()
+
+
+async def test_a_busy_connection_outlives_one_answer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kms.public.http.ANSWER_SECONDS", 0.4)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+    for _ in range(4):
+        await asyncio.to_thread(connection.request, "GET", "/log/tile/0/x001/000.p/7")
+        answer = await asyncio.to_thread(connection.getresponse)
+        assert answer.read() == TILE
+        await asyncio.sleep(0.2)
+    assert connection.sock is not None, "it was one connection all the time"
+    connection.close()
+
+
+async def test_nobody_can_fill_the_services_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    parts = urlsplit(url)
+    for sent in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(sent)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 ")
+        writer.close()
+        await writer.wait_closed()
+    assert caplog.records == []
