@@ -52,9 +52,9 @@ from kms.keys.signing_rpc import SigningServicer
 from kms.keys.usage import UseRates
 from kms.keys.verification import VerificationService
 from kms.keys.wrapping import WrappingKeys
+from kms.log.keys.succession import check_not_closing, publish_chain
 from kms.log.rpc import LogServicer
 from kms.log.service import TransparencyLog
-from kms.log.succession import check_not_closing, publish_chain
 from kms.public.files import FolderPublicFiles
 from kms.public.http import PublicServer, public_app
 from kms.revocation.feed import FeedSignal

@@ -4,7 +4,7 @@ from kms.config import Config
 from kms.core.database import Database
 from kms.core.randomness import Randomness
 from kms.log import store
-from kms.log.archive import closed_logs
+from kms.log.keys.archive import closed_logs
 from kms.server.home import Home
 
 

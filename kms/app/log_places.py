@@ -6,10 +6,10 @@ from hsm.provider import KeyProvider
 from kms.config import Config
 from kms.core.clock import Clock
 from kms.core.database import Database
-from kms.log.guard_file import GuardFile
-from kms.log.guard_token import GuardToken
-from kms.log.remembered import Memory
-from kms.log.succession_store import stored_prefix
+from kms.log.keys.succession_store import stored_prefix
+from kms.log.memory.guard_file import GuardFile
+from kms.log.memory.guard_token import GuardToken
+from kms.log.memory.remembered import Memory
 from kms.public.below import below
 from kms.public.files import FolderPublicFiles, PublicFiles
 

@@ -5,7 +5,7 @@ from kms.config import Config, ConfigError
 from kms.core.database import Database
 from kms.core.randomness import Randomness
 from kms.log.model import LogSettings
-from kms.log.witness_settings import NO_WITNESSES, WitnessMode, WitnessSettings, read_witness_policy
+from kms.log.witnesses.settings import NO_WITNESSES, WitnessMode, WitnessSettings, read_witness_policy
 from kms.server.home import Home
 
 

@@ -10,10 +10,10 @@ from kms.app.offline import OfflineHome, open_offline
 from kms.config import Config
 from kms.core.database import Database
 from kms.core.errors import FailedPrecondition, Reason
-from kms.log import guard
 from kms.log.errors import LogForked, LogFrozen, LogRolledBack
+from kms.log.keys.succession import Rollback, Succeeded, Succession, find_succession, publish_chain
+from kms.log.memory import guard
 from kms.log.model import LogSettings
-from kms.log.succession import Rollback, Succeeded, Succession, find_succession, publish_chain
 
 _SESSIONS = sa.text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "

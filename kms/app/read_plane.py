@@ -8,12 +8,12 @@ from typing import Final
 from kms.config import Config, ConfigError, LogConfig
 from kms.core.clock import Clock
 from kms.log.errors import LogFrozen
-from kms.log.exporting import Exporter
-from kms.log.history import CheckpointHistory
+from kms.log.memory.remembered import Memory
 from kms.log.model import PublishedCheckpoint
-from kms.log.remembered import Memory
+from kms.log.published.exporting import Exporter
+from kms.log.published.history import CheckpointHistory
+from kms.log.published.tidying import Tidying
 from kms.log.service import TransparencyLog
-from kms.log.tidying import Tidying
 from kms.public.below import below
 from kms.public.errors import ObjectStoreUnusable, PublicPathInvalid
 from kms.public.files import PublicFiles

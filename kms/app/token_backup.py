@@ -11,7 +11,7 @@ from kms.core.database import Database
 from kms.core.names import KeyVersionName
 from kms.keys.materials import materials_after
 from kms.keys.model import key_binding
-from kms.log.keys import kept_keys
+from kms.log.keys.keys import kept_keys
 
 _PAGE = 1000
 

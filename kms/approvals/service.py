@@ -38,7 +38,7 @@ from kms.core.ids import new_id
 from kms.core.names import ChildName
 from kms.core.randomness import Randomness
 from kms.keys.model import SYSTEM_TENANT
-from kms.log.commitments import record_with_facts
+from kms.log.entries.commitments import record_with_facts
 from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 

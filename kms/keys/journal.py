@@ -16,7 +16,7 @@ from kms.core.names import AliasName, KeyName, KeyVersionName
 from kms.core.randomness import Randomness
 from kms.keys.model import KeyAnswer, KeyVersion
 from kms.keys.public_keys import fingerprint
-from kms.log.commitments import record_with_facts
+from kms.log.entries.commitments import record_with_facts
 from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 
@@ -70,7 +70,7 @@ class Journal:
         details: Mapping[str, Json],
         committed: Mapping[str, str] | None = None,
     ) -> LogPromise:
-        """`committed`: facts that stand in the log as commitments (kms.log.commitments)."""
+        """`committed`: facts that stand in the log as commitments (kms.log.entries.commitments)."""
         event_key = new_id(now, self.randomness)
         entry = LogEntry(event_key, event_type, subject.tenant, str(subject), now, details)
         return record_with_facts(tx, self.log, entry, committed or {}, self.randomness)

@@ -32,7 +32,7 @@ from kms.core.names import KeyVersionName
 from kms.core.randomness import Randomness
 from kms.keys.materials import materials_after, replace_material
 from kms.keys.model import SYSTEM_TENANT, KeyPurpose, key_binding
-from kms.log.keys import kept_keys, replace_sealed_key
+from kms.log.keys.keys import kept_keys, replace_sealed_key
 from kms.log.model import LogEntry
 from kms.log.service import TransparencyLog
 

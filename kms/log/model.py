@@ -2,7 +2,7 @@
 
 An entry is canonical JSON (RFC 8785 subset, kms.core.canonical), as hallmark_tlog.entry reads it and docs/log.md tells
 auditors. Entries hold no secret and nothing personal: resource names are chosen by operators or random, content stands
-as SHA-256, and facts about people as commitments (kms.log.commitments).
+as SHA-256, and facts about people as commitments (kms.log.entries.commitments).
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from hallmark_tlog.merkle import leaf_hash
 from kms.core.canonical import Json, canonical_json
 from kms.core.clock import format_time
 from kms.core.errors import NotFound, Reason
+from kms.log.entries.event_types import check_entry
 from kms.log.errors import EntryTooLarge
-from kms.log.event_types import check_entry
-from kms.log.witness_settings import WitnessSettings
+from kms.log.witnesses.settings import WitnessSettings
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
     """An act of trust. `event_key` (UUIDv7) is unique for ever: recording it twice is an error of the caller.
 
-    `commitments`: 32 bytes for each fact, by its name (kms.log.commitments).
+    `commitments`: 32 bytes for each fact, by its name (kms.log.entries.commitments).
     """
 
     event_key: str
@@ -36,7 +36,7 @@ class LogEntry:
     commitments: Mapping[str, bytes] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """Raises ValueError for an entry that auditors were not told of (kms.log.event_types)."""
+        """Raises ValueError for an entry that auditors were not told of (kms.log.entries.event_types)."""
         check_entry(self.event_type, self.details.keys(), self.commitments.keys())
         members: dict[str, Json] = {
             "v": ENTRY_VERSION,

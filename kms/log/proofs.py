@@ -9,7 +9,8 @@ from hallmark_tlog.prove import consistency_proof as _consistency_proof
 from hallmark_tlog.prove import inclusion_proof as _inclusion_proof
 from hallmark_tlog.prove import inclusion_proofs as _inclusion_proofs
 from kms.core.errors import InvalidArgument, OutOfRange, Reason
-from kms.log import archive, store, tiles
+from kms.log import store, tiles
+from kms.log.keys import archive
 from kms.log.model import ConsistencyProof, InclusionProof, PublishedCheckpoint, Receipt, entry_not_found
 
 

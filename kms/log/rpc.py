@@ -7,11 +7,11 @@ import asyncio
 
 from hallmark.v1 import log_pb2_grpc
 from kms.core.clock import Clock
-from kms.log.append_rpc import AppendRpc, ToStatus
-from kms.log.appending import AppendService
-from kms.log.entries_rpc import EntriesRpc, EntryServices
-from kms.log.key_life import LogKeyLife
-from kms.log.keys_rpc import KeysRpc
+from kms.log.appending.appending import AppendService
+from kms.log.appending.rpc import AppendRpc, ToStatus
+from kms.log.entries.rpc import EntriesRpc, EntryServices
+from kms.log.keys.key_life import LogKeyLife
+from kms.log.keys.rpc import KeysRpc
 from kms.log.proofs_rpc import ProofsRpc
 from kms.log.service import TransparencyLog
 

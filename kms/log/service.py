@@ -14,12 +14,11 @@ from kms.core.database import Database
 from kms.core.errors import Reason, ResourceExhausted, Unavailable
 from kms.core.steady_time import SteadyTime
 from kms.core.wakeup import Wakeup
-from kms.log import guard, proofs, store
-from kms.log.checkpoints import CheckpointLoop
-from kms.log.delivery import Delivery
+from kms.log import proofs, store
 from kms.log.errors import LogFrozen
-from kms.log.keys import LogKeys, ensure_keys, format_verifier_keys
-from kms.log.loops import Loops
+from kms.log.keys.keys import LogKeys, ensure_keys, format_verifier_keys
+from kms.log.memory import guard
+from kms.log.memory.remembered import Memories, Memory, Seen
 from kms.log.model import (
     ConsistencyProof,
     InclusionProof,
@@ -29,18 +28,19 @@ from kms.log.model import (
     PublishedCheckpoint,
     promise_of,
 )
-from kms.log.publisher import Publisher
-from kms.log.remembered import Memories, Memory, Seen
-from kms.log.sequencer import Sequencer
-from kms.log.sequencing import DirectEntry, Earlier
-from kms.log.signing import CheckpointSigner
-from kms.log.waiters import Receipts, Waiters
-from kms.log.witness_pursuit import WitnessHealth
-from kms.log.witnessing import QuorumMissing, Witnesses
+from kms.log.published.publisher import Publisher
+from kms.log.rounds.checkpoints import CheckpointLoop
+from kms.log.rounds.delivery import Delivery
+from kms.log.rounds.loops import Loops
+from kms.log.rounds.sequencer import Sequencer
+from kms.log.rounds.sequencing import DirectEntry, Earlier
+from kms.log.rounds.signing import CheckpointSigner
+from kms.log.rounds.waiters import Receipts, Waiters
+from kms.log.witnesses.pursuit import WitnessHealth
+from kms.log.witnesses.witnessing import QuorumMissing, Witnesses
 from kms.public.files import PublicFiles
 
 _logger = logging.getLogger(__name__)
-
 _CLOSE_SECONDS = 5.0
 
 

@@ -1,9 +1,9 @@
 """What the read plane answers for a path: the bytes of a file and the headers that go with them, ready to be sent.
 
 kms.public.kinds says how each file is served; `` and `page/` are the auditor's page (kms.public.auditor_page), also
-below the prefix of a log that follows another one (kms.log.succession). Files that never change are kept in memory for
-a while once somebody asked for them. Not for ever, although every other cache may: an operator who puts a damaged file
-right again need not restart the service.
+below the prefix of a log that follows another one (kms.log.keys.succession). Files that never change are kept in memory
+for a while once somebody asked for them. Not for ever, although every other cache may: an operator who puts a damaged
+file right again need not restart the service.
 """
 
 import gzip

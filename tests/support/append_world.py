@@ -13,8 +13,8 @@ from hallmark_tlog.proof import VerifiedEntry, verify_proof
 from kms.core.call import Call, Channel
 from kms.core.clock import SystemClock
 from kms.core.identity import Caller, Role
-from kms.log.append_rpc import AppendRpc
-from kms.log.appending import Appended, AppendService, AppendWait, Event, event_key_of
+from kms.log.appending.appending import Appended, AppendService, AppendWait, Event, event_key_of
+from kms.log.appending.rpc import AppendRpc
 from kms.server.errors import to_status
 from support.log_world import ORIGIN, LogWorld
 from support.randomness import SeededRandomness

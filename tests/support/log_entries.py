@@ -10,16 +10,16 @@ from kms.core.call import Call, Channel
 from kms.core.database import Database
 from kms.core.identity import Caller, Role
 from kms.core.ids import new_id
-from kms.log import openings_store
-from kms.log.commitments import commit
-from kms.log.entries_rpc import EntriesRpc, EntryServices
-from kms.log.entry_stream import EntryStream
-from kms.log.erasing import CommitmentService
-from kms.log.finding import EntryFinder
-from kms.log.indexer import Indexer
+from kms.log.entries import openings_store
+from kms.log.entries.commitments import commit
+from kms.log.entries.entry_stream import EntryStream
+from kms.log.entries.erasing import CommitmentService
+from kms.log.entries.finding import EntryFinder
+from kms.log.entries.indexer import Indexer
+from kms.log.entries.rpc import EntriesRpc, EntryServices
 from kms.log.model import LogEntry
-from kms.log.receipt_keys import ReceiptKeys
-from kms.log.receipts import CoseReceipts
+from kms.log.receipts.receipt_keys import ReceiptKeys
+from kms.log.receipts.receipts import CoseReceipts
 from kms.log.service import TransparencyLog
 from support.clock import START
 from support.log_world import ORIGIN, LogWorld

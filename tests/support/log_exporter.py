@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from kms.core.clock import SystemClock
-from kms.log.exporting import Exporter
 from kms.log.model import LogEntry
-from kms.log.tidying import Tidying
+from kms.log.published.exporting import Exporter
+from kms.log.published.tidying import Tidying
 from kms.public.files import FolderPublicFiles
 from kms.public.object_store import BucketAddress, open_bucket
 from support.log_appender import ORIGIN, open_log

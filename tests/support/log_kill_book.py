@@ -23,8 +23,8 @@ from hallmark_tlog.tiles import TILE_WIDTH
 from hallmark_tlog.verify import Require, open_checkpoint
 from hallmark_tlog.vkey import VerifierKey, parse_vkey
 from kms.core.database import Database
-from kms.log.fsck import Finding, fsck
-from kms.log.fsck_files import PublishedFiles
+from kms.log.fsck.files import PublishedFiles
+from kms.log.fsck.fsck import Finding, fsck
 from support.log_kill_load import ACTS, ORIGIN
 
 _AUDITS_FROM_EARLIER: Final = 5

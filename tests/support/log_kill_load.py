@@ -23,10 +23,10 @@ import sqlalchemy as sa
 from kms.core.clock import SystemClock
 from kms.core.errors import DeadlineExceeded, ResourceExhausted, ServiceError, Unavailable
 from kms.log.errors import LogFrozen
-from kms.log.guard_token import GuardToken
+from kms.log.memory.guard_token import GuardToken
+from kms.log.memory.remembered import Memory
 from kms.log.model import LogEntry, LogPromise, LogSettings, promise_of
-from kms.log.remembered import Memory
-from kms.log.sequencing import DirectEntry
+from kms.log.rounds.sequencing import DirectEntry
 from kms.log.service import TransparencyLog
 from support.log_kill_points import DyingDatabase, DyingFileProvider, DyingFolder, DyingGuardFile, DyingSoftHsm, Point
 

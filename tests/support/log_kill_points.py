@@ -19,7 +19,7 @@ from hsm.pkcs11.provider import Pkcs11KeyProvider
 from hsm.pkcs11.settings import Pkcs11Settings
 from kms.core.database import Database
 from kms.log import store
-from kms.log.guard_file import GuardFile
+from kms.log.memory.guard_file import GuardFile
 from kms.log.model import PublishedCheckpoint
 from kms.public.files import FolderPublicFiles, PublicFile, Unless
 from support.file_key_provider import FileKeyProvider

@@ -14,8 +14,8 @@ from kms import migrations
 from kms.core.database import Database
 from kms.core.ids import new_id
 from kms.log import store
+from kms.log.memory.remembered import Memory
 from kms.log.model import LogEntry, LogPromise, LogSettings, StoredEntry
-from kms.log.remembered import Memory
 from kms.log.service import TransparencyLog
 from kms.public.files import PublicFiles
 from support.clock import FakeClock

@@ -56,7 +56,7 @@ def _open_all(home: Path) -> dict[str, str]:
     from hsm.seed_vault import SeedVault
     from kms.keys.materials import materials_after
     from kms.keys.model import key_binding
-    from kms.log.keys import kept_keys
+    from kms.log.keys.keys import kept_keys
 
     record = json.loads((home / "hsm" / "token.json").read_text())
     pin = Secret((home / "hsm" / "token-pin").read_bytes().strip())

@@ -14,7 +14,7 @@ from kms.cli.output import print_json
 from kms.config import Config
 
 if TYPE_CHECKING:
-    from kms.log.fsck import Examined, Finding
+    from kms.log.fsck.fsck import Examined, Finding
 
 _FINDINGS_IN_JSON: Final = 10_000
 
@@ -65,8 +65,8 @@ def fsck(config: Config, database: str | None, public: Path | None, as_json: boo
 
 async def _examine(config: Config, folder: Path | None, found: Any) -> "list[Examined]":
     from kms.app.offline import DatabaseUnfit, open_database_offline
-    from kms.log import fsck as examination
-    from kms.log.fsck_files import PublishedFiles
+    from kms.log.fsck import fsck as examination
+    from kms.log.fsck.files import PublishedFiles
 
     files = None if folder is None else PublishedFiles(folder)
     show = progress("examined")

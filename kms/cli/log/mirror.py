@@ -13,7 +13,7 @@ from kms.cli.log.trust import Trust, connections_to, fetcher, log_at, trust_opti
 from kms.cli.output import print_facts, print_json
 
 if TYPE_CHECKING:
-    from kms.log.mirroring import MirrorReport
+    from kms.log.published.mirroring import MirrorReport
     from kms.public.files import PublicFiles
 
 
@@ -45,7 +45,7 @@ def mirror(
     Example:  hallmark log mirror --from http://127.0.0.1:7480 --to copy --vkey log.vkey
     Then:     hallmark log verify --public copy --vkey log.vkey
     """
-    from kms.log.mirroring import Mirror
+    from kms.log.published.mirroring import Mirror
 
     files = _files_at(target, endpoint, region, path_style=not virtual_host)
     copying = Mirror(

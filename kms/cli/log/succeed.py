@@ -12,7 +12,7 @@ from kms.cli.output import print_facts, print_json
 from kms.config import Config
 
 if TYPE_CHECKING:
-    from kms.log.succession import Succeeded
+    from kms.log.keys.succession import Succeeded
 
 
 @click.command()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hallmark_tlog.policy import Witness
     from hallmark_tlog.verify import Signer
     from hallmark_tlog.witness import Answer
-    from kms.log.witness_settings import WitnessSettings
+    from kms.log.witnesses.settings import WitnessSettings
 
 _ADVICE: Final = {
     "UNKNOWN_LOG": "give its operator the log's origin and the vkey of type 0x01 (`hallmark log keys`)",
@@ -67,7 +67,7 @@ def witnesses(public: str, policy_file: Path, seconds: float, as_json: bool) -> 
 
 
 def _settings(policy_file: Path) -> "WitnessSettings":
-    from kms.log.witness_settings import WitnessSettings, read_witness_policy
+    from kms.log.witnesses.settings import WitnessSettings, read_witness_policy
 
     try:
         settings = WitnessSettings(policy=read_witness_policy(policy_file))
@@ -83,7 +83,7 @@ def _ask(
 ) -> "tuple[str, Sequence[Signer]]":
     """What it says, for people; the keys that cosigned."""
     from hallmark_tlog.witness import Cosigned, Refused, SizeConflict, TryLater
-    from kms.log.witness_http import WitnessHttp, WitnessUnreachable
+    from kms.log.witnesses.http import WitnessHttp, WitnessUnreachable
 
     http = WitnessHttp(url)
     try:

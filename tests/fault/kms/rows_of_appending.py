@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fault.kms.write_table import CHECKPOINTS, REQUEST_ID, Row
-from kms.log.appending import Appended, AppendService, AppendWait, Event
+from kms.log.appending.appending import Appended, AppendService, AppendWait, Event
 from support.append_world import event
 from support.log_world import LogWorld
 from support.randomness import SeededRandomness

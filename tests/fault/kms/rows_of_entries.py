@@ -4,11 +4,11 @@ from typing import Any, Final, Self
 
 from fault.kms.write_table import CHECKPOINTS, REQUEST_ID, Row
 from kms.core.idempotency import RequestKey
-from kms.log import search_store
-from kms.log.erasing import EraseTarget
-from kms.log.indexer import Indexer
-from kms.log.receipt_keys import ALGORITHMS
-from kms.log.search_store import SearchRow
+from kms.log.entries import search_store
+from kms.log.entries.erasing import EraseTarget
+from kms.log.entries.indexer import Indexer
+from kms.log.entries.search_store import SearchRow
+from kms.log.receipts.receipt_keys import ALGORITHMS
 from support.log_entries import EVENT, EntriesWorld, call
 from support.log_world import LogWorld
 

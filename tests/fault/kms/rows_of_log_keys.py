@@ -10,10 +10,10 @@ from hallmark_tlog.checkpoint import parse_checkpoint
 from hallmark_tlog.cosignature import message_to_sign, signature_line
 from hallmark_tlog.note import SignatureLine, parse_note
 from hallmark_tlog.vkey import KeyType
-from kms.log.cosigned_notes import add_cosignatures
-from kms.log.key_life import LogKeyLife
+from kms.log.keys.key_life import LogKeyLife
+from kms.log.keys.succession import Succession, find_succession
 from kms.log.model import TreeHead
-from kms.log.succession import Succession, find_succession
+from kms.log.witnesses.cosigned_notes import add_cosignatures
 from support.log_world import LogWorld
 from support.witnesses import cosigning_key
 

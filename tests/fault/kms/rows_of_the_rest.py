@@ -10,7 +10,7 @@ from hallmark_tlog.cose import Algorithm
 from kms.keys.algorithms import HPKE_DEFAULT
 from kms.keys.model import KeyPurpose
 from kms.keys.rewrapping import RETIRED, Rewrapper
-from kms.log.receipt_keys import ReceiptKeys
+from kms.log.receipts.receipt_keys import ReceiptKeys
 from support.clock import START
 from support.keys_world import KeysWorld, keys_world
 from support.log_world import ORIGIN, LogWorld

@@ -16,9 +16,9 @@ import pytest
 from cryptography import x509
 
 from hallmark_tlog.note import Note, SignatureLine
-from kms.log.guard_file import GuardFile
+from kms.log.memory.guard_file import GuardFile
+from kms.log.memory.remembered import checkpoint_text
 from kms.log.model import PublishedCheckpoint, TreeHead
-from kms.log.remembered import checkpoint_text
 from kms.public.files import FolderPublicFiles, PublicFile
 from kms.server.home import Home
 from kms.server.local_ca import LocalAuthority
@@ -109,8 +109,8 @@ def _certified(folder: Path) -> int:
 
 ROWS = {
     "kms.public.files._write_together": Row(_publish, _published),
-    "kms.log.guard_file.GuardFile._write": Row(_remember, _remembered),
-    "kms.log.guard_file.GuardFile._begin": Row(_remember_first, _remembered_first),
+    "kms.log.memory.guard_file.GuardFile._write": Row(_remember, _remembered),
+    "kms.log.memory.guard_file.GuardFile._begin": Row(_remember_first, _remembered_first),
     "kms.server.home._write": Row(_announce, _announced),
     "kms.server.local_ca._write": Row(_certify, _certified),
 }

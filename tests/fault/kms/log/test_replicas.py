@@ -17,9 +17,10 @@ from hsm.testing import FakeKeyProvider
 from kms import migrations
 from kms.core.clock import SystemClock
 from kms.core.database import Database
-from kms.log import sequencer, store
+from kms.log import store
 from kms.log.errors import EventRecordedTwice
 from kms.log.model import LogEntry, LogSettings
+from kms.log.rounds import sequencer
 from kms.log.service import TransparencyLog
 from support.log_world import ORIGIN
 from support.public_files import AuditedPublicFiles

@@ -13,7 +13,7 @@ from kms import migrations
 from kms.core.errors import Unavailable
 from kms.log.errors import LogForked, LogFrozen, LogRolledBack
 from kms.log.model import promise_of
-from kms.log.sequencing import DirectEntry
+from kms.log.rounds.sequencing import DirectEntry
 from support.log_world import LogWorld
 from support.postgresql import PostgresqlServer
 

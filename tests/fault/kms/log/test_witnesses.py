@@ -25,10 +25,10 @@ from kms import migrations
 from kms.core.clock import SystemClock
 from kms.core.database import Database
 from kms.log import store
-from kms.log.cosigned_notes import add_cosignatures
 from kms.log.model import LogEntry, LogSettings
 from kms.log.service import TransparencyLog
-from kms.log.witness_settings import WitnessMode, WitnessSettings
+from kms.log.witnesses.cosigned_notes import add_cosignatures
+from kms.log.witnesses.settings import WitnessMode, WitnessSettings
 from support import witnesses
 from support.log_world import ORIGIN, LogWorld
 from support.public_files import AuditedPublicFiles
@@ -149,7 +149,7 @@ async def test_cosignatures_that_can_not_be_kept_are_asked_for_again(
                 tx.commit()
             raise sa.exc.OperationalError("COMMIT", None, Exception("disk I/O error"))
 
-    monkeypatch.setattr("kms.log.witnessing.add_cosignatures", fails_once)
+    monkeypatch.setattr("kms.log.witnesses.witnessing.add_cosignatures", fails_once)
     with running(witness):
         world.settings = LogSettings(origin=ORIGIN, witnesses=closed(witness, quorum=1))
         await world.open()

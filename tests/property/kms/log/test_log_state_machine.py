@@ -20,9 +20,10 @@ from hallmark_tlog.merkle import leaf_hash, root_from_leaves
 from hallmark_tlog.proof import verify_proof
 from hsm.errors import HsmError, TokenUnavailable
 from hsm.testing import Operation
-from kms.log import sequencer, store
+from kms.log import store
 from kms.log.errors import EventRecordedTwice, LogFrozen
 from kms.log.model import TreeHead
+from kms.log.rounds import sequencer
 from kms.log.service import TransparencyLog
 from support.log_world import ORIGIN, LogWorld
 from support.public_files import AuditedPublicFiles

@@ -5,7 +5,7 @@ import pytest
 
 from kms.app.log_origin import log_origin
 from kms.config import Config, LogConfig
-from kms.log.succession import Succession
+from kms.log.keys.succession import Succession
 from kms.server.home import Home
 from support.log_world import ORIGIN, LogWorld
 from support.randomness import SeededRandomness

@@ -5,7 +5,7 @@ import pytest
 from hallmark_tlog.vkey import KeyType
 from kms.app.log_settings import witness_settings
 from kms.config import ConfigError, load_config
-from kms.log.witness_settings import WitnessMode, WitnessSettings
+from kms.log.witnesses.settings import WitnessMode, WitnessSettings
 from support.witnesses import cosigning_key
 
 

@@ -10,7 +10,7 @@ from hallmark_tlog.audit import audit
 from hallmark_tlog.errors import MissingResource
 from kms.app.read_plane import ReadPlane
 from kms.config import Config, ConfigError, LogConfig
-from kms.log.history import kept_checkpoints
+from kms.log.published.history import kept_checkpoints
 from kms.public.files import FolderPublicFiles
 from kms.public.object_store import BucketAddress, ObjectStorePublicFiles
 from support.clock import FakeClock

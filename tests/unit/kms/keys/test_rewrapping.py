@@ -18,7 +18,7 @@ from kms.keys.algorithms import algorithm_titled
 from kms.keys.materials import materials_after, replace_material
 from kms.keys.model import KeyPurpose
 from kms.keys.rewrapping import RETIRED, REWRAPPED, Rewrapper, keks_in_use, sealed_under
-from kms.log.keys import kept_keys
+from kms.log.keys.keys import kept_keys
 from support.keys_world import KeysWorld, keys_world
 
 

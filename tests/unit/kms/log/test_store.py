@@ -3,9 +3,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hallmark_tlog.merkle import EMPTY_ROOT
-from kms.log import sequencing, store
+from kms.log import store
 from kms.log.errors import EventRecordedTwice, LogDamaged, LogForked, OriginChanged
 from kms.log.model import TreeHead
+from kms.log.rounds import sequencing
 from support.clock import START
 from support.log_world import ORIGIN, LogWorld
 

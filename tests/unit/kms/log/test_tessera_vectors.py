@@ -11,7 +11,8 @@ from hallmark_tlog.fetch import folder_fetcher
 from hallmark_tlog.note import parse_note
 from hallmark_tlog.reader import entries
 from hallmark_tlog.tiles import Tile, parse_tile_path, partial_tiles
-from kms.log import sequencer, store, tiles
+from kms.log import store, tiles
+from kms.log.rounds import sequencer
 from support.log_world import LogWorld
 
 

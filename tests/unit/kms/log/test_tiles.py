@@ -8,8 +8,9 @@ from hallmark_tlog.errors import MissingResource
 from hallmark_tlog.merkle import leaf_hash, root_from_leaves
 from hallmark_tlog.prove import root_at
 from hallmark_tlog.tiles import Tile, partial_tiles, tile_at, tiles_of
-from kms.log import sequencing, store, tiles
+from kms.log import store, tiles
 from kms.log.errors import LogDamaged
+from kms.log.rounds import sequencing
 from support.log_world import LogWorld
 
 
