@@ -34,13 +34,24 @@ def look(address: str, ca_pem: bytes) -> Finding:
     context.set_alpn_protocols(["h2"])
     try:
         context.load_verify_locations(cadata=ca_pem.decode("ascii"))
-        connection = socket.create_connection((host, port), _TIMEOUT_SECONDS)
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError):
         return Finding.NOBODY
-    with connection:
+    found = Finding.NOBODY
+    for family, kind, _, _, place in places:
+        found = _look_there(context, socket.socket(family, kind), place, host)
+        if found is not Finding.NOBODY:
+            break
+    return found
+
+
+def _look_there(context: ssl.SSLContext, unconnected: socket.socket, place: object, host: str) -> Finding:
+    # Wrapped before it connects: wrapping a connection that is just being reset leaks it (CPython 3.11).
+    with context.wrap_socket(unconnected, server_hostname=host) as connection:
+        connection.settimeout(_TIMEOUT_SECONDS)
         try:
-            with context.wrap_socket(connection, server_hostname=host, do_handshake_on_connect=True):
-                return Finding.SERVER
+            connection.connect(place)  # type: ignore[arg-type]
+            return Finding.SERVER
         except ssl.SSLCertVerificationError:
             return Finding.STRANGER
         except TimeoutError:

@@ -12,7 +12,7 @@ from hallmark_tlog.note import parse_note
 from hallmark_tlog.reader import entries
 from hallmark_tlog.tiles import Tile, parse_tile_path, partial_tiles
 from kms.log import store, tiles
-from kms.log.rounds import sequencer
+from kms.log.rounds import sequencing
 from support.log_world import LogWorld
 
 
@@ -29,7 +29,7 @@ async def test_every_file_of_a_tessera_log(world: LogWorld, vectors: Path, name:
         for stop in sorted(roots):
             rows = [{"key": str(number), "data": published[number]} for number in range(before, stop)]
             tx.execute(sa.text("INSERT INTO tlog_queue (event_key, data) VALUES (:key, :data)"), rows)
-            while sequencer.sequence(tx, 10_000)[1]:
+            while sequencing.sequence(tx, 10_000).event_keys:
                 pass
             assert store.read_head(tx).root == roots[stop]
             before = stop
