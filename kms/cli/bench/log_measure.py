@@ -22,6 +22,8 @@ _BATCH_CLIENTS: Final = 8
 _FILL_BATCH: Final = 512
 _FILL_SECONDS: Final = 3600.0
 _SIZE_SECONDS: Final = 2.0
+_INDEX_SECONDS: Final = 300.0
+_INDEX_POLL_SECONDS: Final = 0.2
 # One caller is meant to use the whole server here; all else is as `hallmark serve` has it.
 _SETTINGS: Final = "[server]\nrate_per_second = 1e9\nstreams_per_caller = 4096\n"
 
@@ -97,6 +99,8 @@ def _at_size(server: ServerProcess, size: int, plan: LogPlan, say: Say) -> AtSiz
             entries=missing // batch * batch,
         )
     entries = _entries(server)
+    say(f"waiting until the index that entries are found by has caught up with {entries:,}")
+    _wait_for_index(server, entries)
     say(f"measuring single appends at {entries:,} entries")
     seconds = min(plan.seconds, _SIZE_SECONDS)
     found = run_log_callers(_profile(server), server.pid, mode="stream", clients=plan.clients, batch=1, seconds=seconds)
@@ -122,6 +126,13 @@ def _entries(server: ServerProcess) -> int:
 
 def _checkpoints(server: ServerProcess) -> int:
     return _ask(server, "SELECT count(*) FROM tlog_checkpoint WHERE note IS NOT NULL")
+
+
+def _wait_for_index(server: ServerProcess, size: int) -> None:
+    """It is made after publication, and takes a moment after a million entries in one go."""
+    end = time.monotonic() + _INDEX_SECONDS
+    while _ask(server, "SELECT coalesce(max(idx), -1) + 1 FROM tlog_search") < size and time.monotonic() < end:
+        time.sleep(_INDEX_POLL_SECONDS)
 
 
 def _ask(server: ServerProcess, query: str) -> int:
