@@ -34,6 +34,20 @@ from .items import to_item
 from .opened_keys import OpenedKeys
 
 _SELF_TEST: Final = b"hallmark self-test"
+_CHANGES_THE_TOKEN: Final = frozenset(
+    {
+        Operation.GENERATE_COMPOSITE,
+        Operation.GENERATE_ECDSA,
+        Operation.GENERATE_ED25519,
+        Operation.GENERATE_MLDSA,
+        Operation.GENERATE_EXPORTABLE,
+        Operation.IMPORT_KEY,
+        Operation.DESTROY,
+        Operation.CREATE_KEK,
+        Operation.DESTROY_KEK,
+        Operation.WRITE_DATA,
+    }
+)
 M = TypeVar("M", bound=KeyMaterial)
 
 
@@ -77,6 +91,8 @@ class Signer:
 
     def perform(self, operation: str, arguments: list[Any]) -> Any:
         """Raises HsmError; TokenLost means that this process must end."""
+        if operation in _CHANGES_THE_TOKEN:
+            self._token.look_again()
         return self._operations[operation](*arguments)
 
     def forget(self) -> None:

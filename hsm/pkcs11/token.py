@@ -55,6 +55,7 @@ _UNSEAL_FAILURES: Final = (
     driver.DataInvalid,
     driver.DataLenRange,
 )
+_NOBODYS_LABEL: Final = "hallmark: nothing has this label"
 _PROBE_PLAINTEXT: Final = bytes(32)
 _PROBE_AAD: Final = b"hallmark-probe"
 
@@ -226,6 +227,10 @@ class TokenSession:
             public_attributes={},
         )
         return unwrap_octet_string(read_attribute(public_key, Attribute.EC_POINT))
+
+    def look_again(self) -> None:
+        """Before a change, which would make SoftHSM believe that it has seen all that others changed until then."""
+        self.carry_out(lambda: list(self._session.get_objects({Attribute.LABEL: _NOBODYS_LABEL})))
 
     def carry_out(self, action: Callable[[], T]) -> T:
         """Runs an action that may be repeated, once more after a stale handle or session."""

@@ -96,3 +96,19 @@ async def test_a_key_that_is_not_seen_is_looked_for_by_a_fresh_process(tmp_path:
     await provider.close()
     async with _looking(folder) as fresh:
         assert await _look(fresh, made) == ["signs", "KeyNotFound", "signs", "TokenLost"]
+
+
+async def test_who_makes_a_key_still_sees_the_one_that_another_made_before(tmp_path: Path) -> None:
+    """Neither looked in between: a change of one's own must not make SoftHSM believe that it has seen everything."""
+    ours, theirs = (Pkcs11KeyProvider(softhsm.settings(tmp_path / "data", workers=1)) for _ in range(2))
+    await ours.start()
+    try:
+        await theirs.start()
+        for _ in range(3):
+            key = await ours.generate_ecdsa(EcCurve.P256)
+            await theirs.generate_ecdsa(EcCurve.P256)
+            assert await theirs.sign_ecdsa(key, digest=bytes(32))
+        assert [slot.starts for slot in await theirs.slots()] == [1], "it saw each key without beginning anew"
+    finally:
+        await theirs.close()
+        await ours.close()
