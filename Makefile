@@ -22,7 +22,7 @@ run: setup  ## start the service on localhost; its data are in hallmark-data/
 test: setup  ## run every test (VECTORS=DIR adds the public vectors)
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal $(if $(VECTORS),--vectors $(VECTORS))
 
-test-fault: setup  ## the fault table and 200 random kills of server and signers, with a checker (KILLS=60: fewer)
+test-fault: setup  ## the fault tables, 200 random kills of server and signers (KILLS=60: fewer), 1,000 of the log
 	HALLMARK_FAULT_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/fault
 
 lint: setup  ## formatting, rules, types, floors
