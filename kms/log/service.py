@@ -29,7 +29,7 @@ from kms.log.model import (
     promise_of,
 )
 from kms.log.published.publisher import Publisher
-from kms.log.rounds.checkpoints import CheckpointLoop
+from kms.log.rounds.checkpoints import CheckpointLoop, hsm_unavailable
 from kms.log.rounds.delivery import Delivery
 from kms.log.rounds.loops import Loops
 from kms.log.rounds.sequencer import Sequencer
@@ -37,7 +37,7 @@ from kms.log.rounds.sequencing import DirectEntry, Earlier
 from kms.log.rounds.signing import CheckpointSigner
 from kms.log.rounds.waiters import Receipts, Waiters
 from kms.log.witnesses.pursuit import WitnessHealth
-from kms.log.witnesses.witnessing import QuorumMissing, Witnesses
+from kms.log.witnesses.witnessing import Witnesses
 from kms.public.files import PublicFiles
 
 _logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class TransparencyLog:
         try:
             self._keys = await ensure_keys(self._database, self._provider, origin=origin, now=self._clock.now())
         except HsmError as error:
-            raise _hsm_unavailable("the keys of the log can not be made", error) from error
+            raise hsm_unavailable("the keys of the log can not be made", error) from error
         if found is not None:
             guard.check_signed_by_us(found, self._keys.every_verifier)
             await self._database.read(lambda tx: guard.check_extends(tx, found, head))
@@ -290,11 +290,4 @@ class TransparencyLog:
         self._sequencer.fail(error)
 
     def _why_unavailable(self) -> Unavailable | None:
-        failure = self._checkpoints.failure if self._checkpoints is not None else None
-        if isinstance(failure, HsmError):
-            return _hsm_unavailable("the log entry is committed, but no checkpoint can be signed", failure)
-        return failure if isinstance(failure, QuorumMissing) else None
-
-
-def _hsm_unavailable(what: str, error: HsmError) -> Unavailable:
-    return Unavailable(Reason.HSM_UNAVAILABLE, f"{what}: {error}", retry_after_seconds=5)
+        return None if self._checkpoints is None else self._checkpoints.why_unavailable()

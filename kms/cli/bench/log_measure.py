@@ -2,9 +2,7 @@
 
 import contextlib
 import re
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +12,8 @@ from typing import Final
 from kms.cli.bench.log_report import AtSize, Load, LogReport
 from kms.cli.bench.measure import cores
 from kms.cli.bench.processes import run_log_callers
+from kms.cli.bench.scratch import scratch_folder
 from kms.cli.child import ServerProcess
-from kms.cli.failure import CommandError
 from kms.cli.output import write_file
 
 _BATCH_CLIENTS: Final = 8
@@ -42,21 +40,13 @@ class LogPlan:
 
 def measure_log(plan: LogPlan, *, say: Say) -> LogReport:
     """Raises CommandError, HallmarkError."""
-    folder = Path(tempfile.mkdtemp(prefix="hallmark-bench-"))
-    try:
+    with scratch_folder() as folder:
         with _server(folder / "speed") as server:
             loads = tuple(_load(server, mode, plan, say) for mode in ("stream", "unary", "batch"))
         sizes: tuple[AtSize, ...] = ()
         if plan.sizes:
             with _server(folder / "sizes") as server:
                 sizes = tuple(_at_size(server, size, plan, say) for size in plan.sizes)
-    except CommandError as error:
-        error.advice = error.advice or f"What was left is in {folder}"
-        raise
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
     return LogReport(cores=cores(), seconds=plan.seconds, loads=loads, sizes=sizes)
 
 

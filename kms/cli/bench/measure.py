@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import Final
 
 from kms.cli.bench.processes import EngineAlone, callers, list_engines, run_callers, run_engine, start
 from kms.cli.bench.report import Latency, Report, Run
+from kms.cli.bench.scratch import scratch_folder
 from kms.cli.child import ServerProcess, as_toml
 from kms.cli.connection import Server
-from kms.cli.failure import CommandError, not_usable
+from kms.cli.failure import not_usable
 from kms.cli.output import write_file
 
 _ALGORITHM: Final = "id-MLDSA65-ECDSA-P256-SHA512"
@@ -52,17 +51,8 @@ class _Target:
 
 def measure(plan: Plan, *, say: Say) -> Report:
     """Raises HsmError, HallmarkError, CommandError."""
-    folder = Path(tempfile.mkdtemp(prefix="hallmark-bench-"))
-    try:
-        report = _measure(plan, folder, say)
-    except CommandError as error:
-        error.advice = error.advice or f"What was left is in {folder}"
-        raise
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    return report
+    with scratch_folder() as folder:
+        return _measure(plan, folder, say)
 
 
 def _measure(plan: Plan, folder: Path, say: Say) -> Report:

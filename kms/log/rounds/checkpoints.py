@@ -19,8 +19,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from hsm.errors import HsmError
 from kms.core.clock import Clock
 from kms.core.database import Database
+from kms.core.errors import Reason, Unavailable
 from kms.core.wakeup import Wakeup, wait_ticket
 from kms.log import proofs, store
 from kms.log.errors import LogDamaged, LogForked, LogFrozen, LogRolledBack
@@ -32,7 +34,7 @@ from kms.log.rounds.pace import Pace
 from kms.log.rounds.sequencer import Sequencer
 from kms.log.rounds.signing import CheckpointSigner, Surroundings
 from kms.log.rounds.waiters import Waiters
-from kms.log.witnesses.witnessing import Witnesses
+from kms.log.witnesses.witnessing import QuorumMissing, Witnesses
 
 _logger = logging.getLogger(__name__)
 
@@ -109,6 +111,12 @@ class CheckpointLoop:
         self.failure = None
         return True
 
+    def why_unavailable(self) -> Unavailable | None:
+        """Why entries that are committed get no proof now, where the reason is known and will pass."""
+        if isinstance(self.failure, HsmError):
+            return hsm_unavailable("the log entry is committed, but no checkpoint can be signed", self.failure)
+        return self.failure if isinstance(self.failure, QuorumMissing) else None
+
     async def step(self) -> None:
         """Brings the public files up to all that was recorded, by at most one new checkpoint, and settles waiters."""
         published, now = self._publisher.published, self._clock.now()
@@ -183,6 +191,10 @@ class CheckpointLoop:
         if elsewhere := self._waiters.without_place():  # another replica's sequencer gave it
             self._waiters.place_found(await self._database.read(lambda tx: store.find_indices(tx, elsewhere)))
         self._look_for_everybody = False
+
+
+def hsm_unavailable(what: str, error: HsmError) -> Unavailable:
+    return Unavailable(Reason.HSM_UNAVAILABLE, f"{what}: {error}", retry_after_seconds=5)
 
 
 async def _all(*work: Awaitable[Any]) -> list[Any]:

@@ -26,6 +26,7 @@ from attestation.testing import asn1, nitro, sev_snp
 from attestation.testing.nitro_enclave import NitroEnclave
 from attestation.testing.snp_machine import SnpMachine
 from attestation.x509 import parse_certificate
+from support.mutations import mutated
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MACHINE = SnpMachine.create(Product.TURIN, now=NOW)
@@ -39,26 +40,6 @@ PAYLOAD = parse_cose_sign1(DOCUMENT_BYTES).payload
 CRL = MACHINE.amd.collateral({1: NOW, 0x10001: NOW})
 
 quick = settings(max_examples=150, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
-
-
-@st.composite
-def mutated(draw: st.DrawFn, data: bytes) -> bytes:
-    """Bytes replaced, inserted, removed, repeated or cut at one to three places."""
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 3))):
-        at, size = draw(st.integers(0, len(changed))), draw(st.integers(0, 8))
-        match draw(st.integers(0, 4)):
-            case 0:
-                changed[at : at + size] = draw(st.binary(min_size=size, max_size=size))
-            case 1:
-                changed[at:at] = draw(st.binary(max_size=8))
-            case 2:
-                del changed[at : at + size]
-            case 3:
-                changed[at:at] = changed[at : at + 64]
-            case _:
-                del changed[at:]
-    return bytes(changed)
 
 
 def snp_with(part: int, data: bytes) -> Any:

@@ -21,6 +21,7 @@ from attestation.formats.webauthn_registration import parse_client_data
 from attestation.testing import apple, apple_assertions, fido_metadata, webauthn
 from attestation.testing.authenticator import cose_map
 from attestation.testing.webauthn_authenticator import VirtualMakers
+from support.mutations import mutated
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 APPLE = apple.Bench.create(NOW)
@@ -35,27 +36,6 @@ BLOB = fido_metadata.write_blob(WEB.makers.roots["metadata"], [fido_metadata.ent
 REGISTRATION = WEB.makers.register(webauthn.CHALLENGE)
 
 quick = settings(max_examples=100, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
-
-
-@st.composite
-def mutated(draw, data: bytes) -> bytes:
-    """Bytes replaced, inserted, removed, repeated or cut at one to three places."""
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(changed)))
-        size = draw(st.integers(0, 8))
-        match draw(st.integers(0, 4)):
-            case 0:
-                changed[at : at + size] = draw(st.binary(min_size=size, max_size=size))
-            case 1:
-                changed[at:at] = draw(st.binary(max_size=8))
-            case 2:
-                del changed[at : at + size]
-            case 3:
-                changed[at:at] = changed[at : at + 64]
-            case _:
-                del changed[at:]
-    return bytes(changed)
 
 
 def with_part(case, index, data):

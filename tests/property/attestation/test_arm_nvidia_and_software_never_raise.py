@@ -27,6 +27,7 @@ from attestation.testing.arm_device import CHALLENGE, CcaPlatform, PsaDevice
 from attestation.testing.cose import sign1
 from attestation.testing.crl import CrlRequest, issue_crl
 from attestation.testing.gpu import VirtualGpu, ca_name
+from support.mutations import mutated
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DEVICE, PLATFORM, GPU = PsaDevice.create(), CcaPlatform.create(), VirtualGpu.create(now=NOW)
@@ -45,26 +46,6 @@ CBOR = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.integers(-5, 40) | st.text(max_size=9), inner),
     max_leaves=12,
 )
-
-
-@st.composite
-def mutated(draw: st.DrawFn, data: bytes) -> bytes:
-    """Bytes replaced, inserted, removed, repeated or cut at one to three places."""
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 3))):
-        at, size = draw(st.integers(0, len(changed))), draw(st.integers(0, 8))
-        match draw(st.integers(0, 4)):
-            case 0:
-                changed[at : at + size] = draw(st.binary(min_size=size, max_size=size))
-            case 1:
-                changed[at:at] = draw(st.binary(max_size=8))
-            case 2:
-                del changed[at : at + size]
-            case 3:
-                changed[at:at] = changed[at : at + 64]
-            case _:
-                del changed[at:]
-    return bytes(changed)
 
 
 def with_part(case: Case, index: int, data: bytes) -> Case:

@@ -25,6 +25,7 @@ from attestation.testing.intel_bench import Bench
 from attestation.testing.intel_platform import pem, sign_raw
 from attestation.testing.intel_quote import TdState
 from attestation.x509 import parse_certificate
+from support.mutations import mutated
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SGX, TDX = (Bench.create(tee, now=NOW) for tee in Tee)
@@ -37,27 +38,6 @@ CHAINS = ["tcb_info_chain", "qe_identity_chain", "pck_crl_chain"]
 EXTENSION = parse_certificate(TDX.platform.pck.chain[0]).extension(SGX_EXTENSION).value
 
 quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@st.composite
-def mutated(draw, data: bytes) -> bytes:
-    """Bytes replaced, inserted, removed, repeated or cut at one to four places."""
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(changed)))
-        size = draw(st.integers(0, 8))
-        match draw(st.integers(0, 4)):
-            case 0:
-                changed[at : at + size] = draw(st.binary(min_size=size, max_size=size))
-            case 1:
-                changed[at:at] = draw(st.binary(max_size=8))
-            case 2:
-                del changed[at : at + size]
-            case 3:
-                changed[at:at] = changed[at : at + 64]
-            case _:
-                del changed[at:]
-    return bytes(changed)
 
 
 def same_statement(first: bytes, second: bytes) -> bool:

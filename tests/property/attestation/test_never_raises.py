@@ -27,6 +27,7 @@ from attestation.testing import KeyKind, VirtualPhone, VirtualVendor, asn1, good
 from attestation.testing.certificates import extension, new_key, spki_of
 from attestation.verify import verify_case
 from attestation.x509 import parse_certificate
+from support.mutations import mutated
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 VENDOR = VirtualVendor.create(now=NOW)
@@ -41,27 +42,6 @@ quick = settings(max_examples=150, deadline=1000, suppress_health_check=[HealthC
 
 def judge(chain):
     return verify_case(replace(CASE, evidence=Evidence.android(chain)))
-
-
-@st.composite
-def mutated(draw, data: bytes) -> bytes:
-    """Bytes replaced, inserted, removed, repeated or cut at one to four places."""
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(changed)))
-        size = draw(st.integers(0, 8))
-        match draw(st.integers(0, 4)):
-            case 0:
-                changed[at : at + size] = draw(st.binary(min_size=size, max_size=size))
-            case 1:
-                changed[at:at] = draw(st.binary(max_size=8))
-            case 2:
-                del changed[at : at + size]
-            case 3:
-                changed[at:at] = changed[at : at + 64]
-            case _:
-                del changed[at:]
-    return bytes(changed)
 
 
 @quick

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -20,6 +20,7 @@ from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.appending import FakeAppending
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.batches import FakeBatches
+from hallmark_client.testing.copies import copy_of
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.faults import Fault, Faults
@@ -50,8 +51,6 @@ from hallmark_client.testing.transport import InMemoryTransport
 from hallmark_client.testing.trust import FakeTrust
 from hallmark_client.testing.virtual_device import VirtualDevice
 from hallmark_composite import CompositePublicKey
-
-Copied = TypeVar("Copied", bound=Message)
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ORIGIN: Final = "fake.hallmark.invalid/log"
@@ -220,7 +219,7 @@ class FakeService:
         method = type(request).__name__.removesuffix("Request")
         with self._running.condition:
             self._running.check_up()
-            self._requests.append((method, _copy(request)))
+            self._requests.append((method, copy_of(request)))
             check_role(method, role)
             if (fault := self._faults.take(method)) is not None:
                 raise fault.error
@@ -246,7 +245,7 @@ class FakeService:
         """What a test made go wrong, goes wrong here."""
         with self._running.condition:
             self._running.check_up()
-            self._requests += [(rpc.name, _copy(request)) for request in requests]
+            self._requests += [(rpc.name, copy_of(request)) for request in requests]
             check_role(rpc.name, role)
             fault = self._faults.take(rpc.name)
             if fault is not None and not fault.stored:
@@ -271,7 +270,7 @@ class FakeService:
         """Answer, or answer again: the same request_id gets the same answer, with another body it is refused."""
         handler = self._handlers[rpc.name]
         if "request_id" not in request.DESCRIPTOR.fields_by_name or rpc.name in REMEMBERED_BY_THE_LOG:
-            return _copy(handler(request))
+            return copy_of(handler(request))
         if not _UUID.fullmatch(request.request_id):
             raise invalid("request_id", "must be a UUID, made once for each call", "REQUEST_ID_INVALID")
         body = rpc.path.encode() + b"\0" + request.SerializeToString(deterministic=True)
@@ -279,22 +278,15 @@ class FakeService:
         known = self._replays.get((caller, request.request_id))
         if known is None:
             size = self._state.log.size
-            answer = _copy(handler(request))
+            answer = copy_of(handler(request))
             recorded = self._state.log.size - size
             assert recorded in LEAVES.get(rpc.name, {1}), f"{rpc.name} was logged {recorded} times"
-            self._replays[caller, request.request_id] = fingerprint, _copy(answer)
+            self._replays[caller, request.request_id] = fingerprint, copy_of(answer)
             return answer
         if known[0] != fingerprint:
             sentence = "this request_id was used for a different call; make a new UUID for each call"
             raise refusal(grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", sentence)
-        answer = _copy(known[1])
+        answer = copy_of(known[1])
         if "replayed" in answer.DESCRIPTOR.fields_by_name:
             setattr(answer, "replayed", True)  # noqa: B010 - not every answer has it
         return answer
-
-
-def _copy(message: Copied) -> Copied:
-    """Callers must not reach the fake's own state through what they sent or got."""
-    twin = type(message)()
-    twin.CopyFrom(message)
-    return twin
