@@ -114,3 +114,39 @@ class ChildName:
         shape = f"tenants/{{tenant}}/{collection}/{{uuid}}"
         found = _match(f"tenants/({ID_PATTERN})/{collection}/({UUID_PATTERN})", text, shape, field)
         return cls(found[1], collection, found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class DigestName:
+    """A tenant's resource that is named by a SHA-256: artifacts, anchors."""
+
+    tenant: str
+    collection: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"tenants/{self.tenant}/{self.collection}/{self.digest}"
+
+    @classmethod
+    def parse(cls, text: str, collection: str, field: str = "name") -> Self:
+        shape = f"tenants/{{tenant}}/{collection}/{{sha256, 64 lower-case hex digits}}"
+        found = _match(f"tenants/({ID_PATTERN})/{collection}/([0-9a-f]{{64}})", text, shape, field)
+        return cls(found[1], collection, found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class NumberName:
+    """A tenant's resource that is numbered from 1: policies."""
+
+    tenant: str
+    collection: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"tenants/{self.tenant}/{self.collection}/{self.number}"
+
+    @classmethod
+    def parse(cls, text: str, collection: str, field: str = "name") -> Self:
+        shape = f"tenants/{{tenant}}/{collection}/{{number}}"
+        found = _match(f"tenants/({ID_PATTERN})/{collection}/([1-9][0-9]{{0,8}})", text, shape, field)
+        return cls(found[1], collection, int(found[2]))

@@ -1,5 +1,6 @@
 """Devices as something that can be revoked (kms.revocation.subjects)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -7,15 +8,20 @@ from sqlalchemy.engine import Connection
 from kms.core.errors import not_found
 from kms.core.names import ChildName
 from kms.devices import store
+from kms.events.model import device_feed
 from kms.revocation.model import RevocationReason, Subject
+from kms.revocation.payload import Telling, credential_change
 
 
 class RevocableDevices:
     """tenants/{tenant}/devices/{device}. A revoked device is never attested again: DEVICE_REVOKED."""
 
     @property
-    def credential_type(self) -> str:
-        return "device-key"
+    def telling(self) -> Telling:
+        return credential_change("device-key")
+
+    def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:  # noqa: ARG002 - itself alone, whoever it is
+        return [device_feed(_device(subject))]
 
     def check_exists(self, tx: Connection, subject: Subject) -> None:
         if store.find_device(tx, _device(subject)) is None:

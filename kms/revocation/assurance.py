@@ -12,11 +12,13 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from kms.core.canonical import Json
+from kms.events.appending import Overtaken
+from kms.events.model import REVOCATIONS, SignedEvent, Status, device_feed
 from kms.keys.model import ServiceSignature
-from kms.log.model import LogEntry
-from kms.revocation import assurance_store, store
-from kms.revocation.model import EVENT_CONTEXT, SIGNING_KEY_ID, AssuranceChange, RevocationEvent
-from kms.revocation.payload import assurance_payload
+from kms.log.model import LogEntry, LogPromise
+from kms.revocation import assurance_store
+from kms.revocation.model import AssuranceChange
+from kms.revocation.payload import assurance_draft
 from kms.revocation.service import RevocationService
 
 
@@ -35,30 +37,31 @@ class AssuranceService:
         return told
 
     async def _announce(self, change: AssuranceChange, now: datetime) -> bool:
-        service = self.revocations
-        payload = assurance_payload(change, issuer=service.issuer)
-        signature = await service.signing.sign_as_service(SIGNING_KEY_ID, payload, EVENT_CONTEXT, now)
-        event = await service.database.write(lambda tx: self._commit(tx, change, payload, signature))
-        if event is None:
+        events, device = self.revocations.events, change.subject
+        feed = device_feed(device)
+        revision = await events.next_revision(device.tenant, feed, str(device))
+        signed = await events.sign(assurance_draft(change, revision=revision), now)
+        try:
+            promise = await events.database.write(lambda tx: self._commit(tx, change, signed, feed))
+        except Overtaken:
+            return False  # the note is still there: the next round tells it
+        if promise is None:
             return False
-        service.signal.notify(change.subject.tenant)
-        await service.log.confirm(event.promise, published=False)
+        events.notify(device.tenant)
+        await events.log.confirm(promise, published=False)
         return True
 
-    def _commit(
-        self, tx: Connection, change: AssuranceChange, payload: bytes, signature: ServiceSignature
-    ) -> RevocationEvent | None:
-        """None when another replica was faster."""
+    def _commit(self, tx: Connection, change: AssuranceChange, signed: SignedEvent, feed: str) -> LogPromise | None:
+        """None when another replica was faster. What is regained waits for the log before the device hears of it."""
         if not assurance_store.take_note(tx, change):
             return None
-        service = self.revocations
-        end = store.lock_feed(tx, change.subject.tenant, service.randomness.bytes(16))
-        promise = service.log.record(tx, _log_entry(change, payload, signature))
-        event = RevocationEvent(
-            revocation=change, sequence=end.sequence + 1, payload=payload, signature=signature, promise=promise
-        )
-        store.append(tx, event)
-        return event
+        events = self.revocations.events
+        promise = events.log.record(tx, _log_entry(change, signed.payload, signed.signature))
+        if signed.draft.status is Status.SUSPENDED:
+            events.append(tx, signed, promise, [REVOCATIONS, feed])
+        else:
+            events.append(tx, signed, promise, [REVOCATIONS], held_for=[feed])
+        return promise
 
 
 def _log_entry(change: AssuranceChange, payload: bytes, signature: ServiceSignature) -> LogEntry:

@@ -7,7 +7,8 @@ from sqlalchemy.engine import Connection
 
 from kms.core.database import UtcTime, metadata
 from kms.core.names import ChildName
-from kms.revocation.model import AssuranceChange, AssuranceLevel, InitiatingEntity
+from kms.events.model import InitiatingEntity
+from kms.revocation.model import AssuranceChange, AssuranceLevel
 
 AT_ONCE_MAX = 256
 

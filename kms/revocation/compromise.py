@@ -21,6 +21,7 @@ from kms.core.clock import format_time
 from kms.core.errors import Aborted, ServiceError, not_found
 from kms.core.idempotency import Replays, RequestKey
 from kms.core.names import KeyName, KeyVersionName
+from kms.events.model import InitiatingEntity
 from kms.keys import store as key_store
 from kms.keys.compromise_port import CompromiseOutcome
 from kms.keys.journal import changed_meanwhile
@@ -30,7 +31,7 @@ from kms.keys.rotation import RotationService
 from kms.log.model import LogPromise
 from kms.revocation import compromise_store as store
 from kms.revocation.compromise_store import Report
-from kms.revocation.model import InitiatingEntity, RevocationReason, effective_from
+from kms.revocation.model import RevocationReason, effective_from
 from kms.revocation.service import RevocationService
 
 _logger = logging.getLogger(__name__)

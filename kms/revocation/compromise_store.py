@@ -14,8 +14,8 @@ from kms.core.database import UtcTime, metadata
 from kms.core.errors import AlreadyExists, Reason
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName
+from kms.events.model import InitiatingEntity
 from kms.log.model import LogPromise
-from kms.revocation.model import InitiatingEntity
 
 _report = sa.Table(
     "compromise_report",

@@ -3,27 +3,25 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
 
 from kms.core.clock import format_time
 from kms.core.errors import InvalidArgument, Reason
-from kms.core.identity import Role
-from kms.core.names import ChildName, KeyName, KeyVersionName, parse_key_or_version
+from kms.core.names import ChildName, DigestName, KeyName, KeyVersionName, NumberName, parse_key_or_version
+from kms.events.model import InitiatingEntity, Position, anchor_of
 from kms.keys.model import ServiceSignature
 from kms.log.model import LogPromise
 
-SIGNING_KEY_ID = "revocation-events"
-"""tenants/system/keys/revocation-events signs every event and heartbeat."""
-EVENT_CONTEXT = "hallmark/revocation-event/v1"
 HEARTBEAT_CONTEXT = "hallmark/heartbeat/v1"
 CLOCK_SKEW = timedelta(seconds=60)
 """How far a caller's clock may be ahead of ours."""
-ANCHOR_SIZE = 9
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing that can be revoked is older."""
 
-Subject = KeyName | KeyVersionName | ChildName
-"""A key, one of its versions, or a device."""
+Subject = KeyName | KeyVersionName | ChildName | DigestName | NumberName
+"""What can be revoked: a key, one of its versions, a device, a verdict, a consent, an artifact, an anchor, a policy."""
+
+_BY_UUID = frozenset({"devices", "verdicts", "consents"})
+_BY_DIGEST = frozenset({"artifacts", "anchors"})
 
 
 def parse_subject(text: str, field: str = "subject") -> Subject:
@@ -31,13 +29,18 @@ def parse_subject(text: str, field: str = "subject") -> Subject:
     match text.split("/")[2:3]:
         case ["keys"]:
             return parse_key_or_version(text, field)
-        case ["devices"]:
-            return ChildName.parse(text, "devices", field)
+        case ["policies"]:
+            return NumberName.parse(text, "policies", field)
+        case [collection] if collection in _BY_UUID:
+            return ChildName.parse(text, collection, field)
+        case [collection] if collection in _BY_DIGEST:
+            return DigestName.parse(text, collection, field)
         case _:
             raise InvalidArgument(
                 Reason.NAME_INVALID,
-                f"{field} must be tenants/{{tenant}}/keys/{{key}}, one of its versions, "
-                "or tenants/{tenant}/devices/{device}",
+                f"{field} must be tenants/{{tenant}}/ and keys/{{key}}, keys/{{key}}/versions/{{number}}, "
+                "devices/{device}, verdicts/{verdict}, consents/{consent}, artifacts/{sha256}, anchors/{sha256} or "
+                "policies/{number}",
                 field=field,
             )
 
@@ -57,28 +60,6 @@ class RevocationReason(StrEnum):
     def secret_may_be_known(self) -> bool:
         """Then a key version becomes COMPROMISED, not merely DEACTIVATED (SP 800-57 part 1, section 7)."""
         return self in {RevocationReason.KEY_COMPROMISE, RevocationReason.DEVICE_COMPROMISED}
-
-
-class InitiatingEntity(StrEnum):
-    """Who began the act (CAEP 1.0, section 2: initiating_entity)."""
-
-    ADMIN = "admin"
-    USER = "user"
-    POLICY = "policy"
-    SYSTEM = "system"
-
-    @classmethod
-    def of(cls, role: Role) -> "InitiatingEntity":
-        """A device acts for the person who holds it; a backend acts by itself."""
-        match role:
-            case Role.ADMIN:
-                return cls.ADMIN
-            case Role.DEVICE:
-                return cls.USER
-            case Role.BACKEND | Role.AUDITOR:
-                return cls.SYSTEM
-            case _:
-                assert_never(role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,29 +124,10 @@ class RevocationEvent:
     promise: LogPromise
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the feed of one tenant: after the event `sequence` (0: before the first).
-
-    `epoch` (16 random bytes) names one history. It changes when the history was replaced, for example by an older
-    backup, so that a number of the old history is never taken for one of the new.
-    """
-
-    tenant: str
-    epoch: bytes
-    sequence: int
-    anchor: bytes = bytes(ANCHOR_SIZE)
-    """Of the event at `sequence`: its leaf hash, cut short. A backup brings the epoch back too, not the events."""
-
-    def beginning(self) -> "Position":
-        return Position(self.tenant, self.epoch, 0)
-
-    def after(self, event: RevocationEvent) -> "Position":
-        return Position(self.tenant, self.epoch, event.sequence, anchor_of(event.promise.leaf_hash))
-
-
-def anchor_of(leaf_hash: bytes) -> bytes:
-    return leaf_hash[:ANCHOR_SIZE]
+def after(position: Position, event: RevocationEvent) -> Position:
+    """The place after the event, in the history of `position`."""
+    anchor = anchor_of(event.revocation.id)
+    return Position(position.tenant, position.feed, position.epoch, event.sequence, anchor)
 
 
 @dataclass(frozen=True, slots=True)

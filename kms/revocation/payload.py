@@ -1,40 +1,40 @@
-"""The signed bytes: Security Event Tokens (RFC 8417) as canonical JSON, and the heartbeat.
+"""What revocations say inside their events (kms.events.payload), and the heartbeat of the back office's watch.
 
-An event is the claims set of a SET with one event in it:
-{
-  "iss": issuer, "iat": seconds, "jti": revocation id, "txn": id of the call, "toe": seconds (RFC 8417, section 2.2),
-  "sub_id": {"format": "opaque", "id": full resource name} (RFC 9493, section 3.2.4),
-  "events": {"https://schemas.openid.net/secevent/caep/event-type/credential-change": {
-      "change_type": "revoke", "credential_type": "signing-key" | "device-key" (CAEP 1.0, section 3.3),
-      "event_timestamp": seconds, "initiating_entity": "admin" | "user" | "policy" | "system",
-      "reason_admin": {"en": sentence},
-      "hallmark.v1": {"reason": code, "effective_time": RFC 3339, "event_time": RFC 3339}
-  }}
-}
-A device whose appraisal was lost or regained has instead the event (CAEP 1.0, section 3.4)
+A credential that is revoked (CAEP 1.0, section 3.3):
+  "https://schemas.openid.net/secevent/caep/event-type/credential-change": {
+      "change_type": "revoke", "credential_type": "signing-key" | "device-key" | ..., "reason_admin": {"en": sentence},
+      "hallmark.v1": {"reason": code, ...}
+  }
+A device whose appraisal was lost or regained (CAEP 1.0, section 3.4):
   "https://schemas.openid.net/secevent/caep/event-type/assurance-level-change": {
       "namespace": "hallmark.v1", "current_level": "appraised" | "not-appraised", "previous_level",
-      "change_direction": "increase" | "decrease", "event_timestamp", "initiating_entity", "reason_admin",
-      "hallmark.v1": {"verdict": name, "effective_time", "event_time"}
+      "change_direction": "increase" | "decrease", "reason_admin", "hallmark.v1": {"verdict": name, ...}
   }
-No "exp" and no "sub": SSF 1.0 forbids both. Seconds are rounded down; the exact times stand under OWN_NAMESPACE.
-
 A heartbeat is {"iss", "parent": "tenants/...", "server_time": RFC 3339, "nonce": base64, "sequence": newest position}.
-Domains are kept apart by the context of the composite signature.
 """
 
 import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from kms.core.canonical import Json, canonical_json
 from kms.core.clock import format_time
-from kms.core.names import TenantName
-from kms.revocation.model import AssuranceChange, AssuranceLevel, Position, Revocation, RevocationReason
+from kms.core.names import ChildName, TenantName
+from kms.events.model import OWN_NAMESPACE, Draft, Event, InitiatingEntity, Placed, Position, Priority, Status
+from kms.revocation.model import (
+    AssuranceChange,
+    AssuranceLevel,
+    Revocation,
+    RevocationEvent,
+    RevocationReason,
+    parse_subject,
+)
 
 CREDENTIAL_CHANGE = "https://schemas.openid.net/secevent/caep/event-type/credential-change"
 ASSURANCE_LEVEL_CHANGE = "https://schemas.openid.net/secevent/caep/event-type/assurance-level-change"
-OWN_NAMESPACE = "hallmark.v1"
-"""The member that holds what CAEP has no name for."""
 
 _SENTENCES: dict[RevocationReason, str] = {
     RevocationReason.KEY_COMPROMISE: "The private key may be known to others.",
@@ -49,60 +49,102 @@ _LOST = "What its evidence rests on has changed: it is no longer appraised."
 _REGAINED = "What its evidence rests on has changed: it is appraised again."
 
 
-def event_payload(revocation: Revocation, *, issuer: str, transaction_id: str, credential_type: str) -> bytes:
-    """What is signed for one revocation; about 700 bytes."""
-    own: dict[str, Json] = {"reason": revocation.reason.value, **_times(revocation)}
-    event: dict[str, Json] = {
-        "change_type": "revoke",
-        "credential_type": credential_type,
-        "reason_admin": {"en": _SENTENCES[revocation.reason]},
-        OWN_NAMESPACE: own,
-    }
-    return _event_token(CREDENTIAL_CHANGE, event, revocation, issuer=issuer, transaction_id=transaction_id)
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the revocation of one collection of resources is told: event type, its members, our own members."""
+
+    uri: str
+    members: Mapping[str, Json] = field(default_factory=dict)
+    own: Mapping[str, Json] = field(default_factory=dict)
+    sub_id: Mapping[str, Json] | None = None
 
 
-def assurance_payload(change: AssuranceChange, *, issuer: str) -> bytes:
-    """What is signed for one change of assurance. It has no call behind it: its txn is its own id."""
+def credential_change(credential_type: str) -> Telling:
+    """CAEP 1.0, section 3.3; types other than its own are agreed with the receivers."""
+    return Telling(CREDENTIAL_CHANGE, {"change_type": "revoke", "credential_type": credential_type})
+
+
+def revocation_draft(revocation: Revocation, telling: Telling, *, revision: int, transaction_id: str) -> Draft:
+    """Signed, about 800 bytes and the signature."""
+    return Draft(
+        id=revocation.id,
+        tenant=revocation.subject.tenant,
+        uri=telling.uri,
+        subject=str(revocation.subject),
+        revision=revision,
+        status=Status.INVALID,
+        event_time=revocation.event_time,
+        effective_time=revocation.effective_time,
+        initiating_entity=revocation.initiating_entity,
+        members={**telling.members, "reason_admin": {"en": _SENTENCES[revocation.reason]}},
+        own={**telling.own, "reason": revocation.reason.value},
+        sub_id=telling.sub_id,
+        transaction_id=transaction_id,
+    )
+
+
+def assurance_draft(change: AssuranceChange, *, revision: int) -> Draft:
+    """It has no call behind it: its txn is its own id."""
     lost = change.current is AssuranceLevel.NOT_APPRAISED
-    own: dict[str, Json] = {"verdict": change.verdict, **_times(change)}
-    event: dict[str, Json] = {
+    members: dict[str, Json] = {
         "namespace": OWN_NAMESPACE,
         "current_level": change.current.value,
         "previous_level": change.previous.value,
         "change_direction": "decrease" if lost else "increase",
         "reason_admin": {"en": _LOST if lost else _REGAINED},
-        OWN_NAMESPACE: own,
     }
-    return _event_token(ASSURANCE_LEVEL_CHANGE, event, change, issuer=issuer, transaction_id=change.id)
+    return Draft(
+        id=change.id,
+        tenant=change.subject.tenant,
+        uri=ASSURANCE_LEVEL_CHANGE,
+        subject=str(change.subject),
+        revision=revision,
+        status=Status.SUSPENDED if lost else Status.VALID,
+        event_time=change.event_time,
+        effective_time=change.effective_time,
+        initiating_entity=change.initiating_entity,
+        priority=Priority.URGENT if lost else Priority.INFORMATION,
+        members=members,
+        own={"verdict": change.verdict},
+        transaction_id=change.id,
+    )
 
 
-def _times(decision: Revocation | AssuranceChange) -> dict[str, Json]:
-    return {
-        "effective_time": format_time(decision.effective_time),
-        "event_time": format_time(decision.event_time),
-    }
+def read_placed(placed: Placed) -> RevocationEvent:
+    """An event of the feed "revocations": what its signed bytes say."""
+    event = placed.event
+    assert event.signature is not None and event.promise is not None  # such events are never in batches  # noqa: PT018
+    return RevocationEvent(
+        revocation=_decision(event),
+        sequence=placed.sequence,
+        payload=event.payload,
+        signature=event.signature,
+        promise=event.promise,
+    )
 
 
-def _event_token(
-    uri: str,
-    event: dict[str, Json],
-    decision: Revocation | AssuranceChange,
-    *,
-    issuer: str,
-    transaction_id: str,
-) -> bytes:
-    seconds = int(decision.event_time.timestamp())
-    initiator = decision.initiating_entity.value
-    return canonical_json(
-        {
-            "iss": issuer,
-            "iat": seconds,
-            "jti": decision.id,
-            "txn": transaction_id,
-            "toe": seconds,
-            "sub_id": {"format": "opaque", "id": str(decision.subject)},
-            "events": {uri: {**event, "event_timestamp": seconds, "initiating_entity": initiator}},
-        }
+def _decision(event: Event) -> Revocation | AssuranceChange:
+    (members,) = json.loads(event.payload)["events"].values()
+    own: dict[str, Any] = members[OWN_NAMESPACE]
+    subject, initiator = parse_subject(event.subject), InitiatingEntity(members["initiating_entity"])
+    if event.uri == ASSURANCE_LEVEL_CHANGE:
+        assert isinstance(subject, ChildName)
+        return AssuranceChange(
+            id=event.id,
+            subject=subject,
+            verdict=own["verdict"],
+            current=AssuranceLevel(members["current_level"]),
+            previous=AssuranceLevel(members["previous_level"]),
+            event_time=event.event_time,
+            initiating_entity=initiator,
+        )
+    return Revocation(
+        id=event.id,
+        subject=subject,
+        reason=RevocationReason(own["reason"]),
+        event_time=event.event_time,
+        effective_time=datetime.fromisoformat(own["effective_time"]),
+        initiating_entity=initiator,
     )
 
 

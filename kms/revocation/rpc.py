@@ -8,11 +8,12 @@ from hallmark.v1 import revocation_pb2, revocation_pb2_grpc
 from kms.core.call import Call
 from kms.core.idempotency import RequestKey
 from kms.core.names import TenantName
+from kms.events.cursor import CursorCodec, TokenKind
+from kms.events.model import REVOCATIONS, InitiatingEntity
 from kms.keys.paging import page_size
 from kms.log.wire import wants_published
 from kms.revocation import wire
-from kms.revocation.cursor import CursorCodec, TokenKind
-from kms.revocation.model import InitiatingEntity, parse_subject
+from kms.revocation.model import parse_subject
 from kms.revocation.service import RevocationService
 from kms.revocation.watch import WatchService
 
@@ -53,8 +54,10 @@ class RevocationServicer(revocation_pb2_grpc.RevocationServiceServicer):
             subject = str(parsed := parse_subject(request.subject))
             call.caller.may_see(parsed.tenant, subject)
         kind, token = TokenKind.PAGE, request.page_token
-        start = self.codec.decode(kind, token, tenant=tenant, subject=subject) if token else None
-        page = await self.revocations.list(tenant, start, limit=page_size(request.page_size), subject=subject)
+        start = self.codec.decode(kind, token, tenant=tenant, feed=REVOCATIONS, subject=subject) if token else None
+        page = await self.revocations.list(
+            tenant, start, limit=page_size(request.page_size), now=call.now, subject=subject
+        )
         return revocation_pb2.ListRevocationsResponse(
             events=[wire.event_to_wire(event) for event in page.events],
             next_page_token=self.codec.encode(kind, page.end, subject) if page.more else "",
@@ -66,7 +69,7 @@ class RevocationServicer(revocation_pb2_grpc.RevocationServiceServicer):
     ) -> AsyncGenerator[revocation_pb2.WatchRevocationsResponse, None]:
         tenant = _own_tenant(request.parent, call)
         cursor = request.cursor
-        start = self.codec.decode(TokenKind.CURSOR, cursor, tenant=tenant) if cursor else None
+        start = self.codec.decode(TokenKind.CURSOR, cursor, tenant=tenant, feed=REVOCATIONS) if cursor else None
         frames = self.watching.watch(
             tenant,
             start,

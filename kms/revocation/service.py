@@ -10,36 +10,31 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
 from kms.core.clock import format_time
 from kms.core.database import Database
-from kms.core.errors import OutOfRange, Reason, not_found
+from kms.core.errors import OutOfRange, Reason, Unavailable, not_found
 from kms.core.idempotency import Replays, RequestKey
-from kms.core.ids import new_id
-from kms.core.randomness import Randomness
-from kms.keys.model import ServiceSignature
-from kms.keys.signing import SigningService
+from kms.events import history
+from kms.events.appending import Events, Overtaken
+from kms.events.model import REVOCATIONS, InitiatingEntity, Position, SignedEvent
 from kms.log.model import LogEntry
-from kms.log.service import TransparencyLog
 from kms.revocation import store
-from kms.revocation.cursor import CursorCodec
-from kms.revocation.feed import FeedSignal
 from kms.revocation.model import (
-    EVENT_CONTEXT,
-    SIGNING_KEY_ID,
-    InitiatingEntity,
-    Position,
     Revocation,
     RevocationEvent,
     RevocationReason,
     Subject,
+    after,
     effective_from,
 )
-from kms.revocation.payload import event_payload
+from kms.revocation.payload import read_placed, revocation_draft
 from kms.revocation.subjects import RevocableSubject, collection_of
 
+_ROUNDS_MAX = 8
 PAGE_EVENTS_MAX = 500
 """More would not fit gRPC's default of 4 MiB for one message: an event has about 5 KiB."""
 
@@ -61,23 +56,26 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class _Target:
+    """What is known of the subject before the event is signed. `revision`: of the event."""
+
+    feeds: Sequence[str]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Signed:
     revocation: Revocation
-    payload: bytes
-    signature: ServiceSignature
+    event: SignedEvent
+    feeds: Sequence[str]
 
 
 @dataclass(slots=True, kw_only=True)
 class RevocationService:
-    """`subjects` lists what can be revoked, by collection. `issuer` is the iss of every event, a URI."""
+    """`subjects` lists what can be revoked, by collection."""
 
-    database: Database
-    signing: SigningService
-    log: TransparencyLog
-    randomness: Randomness
-    signal: FeedSignal
+    events: Events
     subjects: Mapping[str, RevocableSubject]
-    issuer: str
     _replays: Replays[RevokeAnswer] = field(default_factory=lambda: Replays(RevokeAnswer))
 
     async def revoke(
@@ -98,54 +96,58 @@ class RevocationService:
         Raises the uniform not-found, and InvalidArgument for an effective_time in the future.
         """
         revocation = Revocation(
-            id=new_id(now, self.randomness),
+            id=self.events.new_id(now),
             subject=subject,
             reason=reason,
             event_time=now,
             effective_time=effective_from(effective_time, now),
             initiating_entity=initiating_entity,
         )
-        first = await self.database.read(lambda tx: self._find_first(tx, subject, reason, request))
-        if first is not None:
-            earlier = first
-            await self.database.write(lambda tx: self._remember(tx, request, earlier, now))
-            return await self._confirmed(earlier, published=published), True
-        signed = await self._sign(revocation, transaction_id)
-        event, replayed = await self.database.write(lambda tx: self._commit(tx, signed, request))
-        self.signal.notify(subject.tenant)
-        return await self._confirmed(event, published=published), replayed
+        for _ in range(_ROUNDS_MAX):
+            found = await self.database.read(lambda tx: self._find(tx, subject, reason, request))
+            if isinstance(found, RevocationEvent):
+                await self.database.write(partial(self._remember, request=request, event=found, now=now))
+                return await self._confirmed(found, published=published), True
+            signed = await self._sign(revocation, found, transaction_id)
+            try:
+                event, replayed = await self.database.write(partial(self._commit, signed=signed, request=request))
+            except Overtaken:
+                continue
+            self.events.notify(subject.tenant)
+            return await self._confirmed(event, published=published), replayed
+        raise Unavailable(Reason.QUEUE_FULL, f"{subject} changes many times at once; retry", retry_after_seconds=1)
 
-    async def list(self, tenant: str, start: Position | None, *, limit: int, subject: str = "") -> Page:
+    @property
+    def database(self) -> Database:
+        return self.events.database
+
+    async def list(self, tenant: str, start: Position | None, *, limit: int, now: datetime, subject: str = "") -> Page:
         """Events after `start`, or from the beginning; only those of `subject` when it is given.
 
         Raises OutOfRange/CURSOR_EPOCH when `start` belongs to a history that was replaced.
         """
         limit = min(limit, PAGE_EVENTS_MAX)
-        begin = await self.beginning(tenant, start)
+        begin = await self.beginning(tenant, start, now)
         found = await self.database.read(
             lambda tx: store.events_after(tx, tenant, begin.sequence, limit=limit + 1, subject=subject)
         )
         events = found[:limit]
-        end = begin.after(events[-1]) if events else begin
+        end = after(begin, events[-1]) if events else begin
         return Page(events, end, more=len(found) > limit)
 
-    async def beginning(self, tenant: str, start: Position | None) -> Position:
+    async def beginning(self, tenant: str, start: Position | None, now: datetime) -> Position:
         """Where to read from: `start` if it lies in today's history, else the beginning. Raises OutOfRange."""
-        newest = await self.newest(tenant)
+        newest = await self.newest(tenant, now)
         if start is None or start.sequence == 0:
             return newest.beginning() if start is None else check_epoch(start, newest)
-        anchor = await self.database.read(lambda tx: store.anchor_at(tx, tenant, start.sequence))
+        anchor = await self.database.read(lambda tx: history.anchor_at(tx, tenant, REVOCATIONS, start.sequence))
         if anchor is not None and not hmac.compare_digest(anchor, start.anchor):
             raise _history_replaced()
         return check_epoch(start, newest)
 
-    async def newest(self, tenant: str) -> Position:
+    async def newest(self, tenant: str, now: datetime) -> Position:
         """Where the tenant's feed ends now; begins it at the first use."""
-        position = await self.database.read(lambda tx: store.find_newest(tx, tenant))
-        if position is None:
-            epoch = self.randomness.bytes(16)
-            position = await self.database.write(lambda tx: store.lock_feed(tx, tenant, epoch))
-        return position
+        return await self.events.newest(tenant, REVOCATIONS, now)
 
     def _target(self, subject: Subject) -> RevocableSubject:
         target = self.subjects.get(collection_of(subject))
@@ -153,35 +155,36 @@ class RevocationService:
             raise not_found(str(subject))
         return target
 
-    def _find_first(
+    def _find(
         self, tx: Connection, subject: Subject, reason: RevocationReason, request: RequestKey
-    ) -> RevocationEvent | None:
+    ) -> RevocationEvent | _Target:
+        """The revocation that says it already, or what a new one starts from."""
         self._replays.find(tx, request)  # refuses a request_id that was used for another body
         event = store.find_by_subject(tx, subject)
+        if event is not None and _covers(event, reason):
+            return event
         if event is None:
             self._target(subject).check_exists(tx, subject)
-        return event if event is None or _covers(event, reason) else None
+        feeds = self._target(subject).feeds(tx, subject)
+        known = [self.events.known(tx, subject.tenant, feed, str(subject)) for feed in feeds]
+        return _Target(feeds, 1 + max((each.revision for each in known if each is not None), default=0))
 
-    async def _sign(self, revocation: Revocation, transaction_id: str) -> _Signed:
-        credential_type = self._target(revocation.subject).credential_type
-        payload = event_payload(
-            revocation, issuer=self.issuer, transaction_id=transaction_id, credential_type=credential_type
-        )
-        now = revocation.event_time
-        signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, EVENT_CONTEXT, now)
-        return _Signed(revocation, payload, signature)
+    async def _sign(self, revocation: Revocation, target: _Target, transaction_id: str) -> _Signed:
+        telling = self._target(revocation.subject).telling
+        draft = revocation_draft(revocation, telling, revision=target.revision, transaction_id=transaction_id)
+        return _Signed(revocation, await self.events.sign(draft, revocation.event_time), target.feeds)
 
-    def _commit(self, tx: Connection, signed: _Signed, request: RequestKey) -> tuple[RevocationEvent, bool]:
+    def _commit(self, tx: Connection, *, signed: _Signed, request: RequestKey) -> tuple[RevocationEvent, bool]:
         revocation = signed.revocation
-        end = store.lock_feed(tx, revocation.subject.tenant, self.randomness.bytes(16))
+        self.events.lock(tx, revocation.subject.tenant, revocation.event_time)
         first = store.find_by_subject(tx, revocation.subject)
         if first is not None and not _covers(first, revocation.reason):
             first = None
-        event = first or self._append(tx, signed, end)
+        event = first or self._append(tx, signed)
         self._remember(tx, request, event, revocation.event_time)
         return event, first is not None
 
-    def _append(self, tx: Connection, signed: _Signed, end: Position) -> RevocationEvent:
+    def _append(self, tx: Connection, signed: _Signed) -> RevocationEvent:
         revocation = signed.revocation
         self._target(revocation.subject).revoke_in(
             tx,
@@ -190,34 +193,23 @@ class RevocationService:
             effective_time=revocation.effective_time,
             now=revocation.event_time,
         )
-        event = RevocationEvent(
-            revocation=revocation,
-            sequence=end.sequence + 1,
-            payload=signed.payload,
-            signature=signed.signature,
-            promise=self.log.record(tx, _log_entry(signed)),
-        )
-        store.append(tx, event)
-        return event
+        promise = self.events.log.record(tx, _log_entry(signed))
+        placed = self.events.append(tx, signed.event, promise, [REVOCATIONS, *signed.feeds])
+        store.insert(tx, revocation.subject, grave=revocation.reason.secret_may_be_known, event=revocation.id)
+        return read_placed(placed)
 
     def _remember(self, tx: Connection, request: RequestKey, event: RevocationEvent, now: datetime) -> None:
         if self._replays.find(tx, request) is None:
             self._replays.store(tx, request, RevokeAnswer(event=str(event.revocation.name)), now)
 
     async def _confirmed(self, event: RevocationEvent, *, published: bool) -> RevocationEvent:
-        return replace(event, promise=await self.log.confirm(event.promise, published=published))
+        return replace(event, promise=await self.events.log.confirm(event.promise, published=published))
 
 
 def _covers(event: RevocationEvent, reason: RevocationReason) -> bool:
     """Says the event already what a revocation for this reason would say?"""
     assert isinstance(event.revocation, Revocation)  # the store finds no others by subject
     return event.revocation.reason.secret_may_be_known or not reason.secret_may_be_known
-
-
-async def open_cursor_codec(database: Database, randomness: Randomness) -> CursorCodec:
-    """Cursors with this installation's own key, made at the first start."""
-    fresh = randomness.bytes(32)
-    return CursorCodec(await database.write(lambda tx: store.ensure_cursor_key(tx, fresh)))
 
 
 def check_epoch(position: Position, newest: Position) -> Position:
@@ -243,9 +235,9 @@ def _log_entry(signed: _Signed) -> LogEntry:
     details = {
         "effective_time": format_time(revocation.effective_time),
         "initiating_entity": revocation.initiating_entity.value,
-        "payload_sha256": hashlib.sha256(signed.payload).hexdigest(),
+        "payload_sha256": hashlib.sha256(signed.event.payload).hexdigest(),
         "reason": revocation.reason.value,
-        "signed_by": signed.signature.key_version,
+        "signed_by": signed.event.signature.key_version,
     }
     subject = revocation.subject
     return LogEntry(revocation.id, "revocation.created", subject.tenant, str(subject), revocation.event_time, details)

@@ -1,15 +1,18 @@
 """What can be revoked: the port, and keys behind it. Devices come from kms.devices; the composition root lists both."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
 from kms.core.errors import not_found
-from kms.core.names import ChildName, KeyName, KeyVersionName
+from kms.core.names import KeyName, KeyVersionName
+from kms.events.model import GLOBAL
 from kms.keys import store as key_store
 from kms.keys.revoking import revoke_in
 from kms.revocation.model import RevocationReason, Subject
+from kms.revocation.payload import Telling, credential_change
 
 
 class RevocableSubject(Protocol):
@@ -21,11 +24,14 @@ class RevocableSubject(Protocol):
     """
 
     @property
-    def credential_type(self) -> str:
-        """CAEP credential_type of these resources."""
+    def telling(self) -> Telling:
+        """How it is told."""
 
     def check_exists(self, tx: Connection, subject: Subject) -> None:
         """Before anything is signed."""
+
+    def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:
+        """Who is told, beside the back office."""
 
     def revoke_in(
         self, tx: Connection, subject: Subject, *, reason: RevocationReason, effective_time: datetime, now: datetime
@@ -37,8 +43,11 @@ class RevocableKeys:
     """Keys and key versions: tenants/{tenant}/keys/..."""
 
     @property
-    def credential_type(self) -> str:
-        return "signing-key"
+    def telling(self) -> Telling:
+        return credential_change("signing-key")
+
+    def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:  # noqa: ARG002 - everybody, whichever key it is
+        return [GLOBAL]
 
     def check_exists(self, tx: Connection, subject: Subject) -> None:
         name = _key_subject(subject)
@@ -54,11 +63,11 @@ class RevocableKeys:
 
 
 def _key_subject(subject: Subject) -> KeyName | KeyVersionName:
-    if isinstance(subject, ChildName):
+    if not isinstance(subject, KeyName | KeyVersionName):
         raise not_found(str(subject))
     return subject
 
 
 def collection_of(subject: Subject) -> str:
-    """The key of the composition root's list: "keys" or "devices"."""
-    return subject.collection if isinstance(subject, ChildName) else "keys"
+    """The key of the composition root's list, such as "keys" or "devices"."""
+    return "keys" if isinstance(subject, KeyName | KeyVersionName) else subject.collection

@@ -1,26 +1,28 @@
 """Watching the feed: events after a position, then live ones, with bookmarks and heartbeats between."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
 from kms.core.clock import Clock
 from kms.core.database import Database
 from kms.core.wakeup import wait_ticket
+from kms.events import history
+from kms.events.model import REVOCATIONS, SIGNING_KEY_ID, Position
+from kms.events.signal import FeedSignal
 from kms.keys.signing import SigningService
 from kms.revocation import store
-from kms.revocation.feed import FeedSignal
 from kms.revocation.model import (
     HEARTBEAT_CONTEXT,
-    SIGNING_KEY_ID,
     BookmarkFrame,
     EventFrame,
     Frame,
     GoodbyeFrame,
     HeartbeatFrame,
-    Position,
     RevocationEvent,
+    after,
 )
 from kms.revocation.payload import heartbeat_payload
 from kms.revocation.service import RevocationService, check_epoch
@@ -40,6 +42,7 @@ class WatchService:
     clock: Clock
     signal: FeedSignal
     revocations: RevocationService
+    _reads: dict[Position, asyncio.Task[Sequence[RevocationEvent]]] = field(default_factory=dict)
 
     async def watch(
         self, tenant: str, start: Position | None, *, nonce: bytes, heartbeat_seconds: float
@@ -50,7 +53,7 @@ class WatchService:
         when there are no more; (4) goodbye when draining; (5) heartbeat when due; (6) wait.
         Raises OutOfRange/CURSOR_EPOCH, at the start or when the history is replaced underneath.
         """
-        position = await self.revocations.beginning(tenant, start)
+        position = await self.revocations.beginning(tenant, start, self.clock.now())
         async with self.signal.following():
             heartbeat_at = self.clock.monotonic() + heartbeat_seconds
             bookmarked: Position | None = None
@@ -58,7 +61,7 @@ class WatchService:
                 ticket = self.signal.ticket(tenant)
                 events = await self._next_batch(position)
                 for event in events:
-                    position = position.after(event)
+                    position = after(position, event)
                     yield EventFrame(event, position)
                 caught_up = len(events) < BATCH_EVENTS
                 if caught_up and position != bookmarked:
@@ -74,8 +77,20 @@ class WatchService:
                     await wait_ticket(ticket, remaining)
 
     async def _next_batch(self, position: Position) -> Sequence[RevocationEvent]:
+        """Watchers who stand at the same place share one read. Each sees what was committed before it asked: a read
+        that had begun earlier is not joined.
+        """
+        reading = self._reads.get(position)
+        if reading is None:
+            reading = self._reads[position] = asyncio.create_task(self._read_batch(position))
+        return await asyncio.shield(reading)
+
+    async def _read_batch(self, position: Position) -> Sequence[RevocationEvent]:
+        await asyncio.sleep(0)  # whoever was woken together comes along; nobody joins a read that has begun
+        del self._reads[position]
+
         def read(tx: Connection) -> Sequence[RevocationEvent]:
-            newest = store.find_newest(tx, position.tenant)
+            newest = history.find_newest(tx, position.tenant, REVOCATIONS)
             if newest is not None:
                 check_epoch(position, newest)
             return store.events_after(tx, position.tenant, position.sequence, limit=BATCH_EVENTS)
@@ -87,6 +102,6 @@ class WatchService:
         now = self.clock.now()
         if not nonce:
             return HeartbeatFrame(position, now, heartbeat_seconds, b"", None)
-        payload = heartbeat_payload(position, issuer=self.revocations.issuer, nonce=nonce, now=now)
+        payload = heartbeat_payload(position, issuer=self.revocations.events.issuer, nonce=nonce, now=now)
         signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, HEARTBEAT_CONTEXT, now)
         return HeartbeatFrame(position, now, heartbeat_seconds, payload, signature)

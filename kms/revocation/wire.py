@@ -7,9 +7,10 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from hallmark.v1 import common_pb2, revocation_pb2
 from kms.core.errors import InvalidArgument, Reason
+from kms.events.cursor import CursorCodec, TokenKind
+from kms.events.model import InitiatingEntity
 from kms.keys.wire import service_signature_to_wire
 from kms.log.wire import promise_to_wire
-from kms.revocation.cursor import CursorCodec, TokenKind
 from kms.revocation.model import (
     AssuranceChange,
     AssuranceLevel,
@@ -18,7 +19,6 @@ from kms.revocation.model import (
     Frame,
     GoodbyeFrame,
     HeartbeatFrame,
-    InitiatingEntity,
     RevocationEvent,
     RevocationReason,
 )

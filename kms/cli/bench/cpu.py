@@ -1,5 +1,7 @@
-"""CPU time of processes on this machine. The machine may be shared: time on the clock is not what work cost."""
+"""CPU time and memory of processes on this machine. The machine may be shared: time on the clock is not what work cost."""
 
+import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,15 @@ def cpu_of_server(pid: int | None) -> CpuSeconds | None:
         return CpuSeconds(_used(pid), sum(_used(child) for child in _children(pid)))
     except (OSError, ValueError):
         return None
+
+
+def resident_bytes(pid: int) -> int:
+    """proc_pid_status(5); 0 where there is no such file."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        if found is not None:
+            return int(found[1]) * 1024
+    return 0
 
 
 def _used(pid: int) -> float:

@@ -1,7 +1,6 @@
 """How fast the log takes entries: one throw-away server for the speeds, one for the cost at growing sizes."""
 
 import contextlib
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kms.cli.bench.cpu import resident_bytes
 from kms.cli.bench.log_report import AtSize, Load, LogReport
 from kms.cli.bench.measure import cores
 from kms.cli.bench.processes import run_log_callers
@@ -97,7 +97,7 @@ def _at_size(server: ServerProcess, size: int, plan: LogPlan, say: Say) -> AtSiz
     return AtSize(
         entries=entries,
         found=found,
-        memory_bytes=_resident_bytes(server.pid),
+        memory_bytes=resident_bytes(server.pid),
         database_bytes_per_entry=_database(server).stat().st_size / _entries(server),
     )
 
@@ -129,12 +129,3 @@ def _ask(server: ServerProcess, query: str) -> int:
     """Of the database itself, beside the server."""
     with contextlib.closing(sqlite3.connect(f"file:{_database(server)}?mode=ro", uri=True)) as database:
         return int(database.execute(query).fetchone()[0])
-
-
-def _resident_bytes(pid: int) -> int:
-    """proc_pid_status(5); 0 where there is no such file."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-        if found is not None:
-            return int(found[1]) * 1024
-    return 0

@@ -68,8 +68,8 @@ def run_engine(data_folder: Path, *, engine: str, processes: int, seconds: float
         f"--engine={engine}",
         f"--seconds={seconds}",
     ]
-    with _started([command] * processes) as children:
-        answers = [_answer(child) for child in _go(children)]
+    with started([command] * processes) as children:
+        answers = [answer(child) for child in _go(children)]
     loops = answers[0].keys()
     return EngineAlone(
         processes=processes,
@@ -85,7 +85,7 @@ def run_callers(
     with callers(server, key_name=key_name, mode=mode, concurrency=concurrency, batch=batch, **more) as child:
         before = cpu_of_server(pid)
         _go([child])
-        found = _answer(child)
+        found = answer(child)
         after = cpu_of_server(pid)
     signatures = found["signatures"]
     used = after.since(before) if before is not None and after is not None else None
@@ -115,7 +115,7 @@ def callers(
         f"--batch={batch}",
         *(f"--{name}={value}" for name, value in more.items()),
     ]
-    with _started([command]) as (child,):
+    with started([command]) as (child,):
         yield child
 
 
@@ -132,10 +132,10 @@ def run_log_callers(
         f"--seconds={seconds}",
         f"--entries={entries}",
     ]
-    with _started([command]) as children:
+    with started([command]) as children:
         before = cpu_of_server(pid)
         _go(children)
-        found = _answer(children[0])
+        found = answer(children[0])
         after = cpu_of_server(pid)
     used = after.since(before) if before is not None and after is not None else None
     count = found["entries"]
@@ -156,7 +156,7 @@ def start(child: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+def started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """One after the other, each when the one before is ready; all are ended with the block.
 
     Not all at once: SoftHSM rewrites the token's file at each login, and who lists tokens meanwhile does not find it.
@@ -188,7 +188,7 @@ def _go(children: Sequence[subprocess.Popen[bytes]]) -> Sequence[subprocess.Pope
     return children
 
 
-def _answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:
+def answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:
     assert child.stdout is not None
     try:
         found: dict[str, Any] = json.loads(child.stdout.readline())

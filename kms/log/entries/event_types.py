@@ -48,6 +48,7 @@ _VERDICT: Final = (
 )
 _PIECE: Final = ("issue_time", "key", "kind", "next_update", "sha256")
 _ANCHOR: Final = ("formats", "spki_sha256", "terms_sha256", "uses")
+_CONSENT: Final = ("controller", "pii_principal_id", "purposes", "receipt_sha256")
 _ENVELOPE: Final = ("algorithm", "envelope_sha256", "info_sha256")
 _IMPORTED: Final = ("wrapping_key", "envelope_sha256", "exported_as")
 
@@ -61,8 +62,14 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "assurance.changed": EventType(
         "device", ("current_level", "previous_level", "initiating_entity", "verdict", *_SIGNED)
     ),
+    "artifact.status-set": EventType("artifact", ("state", "revision", *_SIGNED)),
     "collateral.removed": EventType("collateral", _PIECE),
     "collateral.updated": EventType("collateral", _PIECE),
+    "consent.ended": EventType(
+        "consent", ("effective_time", "initiating_entity", "revision", "state", *_SIGNED), (), ("reason",)
+    ),
+    "consent.granted": EventType("consent", ("expire_time", "removal_seconds", "revision", *_SIGNED), (), _CONSENT),
+    "consent.renewed": EventType("consent", ("expire_time", "revision", *_SIGNED)),
     "data-key.generated": EventType("key version", _ENVELOPE, ("verdict",)),
     "device.attested": EventType("verdict", (*_VERDICT, "device_class"), ("certificate_sha256", "hpke_key_sha256")),
     "device.reappraised": EventType("verdict", (*_VERDICT, "before")),
@@ -88,6 +95,7 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "key.rotated": EventType("key version", (*_VERSION, *_MAKING), (), _TOKEN),
     "key.updated": EventType("key", _SETTINGS, ("attestation_gate",)),
     "keys.rewrapped": EventType("the service's keys", ("count", "from", "to")),
+    "leases.issued": EventType("leases", ("root_sha256", "tree_size")),
     "log.closed": EventType("`log`", ("successor", "successor_vkeys")),
     "log.commitments_erased": EventType("tenant", ("erased_entries",), ("of",), ("person", "reason")),
     "log.key_added": EventType("`log`", ("algorithm", "number", "origin", "vkey", "replaces", "replaced_until")),
@@ -97,6 +105,7 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
         "`log`",
         ("predecessor", "predecessor_vkeys", "predecessor_size", "predecessor_root", "predecessor_kept"),
     ),
+    "model.minimum-version-set": EventType("model", ("minimum_version", "revision", *_SIGNED)),
     "policy.activated": EventType("policy version", ("policy_sha256", "replaces"), _SIGNED),
     "policy.set": EventType("policy version", ("policy_sha256",), _SIGNED),
     "proposal.approved": EventType(
@@ -107,14 +116,23 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     ),
     "proposal.executed": EventType("proposal", ("act", "approvals", "of"), (), ("payload_sha256",)),
     "proposal.rejected": EventType("proposal", (), (), ("rejecter",)),
+    "removal.completed": EventType(
+        "removal", ("countersigned_sha256", "grade", "receipt_sha256", "signed_by"), ("evidence_sha256",)
+    ),
+    "removal.day-closed": EventType("removals of a day", ("day", "root_sha256", "tree_size", *_SIGNED)),
+    "removal.overdue": EventType("removal", ("deadline",)),
+    "removal.requested": EventType("removal", ("deadline", "effective_time", *_SIGNED)),
     "revocation.created": EventType(
-        "key, key version or device", ("effective_time", "initiating_entity", "reason", *_SIGNED)
+        "what was revoked", ("effective_time", "initiating_entity", "reason", *_SIGNED)
     ),
     "signature.created": EventType(
         "key version",
         ("algorithm", "context_sha256", "input_digest_sha256", "signature_sha256"),
         ("format", "verdict"),
     ),
+    "ssf-receiver.created": EventType("SSF receiver", ("audience_sha256", "token_sha256")),
+    "ssf-receiver.deleted": EventType("SSF receiver", ()),
+    "status.published": EventType("status lists", ("number", *_SIGNED)),
     "trust-bundle.issued": EventType("trust bundle", ("sequence", *_SIGNED)),
 }
 

@@ -1,4 +1,4 @@
-"""Tells watchers when to look at the feed again. Only hints pass through here: the table is the queue and the truth."""
+"""Tells watchers when to look at the feeds again. Only hints pass through here: the tables are the queue and the truth."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from kms.core.database import Database
 from kms.core.wakeup import Wakeup
-from kms.revocation import store
+from kms.events import history
 
 TICK_SECONDS = 0.5
 """How soon an event of another replica is seen here."""
@@ -27,6 +27,7 @@ class FeedSignal:
         self._draining = draining
         self._tick_seconds = tick_seconds
         self._wakeups: dict[str, Wakeup] = {}
+        self._held = Wakeup()
         self._followers = 0
         self._ticker: asyncio.Task[None] | None = None
 
@@ -43,12 +44,20 @@ class FeedSignal:
         if tenant in self._wakeups:
             self._wakeups[tenant].notify()
 
+    def held_ticket(self) -> asyncio.Future[None]:
+        """Done when an event may have been held. Take it before looking."""
+        return self._held.ticket()
+
+    def notify_held(self) -> None:
+        """An event was held and is committed."""
+        self._held.notify()
+
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """A watcher is there."""
         self._followers += 1
         if self._ticker is None:
-            self._ticker = asyncio.create_task(self._tick_while_open(), name="revocation-feed-ticker")
+            self._ticker = asyncio.create_task(self._tick_while_open(), name="feed-ticker")
         try:
             yield
         finally:
@@ -63,9 +72,9 @@ class FeedSignal:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._draining.wait(), self._tick_seconds)
             try:
-                newest = await self._database.read(store.newest_sequences)
+                newest = await self._database.read(history.outbox_ends)
             except Exception:  # a database that is away for a moment must not end the streams; the next tick asks again
-                _logger.warning("the revocation feed can not be read; watchers wait", exc_info=True)
+                _logger.warning("the feeds can not be read; watchers wait", exc_info=True)
                 continue
             for tenant in newest.keys() & self._wakeups.keys():
                 if newest[tenant] != seen.get(tenant):
