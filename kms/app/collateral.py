@@ -57,7 +57,7 @@ def make_reappraiser(
     reappraisal: Reappraisal, parts: CollateralParts, revocations: RevocationService, clock: Clock
 ) -> Reappraiser:
     """Whoever changes collateral or anchors wakes it. Its `run` is not started."""
-    reappraisal.in_transaction = AssuranceNotes(randomness=revocations.randomness)
+    reappraisal.in_transaction = AssuranceNotes(randomness=revocations.events.randomness)
     reappraiser = Reappraiser(
         database=revocations.database,
         clock=clock,

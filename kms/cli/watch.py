@@ -155,7 +155,7 @@ class _ToStderr(logging.Handler):
 @contextlib.contextmanager
 def _telling_interruptions() -> Iterator[None]:
     """The watch goes on by itself when the server is lost; whoever looks on should know why it is quiet."""
-    logger, handler = logging.getLogger("hallmark_client.watch"), _ToStderr(logging.INFO)
+    logger, handler = logging.getLogger("hallmark_client.revocation_watch"), _ToStderr(logging.INFO)
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,9 +1,16 @@
 """Who calls: read from the client certificate by the server, handed down as an argument."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from kms.core.errors import not_found
+from kms.core.names import UUID_PATTERN, ChildName
+
+CERTIFICATE_NAME_PREFIX: Final = "d-"
+"""Before a device's id in the SPIFFE name of its certificate: names begin with a letter."""
+_DEVICE_NAME: Final = re.compile(f"{CERTIFICATE_NAME_PREFIX}({UUID_PATTERN})")
 
 
 class Role(StrEnum):
@@ -26,3 +33,9 @@ class Caller:
         """Raises the uniform not-found when the resource is another tenant's."""
         if tenant != self.tenant:
             raise not_found(resource)
+
+
+def device_of(caller: Caller) -> ChildName | None:
+    """The attested device whose certificate the caller has; None for everybody else."""
+    found = _DEVICE_NAME.fullmatch(caller.name) if caller.role is Role.DEVICE else None
+    return None if found is None else ChildName(caller.tenant, "devices", found[1])

@@ -9,11 +9,10 @@ from attestation.claims import Measurement, SecurityLevel
 from attestation.model import Format
 from kms.core.direct_sql import DirectSql
 from kms.core.errors import FailedPrecondition, Reason, not_found
-from kms.core.identity import Caller
+from kms.core.identity import Caller, device_of
 from kms.core.names import ChildName
 from kms.devices import store
 from kms.devices.model import Device, DeviceState
-from kms.devices.standing import device_of
 from kms.keys.attestation_gate import DeviceClass, LiveVerdict
 from kms.keys.verdict_gate import Vouched
 

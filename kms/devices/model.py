@@ -11,6 +11,7 @@ from attestation.model import Verdict
 from attestation.reasons import Unchecked
 from attestation.tpm_credential import Credential
 from kms.core.canonical import Json
+from kms.core.identity import CERTIFICATE_NAME_PREFIX
 from kms.core.names import ChildName
 from kms.keys.model import ServiceSignature
 from kms.log.model import LogPromise
@@ -22,8 +23,6 @@ ANDROID_BYTES_MAX = 64 * 1024
 CERTIFICATES_MAX = 8
 KEY_SPKI_BYTES_MAX = 8 * 1024
 """The largest key in use, RSA-16384 or ML-DSA-87, needs less than 3 KiB."""
-CERTIFICATE_NAME_PREFIX = "d-"
-"""Before a device's id in the SPIFFE name of its certificate: names begin with a letter."""
 
 
 class ChallengePurpose(StrEnum):

@@ -8,16 +8,16 @@ from sqlalchemy.engine import Connection
 from kms.core.errors import not_found
 from kms.core.names import ChildName
 from kms.devices import store
-from kms.events.model import device_feed
+from kms.events.model import Status, device_feed
 from kms.revocation.model import RevocationReason, Subject
 from kms.revocation.payload import Telling, credential_change
+from kms.status import lists
 
 
 class RevocableDevices:
     """tenants/{tenant}/devices/{device}. A revoked device is never attested again: DEVICE_REVOKED."""
 
-    @property
-    def telling(self) -> Telling:
+    def telling(self, tx: Connection, subject: Subject) -> Telling:  # noqa: ARG002 - whichever device it is
         return credential_change("device-key")
 
     def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:  # noqa: ARG002 - itself alone, whoever it is
@@ -37,6 +37,7 @@ class RevocableDevices:
         now: datetime,
     ) -> None:
         store.set_revoked(tx, _device(subject), effective_time=effective_time, now=now)
+        lists.set_value(tx, subject.tenant, str(subject), Status.INVALID)
 
 
 def _device(subject: Subject) -> ChildName:

@@ -43,8 +43,10 @@ from kms.devices.results import ResultSigner
 from kms.devices.submission import Submission
 from kms.devices.tpm import TpmKeys, TpmKnowledge, make_for
 from kms.devices.verification import Judged, Verifier
+from kms.events.model import Status
 from kms.log.model import LogEntry
 from kms.log.service import TransparencyLog
+from kms.status import lists
 
 CHALLENGES_KEPT = timedelta(days=1)
 """So long a late caller is told that its challenge has expired; afterwards it is unknown."""
@@ -240,6 +242,8 @@ class DeviceService:
             activated_ak=None if decision.tpm.made is None else decision.tpm.made.ak_name,
             now=now,
         )
+        lists.allocate(tx, target.tenant, str(target), self.randomness)
+        lists.set_value(tx, target.tenant, str(target), Status.VALID)
 
     async def _confirmed(self, answer: AttestAnswer, *, published: bool) -> AttestAnswer:
         return replace(answer, promise=await self.log.confirm(answer.promise, published=published))

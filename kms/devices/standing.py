@@ -1,6 +1,5 @@
 """May this device still call? Asked by the guard for every call; remembered for a second at most."""
 
-import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,20 +7,13 @@ from typing import Final
 from kms.core.clock import Clock
 from kms.core.database import Database
 from kms.core.errors import PermissionDenied, Reason
-from kms.core.identity import Caller, Role
-from kms.core.names import UUID_PATTERN, ChildName
+from kms.core.identity import Caller, device_of
+from kms.core.names import ChildName
 from kms.devices import store
-from kms.devices.model import CERTIFICATE_NAME_PREFIX, DeviceState
+from kms.devices.model import DeviceState
 
 REMEMBERED_SECONDS: Final = 1.0
 _KEPT_MAX: Final = 50_000
-_NAME: Final = re.compile(f"{CERTIFICATE_NAME_PREFIX}({UUID_PATTERN})")
-
-
-def device_of(caller: Caller) -> ChildName | None:
-    """The device whose certificate the caller has; None for everybody else."""
-    found = _NAME.fullmatch(caller.name) if caller.role is Role.DEVICE else None
-    return None if found is None else ChildName(caller.tenant, "devices", found[1])
 
 
 @dataclass(slots=True)

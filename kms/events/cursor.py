@@ -1,8 +1,7 @@
 """Cursors and page tokens: a position in the feed, opaque to callers and unforgeable.
 
 88 characters of base64url: version (1 byte) || epoch (16) || sequence (8, big-endian) || anchor (9) ||
-HMAC-SHA-256 (32). The MAC also
-covers the kind of token, the tenant, the feed and the filter, so a token works only where it was given out, and it
+HMAC-SHA-256 (32). The MAC also covers the kind of token, the tenant, the feed and the filter, so a token works only where it was given out, and it
 tells nobody which of them it belongs to.
 """
 
@@ -13,7 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hsm.secret import Secret
+from kms.core.database import Database
 from kms.core.errors import InvalidArgument, Reason
+from kms.core.randomness import Randomness
+from kms.events import store
 from kms.events.model import ANCHOR_SIZE, Position
 
 _VERSION = b"\x03"
@@ -33,8 +35,10 @@ class TokenKind(StrEnum):
 _REASONS = {
     TokenKind.CURSOR: Reason.CURSOR_INVALID,
     TokenKind.FULL: Reason.CURSOR_INVALID,
-    TokenKind.PAGE: Reason.PAGE_TOKEN_INVALID}
+    TokenKind.PAGE: Reason.PAGE_TOKEN_INVALID,
+}
 _ADVICE = {
+    TokenKind.FULL: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.CURSOR: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.PAGE: "this page_token was not given out for this parent and subject; begin without one",
 }
@@ -48,7 +52,9 @@ class CursorCodec:
 
     def encode(self, kind: TokenKind, position: Position, subject: str = "") -> str:
         body = _VERSION + position.epoch + position.sequence.to_bytes(8, "big") + position.anchor
-        return base64.urlsafe_b64encode(body + self._mac(kind, (position.tenant, position.feed, subject), body)).decode()
+        return base64.urlsafe_b64encode(
+            body + self._mac(kind, (position.tenant, position.feed, subject), body)
+        ).decode()
 
     def decode(self, kind: TokenKind, token: str, *, tenant: str, feed: str, subject: str = "") -> Position:
         """Raises InvalidArgument (CURSOR_INVALID or PAGE_TOKEN_INVALID), whatever the text."""
@@ -68,3 +74,9 @@ class CursorCodec:
 
 def _refusal(kind: TokenKind) -> InvalidArgument:
     return InvalidArgument(_REASONS[kind], _ADVICE[kind], field=kind.value)
+
+
+async def open_cursor_codec(database: Database, randomness: Randomness) -> CursorCodec:
+    """Cursors with this installation's own key, made at the first start."""
+    fresh = randomness.bytes(32)
+    return CursorCodec(await database.write(lambda tx: store.ensure_cursor_key(tx, fresh)))

@@ -28,6 +28,7 @@ class FeedSignal:
         self._tick_seconds = tick_seconds
         self._wakeups: dict[str, Wakeup] = {}
         self._held = Wakeup()
+        self._any = Wakeup()
         self._followers = 0
         self._ticker: asyncio.Task[None] | None = None
 
@@ -39,17 +40,23 @@ class FeedSignal:
         """Done when the tenant's feed may have grown. Take it before reading the feed."""
         return self._wakeups.setdefault(tenant, Wakeup()).ticket()
 
+    def any_ticket(self) -> asyncio.Future[None]:
+        """Done when the feeds of any tenant may have grown. Take it before reading them."""
+        return self._any.ticket()
+
     def notify(self, tenant: str) -> None:
-        """An event of this tenant was committed."""
+        """An event of this tenant was committed: put into its feeds, or held."""
         if tenant in self._wakeups:
             self._wakeups[tenant].notify()
+        self._any.notify()
+        self._held.notify()
 
     def held_ticket(self) -> asyncio.Future[None]:
         """Done when an event may have been held. Take it before looking."""
         return self._held.ticket()
 
     def notify_held(self) -> None:
-        """An event was held and is committed."""
+        """An event was held and is committed; `notify` says this too."""
         self._held.notify()
 
     @contextlib.asynccontextmanager

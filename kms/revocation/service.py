@@ -31,7 +31,7 @@ from kms.revocation.model import (
     after,
     effective_from,
 )
-from kms.revocation.payload import read_placed, revocation_draft
+from kms.revocation.payload import Telling, read_placed, revocation_draft
 from kms.revocation.subjects import RevocableSubject, collection_of
 
 _ROUNDS_MAX = 8
@@ -61,6 +61,7 @@ class _Target:
 
     feeds: Sequence[str]
     revision: int
+    telling: Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +168,11 @@ class RevocationService:
             self._target(subject).check_exists(tx, subject)
         feeds = self._target(subject).feeds(tx, subject)
         known = [self.events.known(tx, subject.tenant, feed, str(subject)) for feed in feeds]
-        return _Target(feeds, 1 + max((each.revision for each in known if each is not None), default=0))
+        revision = 1 + max((each.revision for each in known if each is not None), default=0)
+        return _Target(feeds, revision, self._target(subject).telling(tx, subject))
 
     async def _sign(self, revocation: Revocation, target: _Target, transaction_id: str) -> _Signed:
-        telling = self._target(revocation.subject).telling
-        draft = revocation_draft(revocation, telling, revision=target.revision, transaction_id=transaction_id)
+        draft = revocation_draft(revocation, target.telling, revision=target.revision, transaction_id=transaction_id)
         return _Signed(revocation, await self.events.sign(draft, revocation.event_time), target.feeds)
 
     def _commit(self, tx: Connection, *, signed: _Signed, request: RequestKey) -> tuple[RevocationEvent, bool]:

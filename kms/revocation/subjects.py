@@ -23,8 +23,7 @@ class RevocableSubject(Protocol):
     Not found    both raise the uniform not-found of kms.core.errors; the tenant was checked before.
     """
 
-    @property
-    def telling(self) -> Telling:
+    def telling(self, tx: Connection, subject: Subject) -> Telling:
         """How it is told."""
 
     def check_exists(self, tx: Connection, subject: Subject) -> None:
@@ -42,8 +41,7 @@ class RevocableSubject(Protocol):
 class RevocableKeys:
     """Keys and key versions: tenants/{tenant}/keys/..."""
 
-    @property
-    def telling(self) -> Telling:
+    def telling(self, tx: Connection, subject: Subject) -> Telling:  # noqa: ARG002 - whichever key it is
         return credential_change("signing-key")
 
     def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:  # noqa: ARG002 - everybody, whichever key it is

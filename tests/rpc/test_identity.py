@@ -105,9 +105,9 @@ def test_bytes_that_are_no_message_get_a_typed_answer_and_an_audit_line(service:
     assert [line for line in service.audit() if line["call_id"] == refusal.details["ErrorInfo"].metadata["call_id"]]
 
 
-def test_one_device_can_not_hold_all_streams(service: RunningService) -> None:
+def test_one_caller_can_not_hold_all_streams(service: RunningService) -> None:
     request = revocation_pb2.WatchRevocationsRequest(parent=PARENT)
-    with channel(service, "device") as opened:
+    with channel(service, "auditor") as opened:
         stub = revocation_pb2_grpc.RevocationServiceStub(opened)
         streams = [stub.WatchRevocations(request, timeout=30) for _ in range(17)]
         outcomes = []

@@ -56,9 +56,9 @@ def test_a_revoked_key_signs_no_more_and_the_event_verifies_by_itself(admin) -> 
     assert state.versions[0].state == keys_pb2.KEY_VERSION_STATE_COMPROMISED
 
 
-def test_a_watching_device_hears_of_it_and_resumes_where_it_was(service: RunningService, admin) -> None:
+def test_a_watching_auditor_hears_of_it_and_resumes_where_it_was(service: RunningService, admin) -> None:
     first = _stub(admin).Revoke(_revoke(_new_key(admin)), timeout=20).event
-    with channel(service, "device") as opened:
+    with channel(service, "auditor") as opened:
         stream = _watch(_stub(opened))
         frames = []
         for frame in stream:
@@ -75,11 +75,11 @@ def test_a_watching_device_hears_of_it_and_resumes_where_it_was(service: Running
         assert resumed.event.name == missed.name
 
 
-def test_heartbeats_prove_freshness_over_the_devices_own_nonce(service: RunningService, admin) -> None:
+def test_heartbeats_prove_freshness_over_the_watchers_own_nonce(service: RunningService, admin) -> None:
     nonce = bytes(range(32))
     request = revocation_pb2.WatchRevocationsRequest(parent=PARENT, nonce=nonce)
     request.heartbeat_interval.FromSeconds(1)
-    with channel(service, "device") as opened:
+    with channel(service, "auditor") as opened:
         frames = _stub(opened).WatchRevocations(request, timeout=30)
         beat = next(frame.heartbeat for frame in frames if frame.HasField("heartbeat"))
         frames.cancel()

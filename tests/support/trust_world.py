@@ -13,6 +13,9 @@ from kms.core.database import Database
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName, KeyVersionName
 from kms.core.steady_time import SteadyTime
+from kms.events.appending import Events
+from kms.events.model import SIGNING_KEY_ID as REVOCATION_KEY_ID
+from kms.events.signal import FeedSignal
 from kms.keys.aliases import AliasService
 from kms.keys.compromise_port import CompromiseOutcome
 from kms.keys.destroyer import Destroyer
@@ -25,8 +28,6 @@ from kms.keys.signing import SigningService
 from kms.keys.usage import UseRates
 from kms.public.files import PublicFiles
 from kms.revocation.compromise import CompromiseService
-from kms.revocation.feed import FeedSignal
-from kms.revocation.model import SIGNING_KEY_ID as REVOCATION_KEY_ID
 from kms.revocation.service import RevocationService
 from kms.revocation.subjects import RevocableKeys
 from kms.trust.bundles import BundleMaker
@@ -110,15 +111,15 @@ def make_replica(base: KeysWorld, files: PublicFiles, seed: int, database: Datab
     keys = KeyService(database, world.provider, world.log, randomness)
     signing = SigningService(database, world.provider, world.log, randomness, UseRates(world.clock))
     rotation = RotationService(keys)
-    revocations = RevocationService(
+    events = Events(
         database=database,
         signing=signing,
         log=world.log,
         randomness=randomness,
         signal=FeedSignal(database, asyncio.Event()),
-        subjects={"keys": RevocableKeys()},
         issuer="spiffe://hallmark.test/server",
     )
+    revocations = RevocationService(events=events, subjects={"keys": RevocableKeys()})
     publisher = BundlePublisher(database, files)
     maker = BundleMaker(database=database, signing=signing, log=world.log, publisher=publisher, randomness=randomness)
     destroyer, compromise = Destroyer(keys, SteadyTime(world.clock)), CompromiseService(rotation, revocations)

@@ -14,8 +14,8 @@ from hallmark_client.errors import InvalidArgument
 from hallmark_client.model.enums import LogWait, RevocationReason
 from hallmark_client.model.revocations import Frame, RevocationEvent, Snapshot
 from hallmark_client.model.signed import TrustedKeys
+from hallmark_client.revocation_watch import OpenStream, Watch
 from hallmark_client.transport import Stream
-from hallmark_client.watch import OpenStream, Watch
 from hallmark_client.wire.revocations import event_of, revoked_of
 from hallmark_client.wire.scalars import enum_argument, log_wait_argument, number_of, timestamp_argument
 

@@ -13,72 +13,21 @@ During a full transfer restrictions are obeyed at once, and everything else at i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from hashlib import sha256
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from hallmark_events.canonical import canonical_json, parse_canonical, parse_hex
 from hallmark_events.errors import RolledBack, StateDiffers, StateInvalid
 from hallmark_events.event_set import EventSet
+from hallmark_events.outcome import Applied, Change, Committed, Ignore, Ignored, Staged
 from hallmark_events.state_entry import Entry, Kept, entry_of, is_later, parse_entry
 from hallmark_events.types import StatusValue, is_terminal
+
+__all__ = ["Applied", "Change", "Committed", "FeedState", "Ignore", "Ignored", "Staged", "digest_of", "put"]
 
 EPOCH_BYTES: Final = 16
 STATE_BYTES_MAX: Final = 2**30
 _FORMAT: Final = "hallmark-feed-state/v1"
-
-
-class Ignore(Enum):
-    """Why an event changed nothing."""
-
-    REPEATED = "repeated"
-    """The same jti is the newest one known."""
-    OLD_REVISION = "old revision"
-    ENDED = "ended"
-    """The subject is INVALID for ever."""
-    NOT_LATER = "not later"
-    """It would lift a suspension of another history, and was made before that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The subject's status went from `before` (None: nothing was known) to `after`."""
-
-    subject: str
-    before: StatusValue | None
-    after: StatusValue
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """Nothing changed for the caller; not an error, and to be acknowledged like the others."""
-
-    subject: str
-    why: Ignore
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """Part of a full transfer; takes effect at its commit."""
-
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference that a full transfer made. `after` is None for what is gone."""
-
-    subject: str
-    before: StatusValue | None
-    after: StatusValue | None
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A full transfer took effect. `kept`: subjects whose restriction holds though the feed tells it no more."""
-
-    changes: tuple[Change, ...]
-    kept: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -293,7 +242,7 @@ def _epoch(value: object) -> bytes:
     return b"" if value == "" else parse_hex(value, EPOCH_BYTES, what="an epoch", refuse=StateInvalid)
 
 
-def _parse_kept(value: object) -> Kept:
+def _parse_kept(value: Any) -> Kept:
     match value:
         case {"entry": entry, "epoch": epoch} if len(value) == 2:
             return Kept(parse_entry(entry), _epoch(epoch))

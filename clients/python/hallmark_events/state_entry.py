@@ -60,7 +60,7 @@ def entry_of(event: EventSet) -> Entry:
     return Entry(jti=event.jti, uri=event.uri, revision=event.revision, status=event.status, own=event.own)
 
 
-def parse_entry(value: object) -> Entry:
+def parse_entry(value: Any) -> Entry:
     """From parsed JSON. Raises StateInvalid."""
     match value:
         case {"jti": str(jti), "uri": str(uri), "revision": int(revision), "status": str(status), "own": dict(own)} if (

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from array import array
-from typing import Final
+from typing import Final, cast
 
 from kms.cli.bench.streams_http2 import Connection, fields_of, opening
 
@@ -71,8 +71,7 @@ class Subscriber(asyncio.Protocol):
         """When every feed has sent a bookmark. Cancelled when the stream ends before."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has another base
         if self._tls is None:
             self._send(self._request)
         else:

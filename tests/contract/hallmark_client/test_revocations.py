@@ -129,11 +129,11 @@ def test_lists_are_in_order_and_complete(admin: Client) -> None:
 
 def test_a_watch_goes_on_after_a_snapshot_without_a_gap(client_under_test, admin: Client) -> None:
     admin.revocations.revoke(new_key(admin), "SUPERSEDED")
-    device = client_under_test("device")
-    snapshot = device.revocations.snapshot()
+    auditor = client_under_test("auditor")
+    snapshot = auditor.revocations.snapshot()
     key = new_key(admin)
     admin.revocations.revoke(key, "SUPERSEDED")
-    frames = until(device.revocations.watch(cursor=snapshot.cursor), Bookmark)
+    frames = until(auditor.revocations.watch(cursor=snapshot.cursor), Bookmark)
     events = [frame.event.subject for frame in frames if isinstance(frame, Event)]
     assert key in events
     assert not set(events) & {event.subject for event in snapshot.events}
@@ -163,8 +163,8 @@ def test_a_watch_resumes_from_any_cursor(admin: Client) -> None:
 
 def test_a_live_event_arrives(client_under_test, admin: Client) -> None:
     key = new_key(admin)
-    device = client_under_test("device")
-    watch = device.revocations.watch(cursor=device.revocations.snapshot().cursor)
+    auditor = client_under_test("auditor")
+    watch = auditor.revocations.watch(cursor=auditor.revocations.snapshot().cursor)
     until(watch, Bookmark)
     timer = threading.Timer(0.1, lambda: admin.revocations.revoke(key, "KEY_COMPROMISE"))
     timer.start()
@@ -211,7 +211,7 @@ def test_a_watch_ends_when_it_is_told_to(admin: Client) -> None:
 
 
 def test_a_watch_ends_with_its_client(client_under_test) -> None:
-    client = client_under_test("device")
+    client = client_under_test("auditor")
     watch = client.revocations.watch()
     until(watch, Bookmark)
     threading.Timer(0.1, client.close).start()

@@ -177,7 +177,7 @@ async def _with_keys_of_the_maker_revoked(world: World) -> str:
 async def _reappraise(world: World, device: str, database: Any, _attempt: int) -> None:
     """Verdict and note, event and the note's end, progress: each of them may be cut off."""
     service = world.bench.service
-    world.reappraiser.database = world.bench.reappraisal.database = service.revocations.database = database
+    world.reappraiser.database = world.bench.reappraisal.database = service.revocations.events.database = database
     await world.reappraiser.catch_up()
     assert list((await world.bench.get(device)).latest_verdict.reasons) == ["REVOKED"]
     assert [event.subject for event in await world.events()] == [device], "told once"

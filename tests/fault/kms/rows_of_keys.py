@@ -8,6 +8,8 @@ from fault.kms.keys.test_life_writes import ACTS, ALIAS, OTHER, Act, set_alias
 from fault.kms.write_table import BUNDLES, CHECKPOINTS, REQUEST_ID, Row, key_request
 from kms.core.idempotency import LIFETIME, purge
 from kms.core.names import ChildName, KeyVersionName
+from kms.events.cursor import open_cursor_codec
+from kms.events.model import InitiatingEntity
 from kms.keys.attestation_gate import AttestationGate
 from kms.keys.due import CLAIM_LIFETIME
 from kms.keys.formats import SignatureFormat
@@ -17,8 +19,7 @@ from kms.keys.policies import KeySettings, UsageLimits
 from kms.keys.sign_item import item_of
 from kms.keys.signing import SigningService
 from kms.keys.verdict_gate import Claimant
-from kms.revocation.model import InitiatingEntity, RevocationReason
-from kms.revocation.service import open_cursor_codec
+from kms.revocation.model import RevocationReason
 from kms.trust.model import SEEN_WITHIN
 from kms.trust.scheduler import Scheduler
 from support.gate_world import GateWorld, gate_world

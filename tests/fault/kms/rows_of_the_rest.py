@@ -46,7 +46,7 @@ async def _enrolled(bench: DeviceBench) -> tuple[DeviceKey, Any]:
 
 
 async def _revoke_device(bench: DeviceBench, enrolled: tuple[DeviceKey, Any], database: Any, _attempt: int) -> None:
-    bench.service.revocations.database = database
+    bench.service.revocations.events.database = database
     await bench.service.revoke(enrolled[1].name, request_id=REQUEST_ID)
 
 

@@ -191,7 +191,7 @@ def test_a_drain_says_goodbye_and_exits_well(tmp_path: Path) -> None:
         seen: list[str] = []
 
         def watch() -> None:
-            with service.client("device") as client:
+            with service.client("auditor") as client:
                 for frame in client.revocations.watch():
                     seen.append(type(frame).__name__)
                     if seen[-1] == "Goodbye":

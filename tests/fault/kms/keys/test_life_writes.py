@@ -158,7 +158,7 @@ async def summary(world: TrustWorld) -> dict[str, Any]:
     for key in keys:
         versions = [(version.state, version.material is None) for version in key.versions]
         found[key.name.key] = versions, key.primary, key.aliases, dict(key.labels), key.settings
-    page = await world.replica.revocations.list("default", None, limit=10)
+    page = await world.replica.revocations.list("default", None, limit=10, now=world.now)
     found["revocations"] = [str(event.revocation.subject) for event in page.events]
     types = Counter(await world.event_types())
     types.pop("trust-bundle.issued", None)

@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from kms.core.database import Database
+from kms.events import history
+from kms.events.model import REVOCATIONS
 from kms.revocation import store
 from kms.revocation.model import RevocationEvent
 
@@ -38,7 +40,7 @@ async def test_killed(tmp_path: Path, answers: int) -> None:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
     try:
         events = list(await database.read(lambda tx: store.events_after(tx, "default", 0, limit=10_000)))
-        newest = await database.read(lambda tx: store.find_newest(tx, "default"))
+        newest = await database.read(lambda tx: history.find_newest(tx, "default", REVOCATIONS))
         revoked = await database.read(
             lambda tx: set(tx.execute(sa.text("SELECT key_id FROM key WHERE revoke_time IS NOT NULL")).scalars())
         )

@@ -28,8 +28,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def _facts(bench: Bench) -> tuple[int, int, bool, int]:
     """Events, newest sequence, is the key revoked, entries of revocations in the log's queue."""
-    page = await bench.revocations.list("default", None, limit=10)
-    newest = await bench.revocations.newest("default")
+    page = await bench.revocations.list("default", None, limit=10, now=bench.clock.now())
+    newest = await bench.revocations.newest("default", bench.clock.now())
     key = await bench.keys.get(KeyName("default", "manifest"))
     entries = await bench.database.read(lambda tx: list(tx.execute(sa.text("SELECT data FROM tlog_queue")).scalars()))
     logged = [json.loads(entry)["type"] for entry in entries].count("revocation.created")
@@ -44,8 +44,8 @@ EVERYTHING = (1, 1, True, 1)
 async def test_a_failed_commit_is_all_or_nothing_and_can_be_retried(
     bench: Bench, fault: Fault, facts: tuple[int, int, bool, int]
 ) -> None:
-    bench.revocations.database = flaky = FlakyDatabase(bench.database)
-    await bench.revocations.newest("default")
+    bench.revocations.events.database = flaky = FlakyDatabase(bench.database)
+    await bench.revocations.newest("default", bench.clock.now())
     request_id = str(uuid.uuid4())
     flaky.plan(fault)
     with pytest.raises(ConnectionLost):
@@ -59,7 +59,7 @@ async def test_a_failed_commit_is_all_or_nothing_and_can_be_retried(
 @pytest.mark.parametrize("fault", list(Fault))
 async def test_the_answer_to_a_second_revocation_can_be_retried(bench: Bench, fault: Fault) -> None:
     first = await bench.revoke(KEY)
-    bench.revocations.database = flaky = FlakyDatabase(bench.database)
+    bench.revocations.events.database = flaky = FlakyDatabase(bench.database)
     request_id = str(uuid.uuid4())
     flaky.plan(fault)
     with pytest.raises(ConnectionLost):
@@ -70,7 +70,7 @@ async def test_the_answer_to_a_second_revocation_can_be_retried(bench: Bench, fa
 
 @pytest.mark.parametrize("fault", list(Fault))
 async def test_beginning_a_feed_can_be_retried(bench: Bench, fault: Fault) -> None:
-    bench.revocations.database = flaky = FlakyDatabase(bench.database)
+    bench.revocations.events.database = flaky = FlakyDatabase(bench.database)
     flaky.plan(fault)
     with pytest.raises(ConnectionLost):
         await bench.list()
@@ -102,7 +102,7 @@ async def test_an_event_that_was_stored_but_not_answered_reaches_the_watchers(tm
         stream = bench.servicer.WatchRevocations(request, bench.call("WatchRevocations"))
         async with contextlib.aclosing(stream):
             assert (await anext(stream)).WhichOneof("frame") == "bookmark"
-            bench.revocations.database = flaky = FlakyDatabase(bench.database)
+            bench.revocations.events.database = flaky = FlakyDatabase(bench.database)
             flaky.plan(Fault.LOST_AFTER)
             with pytest.raises(ConnectionLost):
                 await bench.revoke(KEY)

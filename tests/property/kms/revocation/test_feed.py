@@ -17,21 +17,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hallmark.v1 import revocation_pb2
-from kms.core.names import TenantName
+from kms.core.names import ChildName, TenantName
+from kms.events.model import device_feed
 from kms.revocation.model import Subject
+from kms.revocation.payload import credential_change
 from unit.kms.revocation.bench import Bench, running, serving
 
 
 class AnyDevice:
     """A RevocableSubject: every device exists, and being revoked changes nothing else."""
 
-    credential_type = "device-key"
+    telling = credential_change("device-key")
+
+    def feeds(self, tx: object, subject: Subject) -> list[str]:
+        assert isinstance(subject, ChildName)
+        return [device_feed(subject)]
 
     def check_exists(self, tx: object, subject: Subject) -> None:
-        assert subject.collection == "devices"
+        assert isinstance(subject, ChildName) and subject.collection == "devices"  # noqa: PT018
 
     def revoke_in(self, tx: object, subject: Subject, *, reason: object, effective_time: object, now: object) -> None:
-        assert subject.collection == "devices"
+        assert isinstance(subject, ChildName)
 
 
 @dataclass
@@ -115,6 +121,6 @@ async def _converges(world: World, steps: list[tuple[str, int, int]]) -> None:
                     bench.revocations.subjects = {"devices": AnyDevice()}
         await watcher.watch(bench, parent, frames_wanted=100, frames_stored=100)
         assert watcher.applied == expected
-        page = await bench.revocations.list(tenant, None, limit=100)
+        page = await bench.revocations.list(tenant, None, limit=100, now=bench.clock.now())
         assert [str(event.revocation.name) for event in page.events] == expected
         assert [event.sequence for event in page.events] == list(range(1, len(expected) + 1))

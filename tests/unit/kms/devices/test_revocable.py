@@ -64,5 +64,5 @@ async def test_what_is_missing_is_not_found(bench: DeviceBench, case: Case) -> N
 
 
 def test_credential_types_differ() -> None:
-    assert RevocableKeys().credential_type == "signing-key"
-    assert RevocableDevices().credential_type == "device-key"
+    assert RevocableKeys().telling.members["credential_type"] == "signing-key"
+    assert RevocableDevices().telling.members["credential_type"] == "device-key"

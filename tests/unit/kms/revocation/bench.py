@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hallmark.v1 import revocation_pb2
@@ -19,6 +20,10 @@ from kms.core.idempotency import RequestKey
 from kms.core.identity import Caller, Role
 from kms.core.names import KeyName
 from kms.devices.revocable import RevocableDevices
+from kms.events.appending import Events
+from kms.events.cursor import CursorCodec, open_cursor_codec
+from kms.events.model import REVOCATIONS, SIGNING_KEY_ID
+from kms.events.signal import FeedSignal
 from kms.keys.algorithms import DEFAULT
 from kms.keys.model import Key
 from kms.keys.service import KeyService
@@ -27,11 +32,8 @@ from kms.keys.usage import UseRates
 from kms.log.model import LogSettings
 from kms.log.service import TransparencyLog
 from kms.public.files import FolderPublicFiles
-from kms.revocation.cursor import CursorCodec
-from kms.revocation.feed import FeedSignal
-from kms.revocation.model import SIGNING_KEY_ID
 from kms.revocation.rpc import RevocationServicer
-from kms.revocation.service import RevocationService, open_cursor_codec
+from kms.revocation.service import RevocationService
 from kms.revocation.subjects import RevocableKeys
 from kms.revocation.watch import WatchService
 from support.clock import FakeClock
@@ -69,17 +71,22 @@ class Bench:
 
     async def replace_epoch(self) -> None:
         """The feed begins another history, as after an operator's intervention."""
-        feed = metadata.tables["revocation_feed"]
+        feed = metadata.tables["feed"]
         await self.database.write(lambda tx: tx.execute(feed.update().values(epoch=b"another history!")))
 
     async def forget_newest_event(self) -> None:
         """What restoring a backup from before it does."""
-        events, feed = metadata.tables["revocation_event"], metadata.tables["revocation_feed"]
-        newest = (await self.revocations.newest(TENANT)).sequence
+        events, feed = metadata.tables["feed_event"], metadata.tables["feed"]
+        newest = (await self.revocations.newest(TENANT, self.clock.now())).sequence
 
         def restore(tx: Connection) -> None:
-            tx.execute(events.delete().where(events.c.sequence == newest))
-            tx.execute(feed.update().values(sequence=newest - 1))
+            of_feed = sa.and_(events.c.feed == REVOCATIONS, events.c.sequence == newest)
+            doomed = tx.execute(sa.select(events.c.event).where(of_feed)).scalar_one()
+            tx.execute(events.delete().where(events.c.event == doomed))
+            for table in ("revocation", "feed_subject"):
+                rows = metadata.tables[table]
+                tx.execute(rows.delete().where(rows.c.event == doomed))
+            tx.execute(feed.update().values(sequence=feed.c.sequence - 1))
 
         await self.database.write(restore)
 
@@ -154,15 +161,9 @@ async def serving(
     signing = SigningService(database, provider, log, randomness, UseRates(clock))
     draining = asyncio.Event()
     signal = FeedSignal(database, draining, tick_seconds=tick_seconds)
-    revocations = RevocationService(
-        database=database,
-        signing=signing,
-        log=log,
-        randomness=randomness,
-        signal=signal,
-        subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
-        issuer=ISSUER,
-    )
+    events = Events(database=database, signing=signing, log=log, randomness=randomness, signal=signal, issuer=ISSUER)
+    subjects = {"keys": RevocableKeys(), "devices": RevocableDevices()}
+    revocations = RevocationService(events=events, subjects=subjects)
     watching = WatchService(database=database, signing=signing, clock=clock, signal=signal, revocations=revocations)
     codec = await open_cursor_codec(database, randomness)
     yield Bench(

@@ -30,7 +30,7 @@ async def states(world: TrustWorld) -> list[S]:
 
 
 async def events(world: TrustWorld) -> list[str]:
-    page = await world.replica.revocations.list("default", None, limit=100)
+    page = await world.replica.revocations.list("default", None, limit=100, now=world.now)
     return [str(event.revocation.subject) for event in page.events]
 
 

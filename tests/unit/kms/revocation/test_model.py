@@ -5,7 +5,8 @@ import pytest
 from kms.core.errors import InvalidArgument, Reason
 from kms.core.identity import Role
 from kms.core.names import ChildName, KeyName, KeyVersionName
-from kms.revocation.model import InitiatingEntity, effective_from, parse_subject
+from kms.events.model import InitiatingEntity
+from kms.revocation.model import effective_from, parse_subject
 from support.clock import START
 
 DEVICE = "0190c2a4-0000-7000-8000-000000000001"
@@ -39,7 +40,9 @@ def test_subjects(text: str, subject: object) -> None:
         "tenants/default/keys/UPPER",
         "tenants/default/keys/manifest/versions/0",
         "tenants/default/devices/manifest",
-        f"tenants/default/verdicts/{DEVICE}",
+        f"tenants/default/challenges/{DEVICE}",
+        "tenants/default/policies/0",
+        "tenants/default/artifacts/ab",
         f"tenants/default/devices/{DEVICE}/",
         "tenants/default/keys/manifest\n",
         "tenants/default/keys/" + "a" * 600,

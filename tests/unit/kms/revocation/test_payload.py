@@ -2,8 +2,10 @@ import json
 from datetime import timedelta
 
 from kms.core.names import KeyName
-from kms.revocation.model import InitiatingEntity, Position, Revocation, RevocationReason
-from kms.revocation.payload import event_payload, heartbeat_payload
+from kms.events.model import REVOCATIONS, InitiatingEntity, Position
+from kms.events.payload import event_payload
+from kms.revocation.model import Revocation, RevocationReason
+from kms.revocation.payload import credential_change, heartbeat_payload, revocation_draft
 from support.clock import START
 
 REVOCATION = Revocation(
@@ -17,9 +19,8 @@ REVOCATION = Revocation(
 
 
 def test_an_event_is_a_security_event_token() -> None:
-    payload = event_payload(
-        REVOCATION, issuer="spiffe://hallmark.test/server", transaction_id="call-1", credential_type="signing-key"
-    )
+    draft = revocation_draft(REVOCATION, credential_change("signing-key"), revision=2, transaction_id="call-1")
+    payload = event_payload(draft, issuer="spiffe://hallmark.test/server")
     seconds = int(START.timestamp())
     assert json.loads(payload) == {
         "iss": "spiffe://hallmark.test/server",
@@ -39,6 +40,9 @@ def test_an_event_is_a_security_event_token() -> None:
                     "reason": "KEY_COMPROMISE",
                     "effective_time": "2026-11-21T11:00:00.000000Z",
                     "event_time": "2026-11-21T12:00:00.999999Z",
+                    "revision": 2,
+                    "status": "INVALID",
+                    "subject": "tenants/default/keys/manifest",
                 },
             }
         },
@@ -56,11 +60,13 @@ def test_every_reason_has_a_sentence() -> None:
             effective_time=START,
             initiating_entity=InitiatingEntity.ADMIN,
         )
-        assert event_payload(revocation, issuer="i", transaction_id="t", credential_type="c")
+        assert revocation_draft(revocation, credential_change("c"), revision=1, transaction_id="t").members[
+            "reason_admin"
+        ]
 
 
 def test_a_heartbeat_names_feed_time_and_nonce() -> None:
-    position = Position("default", bytes(16), 7)
+    position = Position("default", REVOCATIONS, bytes(16), 7)
     assert heartbeat_payload(position, issuer="i", nonce=b"\xff" * 16, now=START) == (
         b'{"iss":"i","nonce":"/////////////////////w==","parent":"tenants/default","sequence":7,'
         b'"server_time":"2026-11-21T12:00:00.000000Z"}'

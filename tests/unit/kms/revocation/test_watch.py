@@ -13,8 +13,8 @@ from hallmark_composite import verify
 from hsm.errors import TokenUnavailable
 from hsm.testing import Operation
 from kms.core.errors import InvalidArgument, NotFound, OutOfRange, Reason, Unavailable
+from kms.events.cursor import TokenKind
 from kms.revocation import watch
-from kms.revocation.cursor import TokenKind
 from unit.kms.revocation.bench import Bench, running, serving
 
 Response = revocation_pb2.WatchRevocationsResponse
@@ -259,7 +259,7 @@ async def test_a_restored_backup_is_noticed_although_it_brings_the_epoch_back(be
 
 async def test_a_server_that_lost_events_refuses_the_cursors_beyond_its_end(bench: Bench) -> None:
     await bench.revoke_keys("a")
-    newest = await bench.revocations.newest("default")
+    newest = await bench.revocations.newest("default", bench.clock.now())
     ahead = bench.codec.encode(TokenKind.CURSOR, replace(newest, sequence=newest.sequence + 1))
     assert (await _refused(bench, OutOfRange, cursor=ahead)).reason is Reason.CURSOR_EPOCH
 
@@ -267,7 +267,7 @@ async def test_a_server_that_lost_events_refuses_the_cursors_beyond_its_end(benc
 async def test_a_watcher_that_left_leaves_nothing_behind(bench: Bench) -> None:
     async with _watching(bench) as frames:
         await _take(frames, 1)
-        (ticker,) = [task for task in asyncio.all_tasks() if task.get_name() == "revocation-feed-ticker"]
+        (ticker,) = [task for task in asyncio.all_tasks() if task.get_name() == "feed-ticker"]
         waiting = asyncio.create_task(_take(frames, 1))
         await asyncio.sleep(0.02)
         waiting.cancel()

@@ -16,8 +16,8 @@ from hallmark_client import (
     SignatureInvalid,
     VerificationFailed,
 )
+from hallmark_client.revocation_watch import Watch
 from hallmark_client.testing import refusal
-from hallmark_client.watch import Watch
 
 
 def take(frames: Iterator[Frame], count: int) -> list[Frame]:

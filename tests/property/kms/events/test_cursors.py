@@ -7,21 +7,26 @@ from hypothesis import strategies as st
 from hsm.secret import Secret
 from kms.core.errors import InvalidArgument, Reason
 from kms.core.names import ID_PATTERN
-from kms.revocation.cursor import CursorCodec, TokenKind
-from kms.revocation.model import Position, parse_subject
+from kms.events.cursor import CursorCodec, TokenKind
+from kms.events.model import REVOCATIONS, Position
+from kms.revocation.model import parse_subject
 
 CODEC = CursorCodec(Secret(bytes(range(32))))
 TENANTS = st.from_regex(ID_PATTERN, fullmatch=True)
 KINDS = st.sampled_from(TokenKind)
 POSITIONS = st.builds(
-    Position, TENANTS, st.binary(min_size=16, max_size=16), st.integers(min_value=0, max_value=2**63 - 1)
+    Position,
+    TENANTS,
+    st.just(REVOCATIONS),
+    st.binary(min_size=16, max_size=16),
+    st.integers(min_value=0, max_value=2**63 - 1),
 )
 
 
 @given(kind=KINDS, position=POSITIONS, subject=st.sampled_from(["", "tenants/t/keys/a"]))
 def test_every_position_comes_back(kind: TokenKind, position: Position, subject: str) -> None:
     token = CODEC.encode(kind, position, subject)
-    assert CODEC.decode(kind, token, tenant=position.tenant, subject=subject) == position
+    assert CODEC.decode(kind, token, tenant=position.tenant, feed=REVOCATIONS, subject=subject) == position
 
 
 @given(kind=KINDS, position=POSITIONS, bit=st.integers(min_value=0, max_value=57 * 8 - 1))
@@ -43,7 +48,10 @@ def test_no_tenant_uses_the_cursor_of_another(position: Position, other: str) ->
         _assert_refused(TokenKind.CURSOR, token, other)
 
 
-@given(st.text(max_size=80) | st.from_regex(rf"tenants/{ID_PATTERN}/(keys|devices)/.{{0,40}}"))
+@given(
+    st.text(max_size=80)
+    | st.from_regex(rf"tenants/{ID_PATTERN}/(keys|devices|verdicts|consents|artifacts|anchors|policies)/.{{0,40}}")
+)
 def test_subjects_are_parsed_or_refused_with_a_reason(text: str) -> None:
     with contextlib.suppress(InvalidArgument):
         assert str(parse_subject(text)) == text
@@ -51,7 +59,7 @@ def test_subjects_are_parsed_or_refused_with_a_reason(text: str) -> None:
 
 def _assert_refused(kind: TokenKind, token: str, tenant: str) -> None:
     try:
-        CODEC.decode(kind, token, tenant=tenant)
+        CODEC.decode(kind, token, tenant=tenant, feed=REVOCATIONS)
     except InvalidArgument as error:
         assert error.reason in {Reason.CURSOR_INVALID, Reason.PAGE_TOKEN_INVALID}  # noqa: PT017
     else:

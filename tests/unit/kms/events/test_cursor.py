@@ -4,18 +4,21 @@ import pytest
 
 from hsm.secret import Secret
 from kms.core.errors import InvalidArgument, Reason
-from kms.revocation.cursor import CursorCodec, TokenKind
-from kms.revocation.model import Position
+from kms.events.cursor import CursorCodec, TokenKind
+from kms.events.model import GLOBAL, REVOCATIONS, Position
 
 CODEC = CursorCodec(Secret(bytes(range(32))))
-POSITION = Position("default", b"epoch of feed 16", 41)
+POSITION = Position("default", REVOCATIONS, b"epoch of feed 16", 41)
 CURSOR = CODEC.encode(TokenKind.CURSOR, POSITION)
 
 
 def test_a_token_comes_back_as_the_position() -> None:
-    assert CODEC.decode(TokenKind.CURSOR, CURSOR, tenant="default") == POSITION
+    assert CODEC.decode(TokenKind.CURSOR, CURSOR, tenant="default", feed=REVOCATIONS) == POSITION
     page = CODEC.encode(TokenKind.PAGE, POSITION, "tenants/default/keys/a")
-    assert CODEC.decode(TokenKind.PAGE, page, tenant="default", subject="tenants/default/keys/a") == POSITION
+    assert (
+        CODEC.decode(TokenKind.PAGE, page, tenant="default", feed=REVOCATIONS, subject="tenants/default/keys/a")
+        == POSITION
+    )
 
 
 def test_a_token_tells_no_tenant() -> None:
@@ -32,9 +35,11 @@ def test_a_token_works_only_where_it_was_given_out() -> None:
         (TokenKind.PAGE, page, "default", "tenants/default/keys/a", CODEC),
         (TokenKind.CURSOR, CURSOR, "default", "", CursorCodec(Secret(bytes(32)))),
     ]
+    with pytest.raises(InvalidArgument):
+        CODEC.decode(TokenKind.CURSOR, CURSOR, tenant="default", feed=GLOBAL)
     for kind, token, tenant, subject, codec in refused:
         with pytest.raises(InvalidArgument):
-            codec.decode(kind, token, tenant=tenant, subject=subject)
+            codec.decode(kind, token, tenant=tenant, feed=REVOCATIONS, subject=subject)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_a_token_works_only_where_it_was_given_out() -> None:
 )
 def test_garbage(kind: TokenKind, reason: Reason, token: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        CODEC.decode(kind, token, tenant="default")
+        CODEC.decode(kind, token, tenant="default", feed=REVOCATIONS)
     assert refused.value.reason is reason
     assert refused.value.field == kind.value
 

@@ -1,0 +1,1 @@
+"""What was granted and taken back, followed: see `core`."""

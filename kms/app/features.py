@@ -1,0 +1,207 @@
+"""Every feature of the service, from the bottom up: signing > events > revocation > keys > attestation > ... > log."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from grpc_health.v1 import health_pb2_grpc
+
+from attestation import FORMATS
+from hallmark.v1 import (
+    approvals_pb2_grpc,
+    envelopes_pb2_grpc,
+    keys_pb2_grpc,
+    log_pb2_grpc,
+    revocation_pb2_grpc,
+)
+from hsm.provider import KeyProvider
+from kms.app.approvals import KeyApprovals, make_approvals
+from kms.app.attestation import Below, start_attestation
+from kms.app.envelopes import make_envelopes
+from kms.app.events import make_events
+from kms.app.health import make_health
+from kms.app.hsm import pkcs11_settings
+from kms.app.keys import make_key_parts
+from kms.app.log_rpc import make_log_servicer
+from kms.approvals.rpc import ApprovalServicer
+from kms.approvals.service import ApprovalService
+from kms.config import Config
+from kms.core.clock import Clock
+from kms.core.database import Database
+from kms.core.randomness import Randomness
+from kms.devices.gate import DeviceVerdicts
+from kms.devices.revocable import RevocableDevices
+from kms.devices.standing import DeviceStanding
+from kms.envelopes.model import SIGNING_KEY_ID as ENVELOPES_SIGNING_KEY_ID
+from kms.events.cursor import open_cursor_codec
+from kms.events.model import SIGNING_KEY_ID
+from kms.keys.capabilities import CapabilityReader, ServerFacts
+from kms.keys.hsm_health import HsmHealthCheck
+from kms.keys.service import KeyService
+from kms.keys.signing import SigningService
+from kms.keys.signing_rpc import SigningServicer
+from kms.keys.usage import UseRates
+from kms.keys.verification import VerificationService
+from kms.keys.wrapping import WrappingKeys
+from kms.log.rpc import LogServicer
+from kms.log.service import TransparencyLog
+from kms.public.files import FolderPublicFiles
+from kms.revocation.rpc import RevocationServicer
+from kms.revocation.service import RevocationService
+from kms.revocation.subjects import RevocableKeys
+from kms.revocation.watch import WatchService
+from kms.server.errors import to_status
+from kms.server.grpc_server import Registration
+from kms.server.local_ca import LocalAuthority
+from kms.trust.model import SIGNING_KEY_ID as TRUST_SIGNING_KEY_ID
+
+_GROUPS_PER_SIGNER = 3  # two that its process has, one that is being committed
+_SIGNING_KEY_IDS = (SIGNING_KEY_ID, TRUST_SIGNING_KEY_ID, ENVELOPES_SIGNING_KEY_ID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What features stand on. `spawn` runs something until the server stops; `closing` is left in reverse order."""
+
+    config: Config
+    clock: Clock
+    randomness: Randomness
+    database: Database
+    provider: KeyProvider
+    log: TransparencyLog
+    authority: LocalAuthority
+    standing: DeviceStanding
+    draining: asyncio.Event
+    public_url: Callable[[], str]
+    closing: AsyncExitStack
+    spawn: Callable[[Coroutine[None, None, None]], None]
+
+
+@dataclass(slots=True)
+class Features:
+    """`registrations` are the servicers, once `start` is through."""
+
+    ground: Ground
+    registrations: list[Registration] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Raises ConfigError, HsmError."""
+        ground = self.ground
+        signing = self._signing()
+        approvals = make_approvals(ground.config, ground.database, ground.log, ground.randomness)
+        keys = KeyService(ground.database, ground.provider, ground.log, ground.randomness, KeyApprovals(approvals))
+        for key_id in _SIGNING_KEY_IDS:
+            await keys.ensure_service_key(key_id, ground.clock.now())
+        revocations = RevocationService(
+            events=make_events(
+                database=ground.database,
+                signing=signing,
+                log=ground.log,
+                randomness=ground.randomness,
+                draining=ground.draining,
+                issuer=f"spiffe://{ground.config.server.trust_domain}/server",
+            ),
+            subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
+        )
+        health = HsmHealthCheck(ground.provider, ground.clock)
+        await self._keys(keys, revocations, health)
+        await self._attestation(keys, approvals, revocations)
+        self._add(approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, ApprovalServicer(approvals))
+        self._add(
+            envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server,
+            make_envelopes(ground.config, keys, signing, approvals, ground.clock),
+        )
+        self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
+        await self._events(revocations)
+        self._add(health_pb2_grpc.add_HealthServicer_to_server, make_health(health, ground.draining))
+
+    async def _keys(self, keys: KeyService, revocations: RevocationService, health: HsmHealthCheck) -> None:
+        ground, signing = self.ground, revocations.events.signing
+        wrapping = WrappingKeys(keys, signing, ENVELOPES_SIGNING_KEY_ID)
+        await wrapping.ensure(ground.clock.now())
+        parts = make_key_parts(
+            keys=keys,
+            signing=signing,
+            revocations=revocations,
+            wrapping=wrapping,
+            files=FolderPublicFiles(ground.config.path(ground.config.log.public_folder)),
+            capabilities=CapabilityReader(ground.provider, health, self._facts()),
+            clock=ground.clock,
+        )
+        self._add(keys_pb2_grpc.add_KeyServiceServicer_to_server, parts.servicer)
+        self._add(keys_pb2_grpc.add_TrustServiceServicer_to_server, parts.trust)
+        verification = VerificationService(ground.database)
+        self._add(keys_pb2_grpc.add_SigningServiceServicer_to_server, SigningServicer(signing, verification, to_status))
+        ground.spawn(parts.scheduler.run())
+
+    async def _attestation(self, keys: KeyService, approvals: ApprovalService, revocations: RevocationService) -> None:
+        ground = self.ground
+        below = Below(
+            config=ground.config,
+            clock=ground.clock,
+            keys=keys,
+            signing=revocations.events.signing,
+            approvals=approvals,
+            revocations=revocations,
+            authority=ground.authority,
+        )
+        parts = await start_attestation(below, ground.closing)
+        for add, servicer in parts.servicers:
+            self._add(add, servicer)
+        ground.spawn(parts.background)
+
+    async def _events(self, revocations: RevocationService) -> None:
+        ground, events = self.ground, revocations.events
+        codec = await open_cursor_codec(ground.database, ground.randomness)
+        watching = WatchService(
+            database=ground.database,
+            signing=events.signing,
+            clock=ground.clock,
+            signal=events.signal,
+            revocations=revocations,
+        )
+        self._add(
+            revocation_pb2_grpc.add_RevocationServiceServicer_to_server,
+            RevocationServicer(revocations, watching, codec),
+        )
+
+    def _signing(self) -> SigningService:
+        ground = self.ground
+        groups = _GROUPS_PER_SIGNER * pkcs11_settings(ground.config).worker_count
+        rates = UseRates(ground.clock)
+        return SigningService(
+            ground.database, ground.provider, ground.log, ground.randomness, rates, groups, DeviceVerdicts()
+        )
+
+    def _log_servicer(self) -> LogServicer:
+        ground = self.ground
+        return make_log_servicer(
+            database=ground.database,
+            provider=ground.provider,
+            log=ground.log,
+            clock=ground.clock,
+            randomness=ground.randomness,
+            draining=ground.draining,
+        )
+
+    def _facts(self) -> Callable[[], Awaitable[ServerFacts]]:
+        ground = self.ground
+
+        async def facts() -> ServerFacts:
+            return ServerFacts(
+                version=version("hallmark"),
+                log_origin=ground.log.origin,
+                verifier_keys=tuple(str(key) for key in ground.log.verifier_keys()),
+                public_url=ground.public_url(),
+                evidence_formats=tuple(evidence_format.value for evidence_format in FORMATS),
+                challenge_lifetime_seconds=ground.config.devices.challenge_lifetime_seconds,
+                require_pq_tls=ground.config.server.require_pq_tls,
+            )
+
+        return facts
+
+    def _add(self, add: Callable[[Any, Any], None], servicer: object) -> None:
+        self.registrations.append(lambda server: add(servicer, server))

@@ -1,0 +1,123 @@
+"""The global feed of one tenant in memory: its last frames as bytes, the same objects for every reader."""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from kms.events.frames import FrameWriter
+from kms.events.model import GLOBAL, Placed, Position, anchor_of
+from kms.events.reading import Answer, Head
+
+RING_EVENTS: Final = 1024
+RING_BYTES: Final = 16 * 1024 * 1024
+PAGES_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FullPage:
+    """A page of a full transfer as frames, without its intent."""
+
+    answer: Answer
+    frames: Sequence[bytes]
+
+
+@dataclass(slots=True)
+class GlobalFeed:
+    """`at`, `head` and `bookmark` tell one and the same end. The ring may already go further."""
+
+    tenant: str
+    writer: FrameWriter
+    at: Position
+    head: Head
+    bookmark: bytes = b""
+    _first: int = 0
+    _ring: deque[tuple[bytes, bytes]] = field(default_factory=deque)
+    """(anchor, frame) of each event from _first on, without a gap."""
+    _bytes: int = 0
+    _pages: OrderedDict[int, FullPage] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.begin(self.at, self.head)
+
+    @property
+    def epoch(self) -> bytes:
+        return self.at.epoch
+
+    @property
+    def end(self) -> int:
+        """Sequence of the last event in the ring, or before it."""
+        return self._first + len(self._ring) - 1
+
+    def begin(self, at: Position, head: Head) -> None:
+        """From here on, whatever was known before."""
+        self._ring.clear()
+        self._pages.clear()
+        self._first, self._bytes = at.sequence + 1, 0
+        self.mark(at, head)
+
+    def mark(self, at: Position, head: Head) -> None:
+        """The end is here now, and this is the state there."""
+        self.at, self.head = at, head
+        self.bookmark = self.writer.bookmark(at, head)
+
+    def append(self, placed: Placed) -> None:
+        """The next event. One that is there already is passed over."""
+        if placed.sequence <= self.end:
+            return
+        if placed.sequence != self.end + 1:  # the ring has no gaps: slow readers go by the database
+            self._ring.clear()
+            self._first, self._bytes = placed.sequence, 0
+        frame = self.writer.event(placed, placed.position(self.at))
+        self._ring.append((anchor_of(placed.event.id), frame))
+        self._bytes += len(frame)
+        while len(self._ring) > RING_EVENTS or self._bytes > RING_BYTES:
+            self._bytes -= len(self._ring.popleft()[1])
+            self._first += 1
+
+    def covers(self, sequence: int) -> bool:
+        """Whether everything after `sequence` is here."""
+        return sequence + 1 >= self._first
+
+    def knows(self, position: Position) -> bool:
+        """Whether the position is surely of this history, and everything after it is here."""
+        if position.epoch != self.epoch or not self.covers(position.sequence):
+            return False
+        if position.sequence in {0, self.at.sequence}:
+            return position == (self.at if position.sequence else position.beginning())
+        place = position.sequence - self._first
+        return 0 <= place < len(self._ring) and self._ring[place][0] == position.anchor
+
+    def after(self, position: Position, limit: int) -> tuple[list[bytes], Position]:
+        """The next frames, and where they lead. `covers` was asked before."""
+        begin = position.sequence + 1 - self._first
+        found = list(islice(self._ring, max(begin, 0), max(begin, 0) + limit))
+        if not found or begin < 0:
+            return [], position
+        sequence = position.sequence + len(found)
+        if sequence == self.at.sequence:
+            return [frame for _, frame in found], self.at
+        return [frame for _, frame in found], Position(self.tenant, GLOBAL, self.epoch, sequence, found[-1][0])
+
+    def find_page(self, after: int, *, at_least: int) -> FullPage | None:
+        """A page of a full transfer that somebody has read, when the feed ended at `at_least` or later.
+
+        Pages of one transfer must not go back in time: a subject that has moved on to a later page would be in none.
+        """
+        page = self._pages.get(after)
+        return page if page is not None and page.answer.end >= at_least else None
+
+    def keep_page(self, answer: Answer) -> FullPage:
+        """For those who come next."""
+        after = answer.before.sequence
+        page = self._pages.get(after)
+        if page is not None and page.answer is answer:
+            return page  # many asked together, and got one answer
+        page = FullPage(answer, self.writer.answer(answer, quiet=True))
+        if answer.before.epoch == self.epoch:
+            self._pages[after] = page
+            self._pages.move_to_end(after)
+            while len(self._pages) > PAGES_MAX:
+                self._pages.popitem(last=False)
+        return page

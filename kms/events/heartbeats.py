@@ -1,0 +1,97 @@
+"""Heartbeats, signed for many callers at once: one signature over the root of a Merkle tree of their leaves.
+
+Every tree has the same number of leaves, what callers do not fill is random, and places are drawn by lot: what a caller
+is shown tells it nothing about others, not even how many there are.
+"""
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from hallmark.v1 import events_pb2
+from hallmark_events.batch import BatchPath, BatchTree
+from hallmark_events.heartbeat import FeedHead, encode_leaf, encode_payload
+from hallmark_events.types import HEARTBEAT_CONTEXT
+from kms.core.errors import ServiceError
+from kms.core.randomness import Randomness
+from kms.events.model import SIGNING_KEY_ID
+from kms.events.reading import Head
+from kms.keys.model import ServiceSignature
+from kms.keys.signing import SigningService
+from kms.keys.wire import service_signature_to_wire
+
+_logger = logging.getLogger(__name__)
+LEAVES: Final = 256
+"""Of each tree: a path of 8 hashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That the service has signed `leaf`, under the root in `payload`."""
+
+    payload: bytes
+    signature: ServiceSignature
+    leaf: bytes
+    path: BatchPath
+
+
+def leaf_of(tenant: str, nonce: bytes, heads: Mapping[str, tuple[bytes, Head]]) -> bytes:
+    """`heads`: (epoch, end) by "device" and "global"."""
+    feeds = {
+        name: FeedHead(epoch=epoch, sequence=head.sequence, state_digest=head.digest)
+        for name, (epoch, head) in heads.items()
+    }
+    return encode_leaf(parent=f"tenants/{tenant}", nonce=nonce, feeds=feeds)
+
+
+def heartbeat_frame(server_time: datetime, next_in: timedelta, proof: Proof | None) -> bytes:
+    """WatchEventsResponse, serialised. Without a proof, for callers without a nonce, it proves nothing."""
+    beat = events_pb2.WatchEventsResponse.Heartbeat(server_time=server_time, next_in=next_in)
+    if proof is not None:
+        beat.payload, beat.leaf = proof.payload, proof.leaf
+        beat.signature.CopyFrom(service_signature_to_wire(proof.signature))
+        beat.path.leaf_index, beat.path.tree_size = proof.path.leaf_index, proof.path.tree_size
+        beat.path.path.extend(proof.path.path)
+    return events_pb2.WatchEventsResponse(heartbeat=beat).SerializeToString()
+
+
+@dataclass(slots=True)
+class HeartbeatSigner:
+    """One for the process."""
+
+    signing: SigningService
+    randomness: Randomness
+    issuer: str
+    _told: bool = field(default=False)
+
+    async def prove(self, leaves: Sequence[bytes], now: datetime) -> list[Proof]:
+        """In the order of the leaves. None at all while the HSM is away: a heartbeat without proof would be a lie, and
+        callers that get none notice by themselves.
+        """
+        proofs: list[Proof] = []
+        try:
+            for begin in range(0, len(leaves), LEAVES):
+                proofs += await self._prove_tree(leaves[begin : begin + LEAVES], now)
+        except ServiceError as error:
+            if not self._told:
+                _logger.warning("heartbeats can not be signed, streams go on without them: %s", error)
+            self._told = True
+            return []
+        self._told = False
+        return proofs
+
+    async def _prove_tree(self, leaves: Sequence[bytes], now: datetime) -> list[Proof]:
+        lots = random.Random(self.randomness.bytes(16)).sample(range(LEAVES), len(leaves))  # noqa: S311 - the seed is
+        filling = self.randomness.bytes(32 * LEAVES)
+        payloads = [filling[at : at + 32] for at in range(0, len(filling), 32)]
+        for place, leaf in zip(lots, leaves, strict=True):
+            payloads[place] = leaf
+        tree = BatchTree(payloads)
+        payload = encode_payload(issuer=self.issuer, root=tree.root, size=LEAVES, server_time=now)
+        signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, HEARTBEAT_CONTEXT, now)
+        return [
+            Proof(payload, signature, leaf, tree.path(place)) for place, leaf in zip(lots, leaves, strict=True)
+        ]
