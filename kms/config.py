@@ -213,7 +213,12 @@ class SsfConfig(_Section):
     address: str = Field("127.0.0.1", description="Address of the HTTP port for receivers of shared signals.")
     port: int = Field(7481, ge=0, le=65535, description="HTTP port of the SSF transmitter; 0 takes a free one.")
     enabled: bool = Field(False, description="Serve the SSF transmitter. Put TLS in front of its port.")
-    issuer: str | None = Field(None, description="https URL that receivers know the transmitter by.")
+    issuer: str | None = Field(
+        None, description="https URL, without a path, that receivers know the transmitter by; required when enabled."
+    )
+    push_networks: tuple[str, ...] = Field(
+        (), description="Private networks that push may reach, such as 10.20.0.0/16; 127.0.0.0/8 for trials."
+    )
     push_interval_seconds: float = Field(1, gt=0, description="Least time between two attempts to one receiver.")
 
 

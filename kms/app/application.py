@@ -12,7 +12,8 @@ from pathlib import Path
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.approvals import client_folders
-from kms.app.features import Features, Ground
+from kms.app.features import Features
+from kms.app.ground import Ground
 from kms.app.hsm import keep_trying, make_provider, start_or_say_why
 from kms.app.log_places import log_memories, log_places
 from kms.app.log_settings import log_settings
@@ -60,6 +61,7 @@ class Application:
         public_folder = config.path(config.log.public_folder)
         log = await self._start_log(database, provider)
         standing = DeviceStanding(database, self._clock)
+        places: dict[str, str] = {}
         features = Features(
             Ground(
                 config=config,
@@ -74,6 +76,7 @@ class Application:
                 public_url=lambda: self.public_url,
                 closing=self._closing,
                 spawn=self._spawn,
+                places=places,
             )
         )
         await features.start()
@@ -81,7 +84,7 @@ class Application:
         clients = client_folders(authority, config)
         await self._serve_grpc(features.registrations, authority, standing)
         self._spawn(purge_answers(database, self._clock))
-        self._home.announce(self.address, self.public_url, clients, self._clock.now())
+        self._home.announce(self.address, self.public_url, clients, self._clock.now(), places=places)
         self._closing.callback(self._home.withdraw)
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from kms.approvals.model import PlannedAct, ProposedAct
 from kms.approvals.service import ApprovalService
 from kms.core.clock import Clock
 from kms.core.database import Database
+from kms.events.appending import Events
 from kms.keys.signing import SigningService
 from kms.keys.verification import VerificationService
 
@@ -42,6 +43,7 @@ def make_appraisal(
     stored: StoredEvidence,
     *,
     listener: PolicyListener | None = None,
+    events: Events | None = None,
 ) -> AppraisalServicer:
     """`stored` is the devices' Reappraisal. The service key kms.appraisal.model.SIGNING_KEY_ID must be there."""
     appraisal = AppraisalService(
@@ -52,5 +54,6 @@ def make_appraisal(
         source=source,
         gate=ActivationApprovals(approvals),
         listener=listener or NoListener(),
+        events=events,
     )
     return AppraisalServicer(appraisal, DryRunService(appraisal, stored))

@@ -58,8 +58,15 @@ async def start_attestation(below: Below, closing: AsyncExitStack) -> Attestatio
         randomness=below.approvals.randomness,
     )
     closing.callback(devices.verifier.close)
-    reappraiser = make_reappraiser(devices.reappraisal, collateral, below.revocations, clock)
-    appraisal = make_appraisal(policies, below.signing, below.approvals, devices.reappraisal, listener=reappraiser)
+    reappraiser = make_reappraiser(devices.reappraisal, collateral, policies, below.revocations, clock)
+    appraisal = make_appraisal(
+        policies,
+        below.signing,
+        below.approvals,
+        devices.reappraisal,
+        listener=reappraiser,
+        events=below.revocations.events,
+    )
     await collateral.feeds.start()
     closing.push_async_callback(collateral.feeds.close)
     servicers = (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from attestation.model import Anchors
+from kms.appraisal.source import TenantPolicies
 from kms.approvals.service import ApprovalService
 from kms.collateral.anchor_service import AnchorService
 from kms.collateral.anchors import BUILT_IN
@@ -54,18 +55,29 @@ def make_collateral(
 
 
 def make_reappraiser(
-    reappraisal: Reappraisal, parts: CollateralParts, revocations: RevocationService, clock: Clock
+    reappraisal: Reappraisal,
+    parts: CollateralParts,
+    policies: TenantPolicies,
+    revocations: RevocationService,
+    clock: Clock,
 ) -> Reappraiser:
     """Whoever changes collateral or anchors wakes it. Its `run` is not started."""
+
+    async def refresh(owner: str) -> None:
+        await parts.shelf.load_if_changed()
+        policies.forget(owner)
+
     reappraisal.in_transaction = AssuranceNotes(randomness=revocations.events.randomness)
     reappraiser = Reappraiser(
         database=revocations.database,
         clock=clock,
         reappraisal=reappraisal,
         assurance=AssuranceService(revocations),
+        refresh=refresh,
     )
     parts.servicer.collateral.changed = reappraiser.wake
     parts.servicer.anchors.changed = reappraiser.wake
+    parts.servicer.anchors.events = revocations.events
     return reappraiser
 
 

@@ -1,8 +1,6 @@
 """Every feature of the service, from the bottom up: signing > events > revocation > keys > attestation > ... > log."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -15,28 +13,22 @@ from hallmark.v1 import (
     envelopes_pb2_grpc,
     keys_pb2_grpc,
     log_pb2_grpc,
-    revocation_pb2_grpc,
 )
-from hsm.provider import KeyProvider
 from kms.app.approvals import KeyApprovals, make_approvals
 from kms.app.attestation import Below, start_attestation
 from kms.app.envelopes import make_envelopes
 from kms.app.events import make_events
+from kms.app.ground import Ground
 from kms.app.health import make_health
 from kms.app.hsm import pkcs11_settings
 from kms.app.keys import make_key_parts
 from kms.app.log_rpc import make_log_servicer
+from kms.app.permission import Permission
 from kms.approvals.rpc import ApprovalServicer
 from kms.approvals.service import ApprovalService
-from kms.config import Config
-from kms.core.clock import Clock
-from kms.core.database import Database
-from kms.core.randomness import Randomness
 from kms.devices.gate import DeviceVerdicts
 from kms.devices.revocable import RevocableDevices
-from kms.devices.standing import DeviceStanding
 from kms.envelopes.model import SIGNING_KEY_ID as ENVELOPES_SIGNING_KEY_ID
-from kms.events.cursor import open_cursor_codec
 from kms.events.model import SIGNING_KEY_ID
 from kms.keys.capabilities import CapabilityReader, ServerFacts
 from kms.keys.hsm_health import HsmHealthCheck
@@ -47,37 +39,15 @@ from kms.keys.usage import UseRates
 from kms.keys.verification import VerificationService
 from kms.keys.wrapping import WrappingKeys
 from kms.log.rpc import LogServicer
-from kms.log.service import TransparencyLog
 from kms.public.files import FolderPublicFiles
-from kms.revocation.rpc import RevocationServicer
 from kms.revocation.service import RevocationService
 from kms.revocation.subjects import RevocableKeys
-from kms.revocation.watch import WatchService
 from kms.server.errors import to_status
 from kms.server.grpc_server import Registration
-from kms.server.local_ca import LocalAuthority
 from kms.trust.model import SIGNING_KEY_ID as TRUST_SIGNING_KEY_ID
 
 _GROUPS_PER_SIGNER = 3  # two that its process has, one that is being committed
 _SIGNING_KEY_IDS = (SIGNING_KEY_ID, TRUST_SIGNING_KEY_ID, ENVELOPES_SIGNING_KEY_ID)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What features stand on. `spawn` runs something until the server stops; `closing` is left in reverse order."""
-
-    config: Config
-    clock: Clock
-    randomness: Randomness
-    database: Database
-    provider: KeyProvider
-    log: TransparencyLog
-    authority: LocalAuthority
-    standing: DeviceStanding
-    draining: asyncio.Event
-    public_url: Callable[[], str]
-    closing: AsyncExitStack
-    spawn: Callable[[Coroutine[None, None, None]], None]
 
 
 @dataclass(slots=True)
@@ -115,7 +85,7 @@ class Features:
             make_envelopes(ground.config, keys, signing, approvals, ground.clock),
         )
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
-        await self._events(revocations)
+        await Permission(ground, revocations, self._add).start(keys)
         self._add(health_pb2_grpc.add_HealthServicer_to_server, make_health(health, ground.draining))
 
     async def _keys(self, keys: KeyService, revocations: RevocationService, health: HsmHealthCheck) -> None:
@@ -152,21 +122,6 @@ class Features:
         for add, servicer in parts.servicers:
             self._add(add, servicer)
         ground.spawn(parts.background)
-
-    async def _events(self, revocations: RevocationService) -> None:
-        ground, events = self.ground, revocations.events
-        codec = await open_cursor_codec(ground.database, ground.randomness)
-        watching = WatchService(
-            database=ground.database,
-            signing=events.signing,
-            clock=ground.clock,
-            signal=events.signal,
-            revocations=revocations,
-        )
-        self._add(
-            revocation_pb2_grpc.add_RevocationServiceServicer_to_server,
-            RevocationServicer(revocations, watching, codec),
-        )
 
     def _signing(self) -> SigningService:
         ground = self.ground

@@ -54,7 +54,8 @@ class PolicyState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyVersion:
     """`document` is the file as it was set, `policy_sha256` (hex) the digest that verdicts name. What was set never
-    changes; `payload` says what it was, and is signed. The built-in policy has neither payload nor signature.
+    changes; `payload` says what it was, and is signed. The built-in policy has neither payload nor signature. With a
+    `revoke_time` it is never in force again; REPLACED is its state then.
     """
 
     name: PolicyName
@@ -67,6 +68,7 @@ class PolicyVersion:
     create_time: datetime | None
     activate_time: datetime | None = None
     state: PolicyState = PolicyState.PENDING
+    revoke_time: datetime | None = None
 
     @property
     def activation_sha256(self) -> bytes:

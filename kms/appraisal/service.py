@@ -7,6 +7,7 @@ is judged again.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,12 +31,15 @@ from kms.appraisal.model import (
 )
 from kms.appraisal.ports import ActivationGate, PolicyListener
 from kms.appraisal.source import TenantPolicies
+from kms.appraisal.telling import sign_activation
 from kms.core.canonical import Json
 from kms.core.database import Database
 from kms.core.errors import Aborted, FailedPrecondition, InvalidArgument, Reason, not_found
 from kms.core.idempotency import Replays, RequestKey
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
+from kms.events.appending import Events, Overtaken
+from kms.events.model import GLOBAL, SignedEvent
 from kms.keys.signing import SigningService
 from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
@@ -65,6 +69,8 @@ class AppraisalService:
     source: TenantPolicies
     gate: ActivationGate
     listener: PolicyListener
+    events: Events | None = None
+    """Tells of activations; None where there are no feeds."""
     _replays: Replays[PolicyAnswer] = field(default_factory=lambda: Replays(PolicyAnswer))
 
     async def set(
@@ -108,16 +114,34 @@ class AppraisalService:
     ) -> Outcome:
         """Number 0 goes back to the built-in one.
 
-        Raises not-found, InvalidArgument and FailedPrecondition: STATE_TRANSITION_INVALID when it is active already,
-        POLICY_INVALID when this server can not judge by it, APPROVAL_REQUIRED and its relatives.
+        Raises not-found, InvalidArgument and FailedPrecondition: STATE_TRANSITION_INVALID when it is active already or
+        was revoked, POLICY_INVALID when this server can not judge by it, APPROVAL_REQUIRED and its relatives.
         """
         version = await self.database.read(lambda tx: store.find(tx, name))
         if version is not None:  # what was set never changes, so this can be asked before the transaction
             await asyncio.to_thread(_check_usable, version)
-        answer, replayed = await self.database.write(lambda tx: self._activate(tx, name, proposal, request, now))
+        for attempt in range(_ATTEMPTS):
+            signed = await self._sign_event(name, version, now)
+            try:
+                answer, replayed = await self.database.write(
+                    lambda tx, told=signed: self._activate(tx, name, proposal, request, now, told)  # type: ignore[misc]
+                )
+            except Overtaken:
+                if attempt == _ATTEMPTS - 1:
+                    raise store.changed_meanwhile() from None
+                continue
+            break
         self.source.forget(name.tenant)
         self.listener.wake(name.tenant)
+        if self.events is not None:
+            self.events.notify(name.tenant)
         return await self._outcome(answer, published=published, replayed=replayed)
+
+    async def _sign_event(self, name: PolicyName, version: PolicyVersion | None, now: datetime) -> SignedEvent | None:
+        if self.events is None or (version is None and name.number != BUILT_IN):
+            return None
+        digest = policy_sha256(self.source.built_in) if version is None else version.policy_sha256
+        return await sign_activation(self.events, name, digest, now)
 
     async def _signed(
         self, name: PolicyName, policy: Policy, document: bytes, form: PolicyForm, now: datetime
@@ -143,7 +167,13 @@ class AppraisalService:
         return self._recorded(tx, "policy.set", version, request, now, {}), False
 
     def _activate(
-        self, tx: Connection, name: PolicyName, proposal: str, request: RequestKey, now: datetime
+        self,
+        tx: Connection,
+        name: PolicyName,
+        proposal: str,
+        request: RequestKey,
+        now: datetime,
+        told: SignedEvent | None,
     ) -> tuple[PolicyAnswer, bool]:
         if (earlier := self._replays.find(tx, request)) is not None:
             return earlier, True
@@ -157,10 +187,17 @@ class AppraisalService:
             raise FailedPrecondition(
                 Reason.STATE_TRANSITION_INVALID, f"{name} is active already", resource=str(version.name)
             )
+        if version.revoke_time is not None:
+            raise FailedPrecondition(
+                Reason.STATE_TRANSITION_INVALID, f"{name} was revoked, and stays so", resource=str(version.name)
+            )
         self.gate.consume(tx, proposal, str(name), version.activation_sha256, now)
         store.activate(tx, name, replaces=replaces, now=now)
         self.listener.note(tx, name.tenant, now)
-        return self._recorded(tx, "policy.activated", version, request, now, {"replaces": replaces}), False
+        answer = self._recorded(tx, "policy.activated", version, request, now, {"replaces": replaces}, told)
+        if told is not None and self.events is not None:
+            self.events.append(tx, told, answer.promise, [GLOBAL])
+        return answer, False
 
     def _recorded(
         self,
@@ -170,15 +207,21 @@ class AppraisalService:
         request: RequestKey,
         now: datetime,
         more: dict[str, Json],
+        told: SignedEvent | None = None,
     ) -> PolicyAnswer:
-        """Log entry and answer. The log tells digests: reference values may be nobody's business."""
+        """Log entry and answer. The log tells digests: reference values may be nobody's business. The signed payload is
+        that of the event, if the act is told by one; else that of the policy itself.
+        """
         assert version.name.number is not None
         details: dict[str, Json] = {"policy_sha256": version.policy_sha256, **more}
-        if version.signature is not None:  # the built-in one has none
+        if told is not None:
+            details["payload_sha256"] = hashlib.sha256(told.payload).hexdigest()
+            details["signed_by"] = told.signature.key_version
+        elif version.signature is not None:  # the built-in one has none
             details["payload_sha256"] = version.activation_sha256.hex()
             details["signed_by"] = version.signature.key_version
-        name = version.name
-        entry = LogEntry(new_id(now, self.randomness), event_type, name.tenant, str(name), now, details)
+        name, key = version.name, new_id(now, self.randomness) if told is None else told.draft.id
+        entry = LogEntry(key, event_type, name.tenant, str(name), now, details)
         answer = PolicyAnswer(tenant=name.tenant, number=version.name.number, promise=self.log.record(tx, entry))
         self._replays.store(tx, request, answer, now)
         return answer

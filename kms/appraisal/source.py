@@ -1,7 +1,8 @@
 """Which policy a tenant's devices are judged by, from memory: a kms.devices.verification.PolicySource.
 
 Another replica may activate a policy, so the database is asked again after LOOK_AGAIN_SECONDS. A version counts only if
-its signature verifies over what the database holds; otherwise nothing is judged until another one is set.
+its signature verifies over what the database holds; otherwise nothing is judged until another one is set. One that was
+revoked while it was in force refuses everything until another one is activated.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ import hmac
 import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Final
 
 from attestation.errors import PolicyError
 from attestation.policy import Policy
 from attestation.policy_file import read_policy
+from attestation.policy_rego import RegoPolicy
 from kms.appraisal import store
 from kms.appraisal.model import BUILT_IN, POLICY_CONTEXT, SIGNING_KEY_ID, PolicyName, PolicyVersion
 from kms.core.clock import Clock
@@ -26,11 +29,14 @@ from kms.keys.verification import VerificationService, VerifyItem
 
 LOOK_AGAIN_SECONDS = 1.0
 _TENANTS_MAX = 1024
+REFUSING: Final = Policy(name="revoked", rego=RegoPolicy("package hallmark\ndefault allow := false\n"))
+"""Refuses all evidence with POLICY_DENIED, also where no evaluator of Rego is installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     number: int
+    revoked: bool
     policy: Policy
     looked_at: float
 
@@ -46,13 +52,18 @@ class TenantPolicies:
     _known: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
 
     async def active(self, tenant: str) -> Policy:
-        """Raises FailedPrecondition/POLICY_INVALID when the one in the database is not what was set."""
+        """Raises FailedPrecondition/POLICY_INVALID when the one in the database is not what was set. REFUSING when it
+        was revoked.
+        """
         known, now = self._known.get(tenant), self.clock.monotonic()
         if known is not None and now - known.looked_at < LOOK_AGAIN_SECONDS:
             return known.policy
-        number = await self.database.read(lambda tx: store.active_number(tx, tenant))
-        policy = known.policy if known is not None and known.number == number else await self.load(tenant, number)
-        self._known[tenant] = _Known(number, policy, now)
+        number, revoked = await self.database.read(lambda tx: store.in_force(tx, tenant))
+        if known is not None and (known.number, known.revoked) == (number, revoked):
+            policy = known.policy
+        else:
+            policy = REFUSING if revoked else await self.load(tenant, number)
+        self._known[tenant] = _Known(number, revoked, policy, now)
         self._known.move_to_end(tenant)
         while len(self._known) > _TENANTS_MAX:
             self._known.popitem(last=False)
@@ -73,7 +84,7 @@ class TenantPolicies:
             raise _unusable(name, f"can not be used: {error}") from error
 
     def forget(self, tenant: str) -> None:
-        """After an activation by this process."""
+        """After an activation by this process, and where a change is followed."""
         self._known.pop(tenant, None)
 
     async def _check(self, version: PolicyVersion) -> None:

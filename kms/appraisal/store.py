@@ -31,6 +31,7 @@ _version = sa.Table(
     sa.Column("context", sa.String(255), nullable=False),
     sa.Column("create_time", UtcTime, nullable=False),
     sa.Column("activate_time", UtcTime),
+    sa.Column("revoke_time", UtcTime),
 )
 
 _in_force = sa.Table(
@@ -92,6 +93,18 @@ def active_number(tx: Connection, tenant: str) -> int:
     return found or 0
 
 
+def in_force(tx: Connection, tenant: str) -> tuple[int, bool]:
+    """The number of the one in force, and whether it was revoked."""
+    number = active_number(tx, tenant)
+    return number, tx.execute(sa.select(_version.c.revoke_time).where(_at(tenant, number))).scalar() is not None
+
+
+def set_revoked(tx: Connection, name: PolicyName, now: datetime) -> None:
+    """For ever. Which one is in force does not change."""
+    assert name.number is not None
+    tx.execute(_version.update().where(_at(name.tenant, name.number)).values(revoke_time=now))
+
+
 def activate(tx: Connection, name: PolicyName, *, replaces: int, now: datetime) -> None:
     """The built-in one (number 0): none of the tenant's own is any more. Raises Aborted when another one than
     `replaces` is in force.
@@ -123,7 +136,8 @@ def _at(tenant: str, number: int) -> sa.ColumnElement[bool]:
 
 
 def _read(row: Any, active: int) -> PolicyVersion:
-    state = PolicyState.PENDING if row.activate_time is None else PolicyState.REPLACED
+    is_fresh = row.activate_time is None and row.revoke_time is None
+    state = PolicyState.PENDING if is_fresh else PolicyState.REPLACED
     return PolicyVersion(
         name=PolicyName(row.tenant, row.number),
         title=row.title,
@@ -136,5 +150,6 @@ def _read(row: Any, active: int) -> PolicyVersion:
         ),
         create_time=row.create_time,
         activate_time=row.activate_time,
-        state=PolicyState.ACTIVE if row.number == active else state,
+        state=PolicyState.ACTIVE if row.number == active and row.revoke_time is None else state,
+        revoke_time=row.revoke_time,
     )

@@ -115,6 +115,7 @@ _UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID", "KEY_FILE_INVALID", 
 _NOT_REACHABLE: Final = frozenset({"DeadlineExceeded"})
 
 _ADVICE: Final = {
+    "RECEIVER_EXISTS": "Take another id, or delete it first: `hallmark ssf receivers list`",
     "KEY_EXISTS": "Take another name, or make a new version with `hallmark keys rotate`",
     "KEY_REVOKED": "A revoked key never signs again: create another with `hallmark keys create`",
     "ROLE_NOT_ALLOWED": "Use another identity with --as; `hallmark COMMAND --help` names the usual one",
@@ -154,6 +155,7 @@ _ADVICE: Final = {
 
 
 _LISTS: Final = {
+    "ssfReceivers": "`hallmark ssf receivers list` shows those that there are",
     "keys": "`hallmark keys list` shows the keys that there are",
     "aliases": "`hallmark keys alias list` shows the aliases that there are",
     "devices": "`hallmark devices list` shows the devices that there are",

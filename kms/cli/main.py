@@ -38,6 +38,10 @@ COMMANDS = {
     "collateral": Entry("kms.cli.collateral:collateral", "Revocation lists, TCB levels, metadata, endorsed keys."),
     "revoke": Entry("kms.cli.revoke:revoke", "Take trust back from a key or a device."),
     "watch": Entry("kms.cli.watch:watch", "Follow revocations as they happen."),
+    "consent": Entry("kms.cli.consent.group:consent", "Grant, renew, withdraw consent; leases; what was removed."),
+    "artifacts": Entry("kms.cli.artifacts:artifacts", "Suspend artifacts; demand a newer version of a model."),
+    "status": Entry("kms.cli.status.group:status", "Public status files: show, verify, fetch, sizes."),
+    "ssf": Entry("kms.cli.ssf:ssf", "Servers that hear of events: let them in, list, send away."),
     "log": Entry("kms.cli.log:log", "Verify the transparency log like an auditor."),
     "bench": Entry("kms.cli.bench.command:bench", "Measure this machine."),
 }

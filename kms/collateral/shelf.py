@@ -31,6 +31,7 @@ class _Contents:
 
     held: Mapping[tuple[str, CollateralKind], Mapping[str, Held]] = field(default_factory=dict)
     own_anchors: Mapping[str, tuple[OwnAnchor, ...]] = field(default_factory=dict)
+    revoked: Mapping[str, frozenset[str]] = field(default_factory=dict)
     state: object = None
 
 
@@ -55,13 +56,18 @@ class CollateralShelf:
         return data
 
     def anchors(self, tenant: str) -> Anchors:
-        own = self._contents.own_anchors.get(tenant, ())
-        return Anchors((*self._common.items, *(found.anchor for found in own))) if own else self._common
+        own, revoked = self._contents.own_anchors.get(tenant, ()), self._contents.revoked.get(tenant)
+        if not own and not revoked:
+            return self._common
+        every = (*self._common.items, *(found.anchor for found in own))
+        return Anchors(tuple(each for each in every if not revoked or each.spki_sha256 not in revoked))
 
     def list_anchors(self, tenant: str) -> Iterator[OwnAnchor]:
-        """The common ones, then the tenant's own."""
+        """The common ones that the tenant did not revoke, then its own."""
+        revoked = self._contents.revoked.get(tenant, frozenset())
         for anchor in self._common.items:
-            yield OwnAnchor(name=anchor_name(tenant, anchor), anchor=anchor)
+            if anchor.spki_sha256 not in revoked:
+                yield OwnAnchor(name=anchor_name(tenant, anchor), anchor=anchor)
         yield from self._contents.own_anchors.get(tenant, ())
 
     def pieces(self, tenant: str, kind: CollateralKind) -> Mapping[str, Held]:
@@ -82,12 +88,12 @@ class CollateralShelf:
         """Takes up what the database says is in force."""
         async with self._loading:
             before = self._contents
-            state, items, anchors, data = await self._database.read(lambda tx: _read(tx, before))
+            state, items, anchors, revoked, data = await self._database.read(lambda tx: _read(tx, before))
             held = await asyncio.to_thread(_parse, items, data, before)
             own: dict[str, tuple[OwnAnchor, ...]] = {}
             for found in anchors:
                 own[found.name.tenant] = (*own.get(found.name.tenant, ()), found)
-            self._contents = _Contents(held, own, state)
+            self._contents = _Contents(held, own, revoked, state)
 
     async def load_if_changed(self) -> bool:
         """What another replica did. Gives whether something changed."""
@@ -99,7 +105,7 @@ class CollateralShelf:
 
 
 _Known = Mapping[tuple[str, CollateralKind], Mapping[str, Held]]
-_Read = tuple[object, list[CollateralItem], list[OwnAnchor], dict[tuple[str, str], bytes]]
+_Read = tuple[object, list[CollateralItem], list[OwnAnchor], dict[str, frozenset[str]], dict[tuple[str, str], bytes]]
 
 
 def _read(tx: Connection, before: _Contents) -> _Read:
@@ -111,7 +117,7 @@ def _read(tx: Connection, before: _Contents) -> _Read:
         address = (VALUE_KINDS[item.kind], item.sha256)
         if known is None and (found := store.find_archived(tx, *address)) is not None:
             data[address] = found
-    return store.state(tx), items, list(store.all_anchors(tx)), data
+    return store.state(tx), items, list(store.all_anchors(tx)), store.all_revoked(tx), data
 
 
 def _known(held: _Known, item: CollateralItem) -> object | None:

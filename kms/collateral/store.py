@@ -61,6 +61,14 @@ _anchor = sa.Table(
     sa.Column("create_time", UtcTime, nullable=False),
 )
 
+_revoked = sa.Table(
+    "trust_anchor_revoked",
+    metadata,
+    sa.Column("tenant", sa.String(63), primary_key=True),
+    sa.Column("spki_sha256", sa.String(64), primary_key=True),
+    sa.Column("revoke_time", UtcTime, nullable=False),
+)
+
 _change = sa.Table(
     "collateral_change",
     metadata,
@@ -187,6 +195,26 @@ def find_anchor(tx: Connection, tenant: str, spki_sha256: str) -> OwnAnchor | No
 
 def delete_anchor(tx: Connection, tenant: str, spki_sha256: str) -> None:
     tx.execute(_anchor.delete().where(_anchor.c.tenant == tenant, _anchor.c.spki_sha256 == spki_sha256))
+
+
+def revoke_anchor(tx: Connection, tenant: str, spki_sha256: str, *, now: datetime) -> None:
+    """For ever, whether there is such an anchor or not. Called once for a key."""
+    delete_anchor(tx, tenant, spki_sha256)
+    if not is_revoked(tx, tenant, spki_sha256):
+        tx.execute(_revoked.insert().values(tenant=tenant, spki_sha256=spki_sha256, revoke_time=now))
+
+
+def is_revoked(tx: Connection, tenant: str, spki_sha256: str) -> bool:
+    query = sa.select(_revoked).where(_revoked.c.tenant == tenant, _revoked.c.spki_sha256 == spki_sha256)
+    return tx.execute(query).first() is not None
+
+
+def all_revoked(tx: Connection) -> dict[str, frozenset[str]]:
+    """Tenant -> SHA-256 of the keys that it does not trust any more."""
+    found: dict[str, set[str]] = {}
+    for row in tx.execute(sa.select(_revoked.c.tenant, _revoked.c.spki_sha256)):
+        found.setdefault(row.tenant, set()).add(row.spki_sha256)
+    return {tenant: frozenset(digests) for tenant, digests in found.items()}
 
 
 def count_anchors(tx: Connection, tenant: str) -> int:

@@ -1,4 +1,4 @@
-"""Who consented, as a pairwise pseudonym: the same person has unrelated ones with two controllers, and in two tenants."""
+"""Who consented, as a pairwise pseudonym: one person has unrelated ones with two controllers, and in two tenants."""
 
 import base64
 import hashlib

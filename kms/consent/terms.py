@@ -49,7 +49,7 @@ def dpv_iri(term: str) -> str:
 
 
 def label(term: str) -> str:
-    """For people: the last part of it, in words. "Fraud prevention and detection" of dpv:FraudPreventionAndDetection."""
+    """For people, the last part of it in words: "Service provision" of dpv:ServiceProvision."""
     last = re.split(r"[#/:]", dpv_iri(term).rstrip("#/:"))[-1]
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", last)
     return words[:1] + words[1:].lower() if " " in words else words

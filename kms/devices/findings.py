@@ -5,9 +5,11 @@
 3. Revoked is for ever: DEVICE_REVOKED.
 4. Software-sealed devices enrol with challenges for them, and nobody else does; a device whose hardware vouched for it
    does not come back without: PROVISIONING_MISMATCH.
+
+A verdict that was revoked since counts as refused: VERDICT_REVOKED.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attestation.claims import SecurityLevel
@@ -25,6 +27,7 @@ class OwnReason(StrEnum):
     DEVICE_UNKNOWN = "DEVICE_UNKNOWN"
     EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
     PROVISIONING_MISMATCH = "PROVISIONING_MISMATCH"
+    VERDICT_REVOKED = "VERDICT_REVOKED"
 
 
 _SENTENCES = {
@@ -32,6 +35,7 @@ _SENTENCES = {
     OwnReason.DEVICE_UNKNOWN: "no device with this key is enrolled; attest it first, then send assertions",
     OwnReason.EVIDENCE_INCOMPLETE: "the evidence is genuine, but shows no challenge or no possession of the key",
     OwnReason.PROVISIONING_MISMATCH: "what vouches for the key does not fit the purpose of the challenge",
+    OwnReason.VERDICT_REVOKED: "this verdict was revoked; the device has to attest anew",
 }
 # Without these, anybody could send what somebody else's device once made.
 _NEEDED = frozenset({Unchecked.CHALLENGE, Unchecked.POSSESSION, Unchecked.REPORT})
@@ -98,6 +102,18 @@ def describe(
         verify_time=verdict.verified_at,
         own_reasons=tuple(reasons),
         device="" if device is None else str(device),
+    )
+
+
+def revoked(verdict: DeviceVerdict) -> DeviceVerdict:
+    """As it counts since it was revoked: for nothing."""
+    reason = OwnReason.VERDICT_REVOKED
+    return replace(
+        verdict,
+        appraised=False,
+        reasons=(reason, *verdict.reasons),
+        own_reasons=(reason, *verdict.own_reasons),
+        detail=_SENTENCES[reason],
     )
 
 

@@ -17,7 +17,9 @@ from kms.keys.attestation_gate import DeviceClass, LiveVerdict
 from kms.keys.verdict_gate import Vouched
 
 # FOR SHARE (PostgreSQL): a revocation, or a new verdict, waits for the uses that looked before it, and the next see it.
-_STANDING = DirectSql("SELECT state, latest_verdict FROM device WHERE tenant = ? AND id = ?", lock="FOR SHARE")
+_STANDING = DirectSql(
+    "SELECT state, latest_verdict, verdict_revoke_time FROM device WHERE tenant = ? AND id = ?", lock="FOR SHARE"
+)
 
 
 class DeviceVerdicts:
@@ -51,7 +53,7 @@ class DeviceVerdicts:
         by_device: dict[ChildName, str] = {}
         for device in sorted({each.device for each in vouched}, key=str):
             rows = _STANDING.rows(tx, (device.tenant, device.id))
-            if rows and rows[0][0] == DeviceState.ATTESTED:
+            if rows and rows[0][0] == DeviceState.ATTESTED and rows[0][2] is None:
                 by_device[device] = str(ChildName(device.tenant, "verdicts", rows[0][1]))
         return frozenset(each for each in vouched if by_device.get(each.device) == each.verdict)
 

@@ -19,7 +19,7 @@ from kms.core.ids import new_id
 from kms.core.names import ChildName
 from kms.core.randomness import Randomness
 from kms.devices import store, verdict_store
-from kms.devices.findings import Standing, describe, own_reasons
+from kms.devices.findings import OwnReason, Standing, describe, own_reasons
 from kms.devices.model import Device, DeviceState, DeviceVerdict, SignedResult, log_details
 from kms.devices.rejudging import Rejudging
 from kms.devices.results import ResultSigner
@@ -75,9 +75,13 @@ class Reappraisal:
         return judged
 
     async def reappraise(self, name: ChildName, *, now: datetime) -> Reappraised | None:
-        """None when nothing changed, or the device is revoked or gone."""
+        """None when nothing changed, or the device is revoked or gone. What a revoked verdict judged is not judged
+        again: the device has to attest anew.
+        """
         device = await self.database.read(lambda tx: store.find_device(tx, name))
         if device is None or device.state is not DeviceState.ATTESTED:
+            return None
+        if OwnReason.VERDICT_REVOKED in device.latest_verdict.own_reasons:
             return None
         judged, stored = await self._judge(device, await self.policies.active(name.tenant), now)
         standing = Standing(target=name, known=device, device_class=device.device_class)

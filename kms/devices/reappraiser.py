@@ -8,6 +8,7 @@ stores it, and is told to the watchers of the revocation feed at once.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,15 +26,21 @@ from kms.core.randomness import Randomness
 from kms.devices import store
 from kms.devices.model import Device
 from kms.devices.reappraisal import Reappraisal, Reappraised
+from kms.events.model import Status
 from kms.revocation import assurance_store
 from kms.revocation.assurance import AssuranceService
 from kms.revocation.model import AssuranceChange, AssuranceLevel
+from kms.status import lists
 
 LOOK_SECONDS = 5.0
 """How often what other replicas left is looked for; this process wakes itself."""
 PAGE_DEVICES = 100
 POLICY = "policy"
 """Topic of a change of a tenant's policy."""
+Refresh = Callable[[str], Awaitable[None]]
+"""Takes up, from the database, anchors, collateral and policy of an owner: what is judged by must not be older than the
+change that is followed, which another replica may have made.
+"""
 _logger = logging.getLogger(__name__)
 
 
@@ -63,6 +70,8 @@ class AssuranceNotes:
         if before is after:
             return
         now = change.after.verify_time
+        status = Status.VALID if after is AssuranceLevel.APPRAISED else Status.SUSPENDED
+        lists.set_value(tx, change.device.tenant, str(change.device), status)
         assurance_store.insert_note(
             tx,
             AssuranceChange(
@@ -84,6 +93,7 @@ class Reappraiser:
     clock: Clock
     reappraisal: Reappraisal
     assurance: AssuranceService
+    refresh: Refresh
     look_seconds: float = LOOK_SECONDS
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -115,6 +125,7 @@ class Reappraiser:
         await self.assurance.announce_due(self.clock.now())
         changed = 0
         for due in await self.database.read(_due):
+            await self.refresh(due.owner)
             for tenant in await self._tenants(due.owner):
                 changed += await self._judge_all(due, tenant)
             await self._finish(due)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from kms.core.database import UtcTime, metadata
 from kms.core.errors import not_found
 from kms.core.names import ChildName
+from kms.devices.findings import revoked
 from kms.devices.model import Device, DeviceClass, DeviceState, DeviceVerdict, HpkeKey, TpmEnrolment
 from kms.devices.verdict_store import verdict_json, verdict_table
 
@@ -33,6 +34,7 @@ _device = sa.Table(
     sa.Column("counter", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("tpm_ak_name", sa.LargeBinary),
     sa.Column("tpm_activation", sa.String(36)),
+    sa.Column("verdict_revoke_time", UtcTime),
     sa.ForeignKeyConstraint(
         ["tenant", "latest_verdict"],
         ["attestation_verdict.tenant", "attestation_verdict.id"],
@@ -111,6 +113,7 @@ def enrol(
         "attest_time": now,
         "device_class": device_class,
         "counter": counter,
+        "verdict_revoke_time": None,
     }
     if hpke_key is not None:
         refresh |= {"hpke_kem_id": hpke_key.kem_id, "hpke_public_key": hpke_key.public_key}
@@ -130,12 +133,29 @@ def record_assertion(tx: Connection, name: ChildName, *, counter: int, before: i
 
 
 def set_verdict(tx: Connection, name: ChildName, *, verdict: DeviceVerdict, before: DeviceVerdict) -> bool:
-    """Compare and set of the latest verdict, for a re-appraisal: False when there is a newer one, or the device was
-    revoked meanwhile.
+    """Compare and set of the latest verdict, for a re-appraisal: False when there is a newer one, or the device or that
+    verdict was revoked meanwhile.
     """
-    is_latest = sa.and_(_device.c.latest_verdict == before.name.id, _device.c.state == DeviceState.ATTESTED)
+    is_latest = sa.and_(
+        _device.c.latest_verdict == before.name.id,
+        _device.c.state == DeviceState.ATTESTED,
+        _device.c.verdict_revoke_time.is_(None),
+    )
     values = {"latest_verdict": verdict.name.id}
     return tx.execute(_device.update().where(_named(name), is_latest).values(values)).rowcount == 1
+
+
+def set_verdict_revoked(tx: Connection, name: ChildName, verdict: ChildName, now: datetime) -> bool:
+    """False when it is not the latest one about the device; then nothing changes."""
+    values = {"verdict_revoke_time": now, "update_time": now}
+    is_latest = _device.c.latest_verdict == verdict.id
+    return tx.execute(_device.update().where(_named(name), is_latest).values(values)).rowcount == 1
+
+
+def forget_activation(tx: Connection, verdict: ChildName) -> None:
+    """No TPM is known any more by what this verdict found."""
+    made_by = sa.and_(_device.c.tenant == verdict.tenant, _device.c.tpm_activation == verdict.id)
+    tx.execute(_device.update().where(made_by).values(tpm_ak_name=None, tpm_activation=None))
 
 
 def set_revoked(tx: Connection, name: ChildName, *, effective_time: datetime, now: datetime) -> None:
@@ -150,11 +170,12 @@ def _named(name: ChildName) -> sa.ColumnElement[bool]:
 
 
 def _read(row: sa.Row[Any]) -> Device:
+    verdict = verdict_json.validate_json(row.verdict)
     return Device(
         name=ChildName(row.tenant, "devices", row.id),
         state=DeviceState(row.state),
         key_spki=row.key_spki,
-        latest_verdict=verdict_json.validate_json(row.verdict),
+        latest_verdict=verdict if row.verdict_revoke_time is None else revoked(verdict),
         create_time=row.create_time,
         update_time=row.update_time,
         revoke_time=row.revoke_time,

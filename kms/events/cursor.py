@@ -1,8 +1,8 @@
 """Cursors and page tokens: a position in the feed, opaque to callers and unforgeable.
 
 88 characters of base64url: version (1 byte) || epoch (16) || sequence (8, big-endian) || anchor (9) ||
-HMAC-SHA-256 (32). The MAC also covers the kind of token, the tenant, the feed and the filter, so a token works only where it was given out, and it
-tells nobody which of them it belongs to.
+HMAC-SHA-256 (32). The MAC also covers the kind of token, the tenant, the feed and the filter, so a token works only
+where it was given out, and it tells nobody which of them it belongs to.
 """
 
 import base64
@@ -40,6 +40,7 @@ _REASONS = {
 _ADVICE = {
     TokenKind.FULL: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.CURSOR: "this cursor was not given out by this server for this tenant; start again without one",
+    TokenKind.FULL: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.PAGE: "this page_token was not given out for this parent and subject; begin without one",
 }
 
@@ -67,7 +68,7 @@ class CursorCodec:
         return Position(tenant, feed, body[1:17], int.from_bytes(body[17:25], "big"), body[25:])
 
     def _mac(self, kind: TokenKind, place: tuple[str, str, str], body: bytes) -> bytes:
-        # Neither kind, tenant, feed nor subject can hold a NUL, so the framing is unambiguous; the body has a fixed size.
+        # Neither kind, tenant, feed nor subject can hold a NUL, so the framing is unambiguous: the body's size is fixed
         label = "\0".join(("hallmark-feed", kind, *place, "")).encode()
         return hmac.digest(self.key.reveal(), label + body, "sha256")
 

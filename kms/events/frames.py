@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 
 from hallmark.v1 import events_pb2
 from kms.events.cursor import CursorCodec, TokenKind
-from kms.events.model import GLOBAL, Event, Placed, Position
+from kms.events.model import GLOBAL, Event, Placed, Position, Priority
 from kms.events.reading import Answer, Head
 from kms.events.resuming import Transfer, Why
 from kms.keys.wire import service_signature_to_wire
@@ -15,6 +15,11 @@ from kms.log.wire import write_promise
 
 Response = events_pb2.WatchEventsResponse
 HASH_BYTES = 32
+_PRIORITIES = {
+    Priority.URGENT: events_pb2.EVENT_PRIORITY_URGENT,
+    Priority.LEASE: events_pb2.EVENT_PRIORITY_LEASE,
+    Priority.INFORMATION: events_pb2.EVENT_PRIORITY_INFORMATION,
+}
 
 
 def wire_feed(feed: str) -> events_pb2.Feed:
@@ -22,15 +27,13 @@ def wire_feed(feed: str) -> events_pb2.Feed:
 
 
 def event_to_wire(event: Event) -> events_pb2.Event:
-    message = events_pb2.Event(set=event.payload, priority=events_pb2.EventPriority.ValueType(event.priority))
+    message = events_pb2.Event(set=event.payload, priority=_PRIORITIES[event.priority])
     if event.signature is not None:
         message.signature.CopyFrom(service_signature_to_wire(event.signature))
     if (place := event.place) is not None:
         message.batch.leaf_index = place.leaf_index
         message.batch.tree_size = place.batch.tree_size
-        message.batch.path.extend(
-            place.path[at : at + HASH_BYTES] for at in range(0, len(place.path), HASH_BYTES)
-        )
+        message.batch.path.extend(place.path[at : at + HASH_BYTES] for at in range(0, len(place.path), HASH_BYTES))
     write_promise(message.log, event.proved)
     return message
 
@@ -79,11 +82,6 @@ class FrameWriter:
 def goodbye(reason: str, retry_min: timedelta, retry_max: timedelta) -> bytes:
     frame = Response.Goodbye(reason=reason, retry_after_min=retry_min, retry_after_max=retry_max)
     return Response(goodbye=frame).SerializeToString()
-
-
-def plain_heartbeat(server_time: datetime, next_in: timedelta) -> bytes:
-    """Proves nothing: for callers without a nonce."""
-    return Response(heartbeat=Response.Heartbeat(server_time=server_time, next_in=next_in)).SerializeToString()
 
 
 def page_of(frames: Sequence[bytes]) -> list[Response]:

@@ -5,6 +5,7 @@ One read at a time, whatever the storm: the other readers of the database stay f
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 from kms.core.database import Database
 from kms.events.reading import QUESTIONS_MAX, Answer, Lost, Question, answer_all
@@ -33,7 +34,7 @@ class Gathering:
                 questions = list(self._waiting)[:QUESTIONS_MAX]
                 futures = [self._waiting.pop(question) for question in questions]
                 try:
-                    answers = await self.database.read(lambda tx, asked=questions: answer_all(tx, asked))
+                    answers = await self.database.read(partial(answer_all, questions=questions))
                 except Exception as error:
                     _fail(futures, error)
                 else:

@@ -91,7 +91,5 @@ class HeartbeatSigner:
             payloads[place] = leaf
         tree = BatchTree(payloads)
         payload = encode_payload(issuer=self.issuer, root=tree.root, size=LEAVES, server_time=now)
-        signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, HEARTBEAT_CONTEXT, now)
-        return [
-            Proof(payload, signature, leaf, tree.path(place)) for place, leaf in zip(lots, leaves, strict=True)
-        ]
+        signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, HEARTBEAT_CONTEXT.decode(), now)
+        return [Proof(payload, signature, leaf, tree.path(place)) for place, leaf in zip(lots, leaves, strict=True)]

@@ -7,12 +7,13 @@ when it comes (log and cursor). Nobody waits for anybody.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from kms.core.clock import Clock
-from kms.core.errors import Reason, Unavailable
+from kms.core.errors import Reason, ServiceError, Unavailable
 from kms.core.names import ChildName
 from kms.core.wakeup import wait_ticket
 from kms.events.appending import Events
@@ -21,18 +22,15 @@ from kms.events.following import Followed
 from kms.events.frames import FrameWriter
 from kms.events.gathering import Gathering
 from kms.events.global_feed import GlobalFeed
-from kms.events.heartbeats import HeartbeatSigner, heartbeat_frame, leaf_of
-from kms.events.model import GLOBAL, device_feed
+from kms.events.model import GLOBAL
 from kms.events.news import Broken, Ends, find_ends, news_of_all
 from kms.events.reading import Answer, Lost, Question
 from kms.events.replacing import replace_history
 from kms.events.resuming import Start
 from kms.events.subscriber import DeviceReader, GlobalReader, Subscriber
-from kms.events.wheel import Wheel
 
 TICK_SECONDS: Final = 0.5
 """How soon an act of another replica is seen here."""
-BEAT_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 60.0
 """A tenant to which nobody listens any more is followed a while longer: polls come and go."""
 _ATTEMPTS: Final = 5
@@ -45,27 +43,63 @@ class EventHub:
 
     events: Events
     writer: FrameWriter
-    signer: HeartbeatSigner
     deliveries: Deliveries
     clock: Clock
-    wheel: Wheel
     reads: Gathering
+    tick_seconds: float = TICK_SECONDS
     draining: bool = False
     subscribers: int = 0
     _followed: dict[str, Followed] = field(default_factory=dict)
     _loading: dict[str, asyncio.Task[Followed]] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    async def run(self) -> None:
+        """Until cancelled; then says goodbye to the streams."""
+        told = False
+        try:
+            while True:
+                ticket = self.events.signal.any_ticket()
+                try:
+                    await self.follow()
+                    told = False
+                except ServiceError as error:  # the database is away: streams stay, the next round asks again
+                    if not told:
+                        _logger.warning("the feeds can not be read; streams wait: %s", error)
+                    told = True
+                self._forget_idle()
+                await wait_ticket(ticket, self.tick_seconds)
+        finally:
+            self.drain()
+
+    async def follow(self) -> None:
+        """Routes everything that was committed before the call. Raises what the database raises."""
+        async with self._turn:
+            more = True
+            while more:
+                left = {tenant: followed.outbox for tenant, followed in self._followed.items()}
+                if not left:
+                    return
+                unmarked = frozenset(tenant for tenant in left if not self._followed[tenant].marked)
+                found = await self.events.database.read(partial(news_of_all, left=left, unmarked=unmarked))
+                more = False
+                for tenant, news in found.items():
+                    if isinstance(news, Broken):
+                        await self._begin_again(tenant, news)
+                    else:
+                        self._followed[tenant].route(news)
+                        more = more or news.more
+
     @contextlib.asynccontextmanager
-    async def subscribed(self, subscriber: Subscriber, starts: list[Start], device: ChildName | None) -> AsyncIterator[None]:
+    async def subscribed(
+        self, subscriber: Subscriber, starts: Sequence[Start], device: ChildName | None
+    ) -> AsyncIterator[None]:
         """The subscriber gets its readers, and is woken until it leaves."""
         followed = await self._follow_tenant(subscriber.tenant)
         for start in starts:
             if start.feed == GLOBAL:
                 subscriber.feeds = GlobalReader(followed.feed, self.ask, start, followed.feed.at)
             else:
-                assert device is not None
-                assert start.feed == device_feed(device)
+                assert device is not None, "the feed of a device is read by that device"
                 subscriber.device = DeviceReader(device, self.writer, self.ask, self.deliveries.note, start)
         followed.add(subscriber)
         self.subscribers += 1
@@ -74,7 +108,6 @@ class EventHub:
         finally:
             self.subscribers -= 1
             followed.remove(subscriber)
-            self.wheel.remove(subscriber)
 
     async def ask(self, question: Question) -> Answer:
         """From the database, with many others. A history that lost events is replaced first."""
@@ -84,3 +117,54 @@ class EventHub:
                 return answer
             await replace_history(self.events, answer.tenant, answer.epoch, self.clock.now())
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the feed is being replaced; retry", retry_after_seconds=1)
+
+    def drain(self) -> None:
+        """The server is about to close: every stream says goodbye."""
+        self.draining = True
+        for followed in self._followed.values():
+            followed.wake_all()
+
+    async def _follow_tenant(self, tenant: str) -> Followed:
+        """Many may come at once: the first of a tenant reads for all."""
+        followed = self._followed.get(tenant)
+        if followed is not None:
+            followed.idle_since = None
+            return followed
+        task = self._loading.get(tenant)
+        if task is None:
+            task = self._loading[tenant] = asyncio.create_task(self._load(tenant))
+        return await asyncio.shield(task)
+
+    async def _load(self, tenant: str) -> Followed:
+        try:
+            ends = await self._find_ends(tenant)
+            feed = GlobalFeed(tenant, self.writer, ends.at, ends.head)
+            followed = self._followed[tenant] = Followed(ends.outbox, feed)
+            return followed
+        finally:
+            del self._loading[tenant]
+
+    async def _find_ends(self, tenant: str) -> Ends:
+        """Begins the tenant's feeds at the first use."""
+        for _ in range(_ATTEMPTS):
+            ends = await self.events.database.read(lambda tx: find_ends(tx, tenant))
+            if ends is not None:
+                return ends
+            await replace_history(self.events, tenant, b"", self.clock.now())
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the feeds could not be begun; retry", retry_after_seconds=1)
+
+    async def _begin_again(self, tenant: str, broken: Broken) -> None:
+        followed = self._followed[tenant]
+        if broken.lost:
+            await replace_history(self.events, tenant, followed.outbox.epoch, self.clock.now())
+        followed.begin(await self._find_ends(tenant))
+
+    def _forget_idle(self) -> None:
+        now = self.clock.monotonic()
+        for tenant, followed in list(self._followed.items()):
+            if not followed.is_idle:
+                followed.idle_since = None
+            elif followed.idle_since is None:
+                followed.idle_since = now
+            elif now - followed.idle_since > IDLE_SECONDS:
+                del self._followed[tenant]

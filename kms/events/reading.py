@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nothing can be answered before a new history begins. `epoch` names the one that lost events; empty: none began."""
+    """Nothing can be answered before a new history begins. `epoch` names the one that lost events; empty: none."""
 
     tenant: str
     epoch: bytes

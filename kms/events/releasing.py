@@ -14,7 +14,7 @@ from kms.core.errors import ServiceError
 from kms.core.wakeup import wait_ticket
 from kms.events import history, store
 from kms.events.appending import Events, is_news
-from kms.events.model import Event
+from kms.events.model import STATELESS, Event, Known
 from kms.events.tables import batch, event, held
 from kms.log.model import LogPromise
 
@@ -52,7 +52,9 @@ class Releaser:
                 busy = False
             except asyncio.CancelledError:
                 raise
-            except Exception:  # the database or the log is away for a moment: nothing is lost, the next round asks again
+            except (
+                Exception
+            ):  # the database or the log is away for a moment: nothing is lost, the next round asks again
                 _logger.warning("events that allow something wait", exc_info=True)
                 busy = False
             if not busy:
@@ -81,21 +83,29 @@ class Releaser:
             epoch = self.events.lock(tx, tenant, self.clock.now())
             mine = _take(tx, [each.event.id for each in group])
             placings: list[store.Placing] = []
+            newest: dict[tuple[str, str], Known | None] = {}
             for each in group:
                 if each.event.id not in mine:
                     continue  # another replica was faster
                 _store_proof(tx, each.event, proofs[each.event.proved.event_key])
-                feeds = [
-                    name
-                    for name in each.feeds
-                    if is_news(each.event, store.known(tx, tenant, name, each.event.subject))
-                ]
+                feeds = [name for name in each.feeds if _is_newest(tx, each.event, name, newest)]
                 if feeds:
                     placings.append(store.Placing(each.event, feeds))
             store.place(tx, tenant, placings, epoch=epoch)
 
         await self.events.database.write(work)
         self.events.notify(tenant)
+
+
+def _is_newest(tx: Connection, held_event: Event, feed: str, newest: dict[tuple[str, str], Known | None]) -> bool:
+    """Whether it is news to the feed, and to what this transaction puts into it; `newest` is kept up to date."""
+    place = feed, held_event.subject
+    if place not in newest:
+        newest[place] = store.known(tx, held_event.tenant, feed, held_event.subject)
+    if feed not in STATELESS and not is_news(held_event, newest[place]):
+        return False
+    newest[place] = Known(held_event.revision, held_event.status)
+    return True
 
 
 def _oldest_held(tx: Connection) -> list[_Held]:

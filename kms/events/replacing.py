@@ -33,4 +33,8 @@ async def replace_history(events: Events, tenant: str, lost_epoch: bytes, now: d
 def _later(now: datetime, *, than: bytes) -> datetime:
     """The clock may have been set back since."""
     before = int.from_bytes(than[:MICROSECONDS_BYTES], "big")
-    return max(now, from_microseconds(before + 1)) if before < to_microseconds(datetime.max.replace(tzinfo=now.tzinfo)) else now
+    return (
+        max(now, from_microseconds(before + 1))
+        if before < to_microseconds(datetime.max.replace(tzinfo=now.tzinfo))
+        else now
+    )

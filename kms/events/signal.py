@@ -1,4 +1,4 @@
-"""Tells watchers when to look at the feeds again. Only hints pass through here: the tables are the queue and the truth."""
+"""Tells watchers when to look at the feeds again. Only hints pass through here: the tables are the truth."""
 
 import asyncio
 import contextlib

@@ -25,10 +25,6 @@ class Reader(Protocol):
     async def next(self) -> Sequence[bytes]:
         """The next frames; none when there is nothing to send now. Raises what the database raises."""
 
-    @property
-    def head(self) -> tuple[bytes, Head] | None:
-        """(epoch, end) of the feed as the server knows it; None while it is known to have grown beyond that."""
-
 
 @dataclass(slots=True)
 class GlobalReader:
@@ -44,7 +40,8 @@ class GlobalReader:
     seen_end: int = 0
 
     @property
-    def head(self) -> tuple[bytes, Head] | None:
+    def head(self) -> tuple[bytes, Head]:
+        """(epoch, end) of the feed as the server knows it."""
         return self.feed.epoch, self.feed.head
 
     async def next(self) -> Sequence[bytes]:
@@ -136,7 +133,13 @@ class DeviceReader:
 
     @property
     def head(self) -> tuple[bytes, Head] | None:
+        """(epoch, end) of the feed as the server knows it; None while it is known to have grown beyond that."""
         return None if self.grown else self.known
+
+    @property
+    def is_finished(self) -> bool:
+        """The device is revoked, and was told all there is."""
+        return self.revoked and not self.grown
 
     async def next(self) -> Sequence[bytes]:
         if not self.grown:

@@ -38,6 +38,8 @@ event = sa.Table(
     sa.Column("batch", sa.String(36)),
     sa.Column("batch_index", sa.BigInteger),
     sa.Column("batch_path", sa.LargeBinary),
+    sa.Index("ix_event_batch", "batch"),
+    sa.Index("ix_event_priority_event_time", "priority", "event_time"),
 )
 
 held = sa.Table(
@@ -57,6 +59,7 @@ acknowledgement = sa.Table(
     sa.Column("ack_time", UtcTime, nullable=False),
     sa.Column("error", sa.String(64), nullable=False),
     sa.Column("description", sa.String(512), nullable=False),
+    sa.Index("ix_event_acknowledgement_event", "event"),
 )
 
 feed = sa.Table(
@@ -88,6 +91,7 @@ feed_subject = sa.Table(
     sa.Column("event", sa.String(36), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("status", sa.SmallInteger, nullable=False),
+    sa.Index("ix_feed_subject_event", "event"),
     sa.Index("ix_feed_subject_sequence", "tenant", "feed", "sequence", unique=True),
 )
 

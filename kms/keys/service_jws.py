@@ -1,10 +1,11 @@
-"""Statements of the service in a classical form that everybody reads today: JWS compact (RFC 7515), ES256 (RFC 7518).
+"""Statements of the service in classical forms that everybody reads today: ECDSA P-256, as JOSE and COSE write it.
 
-They stand beside a composite signature over the same bytes (SigningService.sign_as_service), never instead of it.
+They stand beside a composite signature over the same facts (SigningService.sign_as_service), never instead of it.
 """
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 
 from hallmark_composite import EcCurve
@@ -23,28 +24,44 @@ from kms.keys.signing_key import SigningKey
 _CURVE = EcCurve.P256
 
 
+@dataclass(frozen=True, slots=True)
+class Es256Signer:
+    """One version of tenants/system/keys/{key_id}, an ECDSA P-256 key."""
+
+    signing: SigningService
+    key: SigningKey
+
+    @classmethod
+    async def open(cls, signing: SigningService, key_id: str, now: datetime) -> "Es256Signer":
+        """The version that signs now. Raises ServiceError."""
+        name = KeyName(SYSTEM_TENANT, key_id)
+        key = await signing.database.read(lambda tx: store.find_key(tx, name))
+        if key is None:
+            raise not_found(str(name))
+        return cls(signing, SigningKey.of(key, signing_version(key, None, now)))
+
+    async def sign(self, data: bytes) -> bytes:
+        """r || s, 64 bytes (RFC 7518, section 3.4; RFC 9053, section 2.1). The caller logs what it states."""
+        request = self.key.request(Prepared(hashlib.sha256(data).digest(), b""))
+        try:
+            (answer,) = await self.signing.provider.sign_many([request])
+        except HsmError as error:
+            raise to_service_error(error) from error
+        if isinstance(answer, HsmError):
+            raise to_service_error(answer)
+        halves = decode_ecdsa_der(_CURVE, answer)
+        return b"".join(half.to_bytes(_CURVE.coordinate_size, "big") for half in halves)
+
+
 async def sign_jws_as_service(signing: SigningService, key_id: str, payload: bytes, kind: str, now: datetime) -> str:
-    """By tenants/system/keys/{key_id}, an ECDSA P-256 key; its version is the kid, `kind` the typ. Raises ServiceError.
+    """JWS compact (RFC 7515) by an Es256Signer; its version is the kid, `kind` the typ. Raises ServiceError.
 
     The caller logs what it states.
     """
-    name = KeyName(SYSTEM_TENANT, key_id)
-    key = await signing.database.read(lambda tx: store.find_key(tx, name))
-    if key is None:
-        raise not_found(str(name))
-    signer = SigningKey.of(key, signing_version(key, None, now))
-    header = canonical_json({"alg": "ES256", "kid": signer.version_name, "typ": kind})
+    signer = await Es256Signer.open(signing, key_id, now)
+    header = canonical_json({"alg": "ES256", "kid": signer.key.version_name, "typ": kind})
     signed = b".".join((_base64url(header), _base64url(payload)))
-    request = signer.request(Prepared(hashlib.sha256(signed).digest(), b""))
-    try:
-        (answer,) = await signing.provider.sign_many([request])
-    except HsmError as error:
-        raise to_service_error(error) from error
-    if isinstance(answer, HsmError):
-        raise to_service_error(answer)
-    halves = decode_ecdsa_der(_CURVE, answer)
-    signature = b"".join(half.to_bytes(_CURVE.coordinate_size, "big") for half in halves)
-    return b".".join((signed, _base64url(signature))).decode()
+    return b".".join((signed, _base64url(await signer.sign(signed)))).decode()
 
 
 def _base64url(data: bytes) -> bytes:

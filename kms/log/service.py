@@ -117,8 +117,8 @@ class TransparencyLog:
         return (await self._delivery.proved([promise], timeout_seconds=timeout_seconds))[0]
 
     async def confirm_many(self, promises: Sequence[LogPromise], *, published: bool) -> list[LogPromise]:
-        """`confirm` for what was committed together."""
-        if not published:
+        """`confirm` for what was committed together; nothing to confirm is confirmed at once."""
+        if not promises or not published:
             self._sequencer.wake()
             return list(promises)
         return await self._delivery.proved(promises)

@@ -4,14 +4,20 @@ from alembic import context
 
 import kms.appraisal.store
 import kms.approvals.store
+import kms.artifacts.store
 import kms.collateral.store
+import kms.consent.tables
 import kms.core.idempotency
 import kms.devices.store
+import kms.events.tables
 import kms.keys.store
 import kms.log.store
+import kms.removal.tables
 import kms.revocation.assurance_store
 import kms.revocation.compromise_store
 import kms.revocation.store
+import kms.ssf.tables
+import kms.status.lists
 import kms.trust.store  # noqa: F401 - every store, so that autogenerate sees all tables
 from kms.core.database import metadata
 

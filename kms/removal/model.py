@@ -84,7 +84,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """`name.id` is also the jti of the deletion-requested event. `effective_time`: when what it follows from took effect.
+    """`name.id` is also the jti of the deletion-requested event. `effective_time`: of what it follows from.
 
     `lease_end_time`: until then the device may go on if it hears nothing; None when it was given no lease.
     `receipt_time`: of the first receipt; a better one later does not move it.

@@ -19,10 +19,9 @@ from datetime import datetime
 from typing import Final
 
 from hallmark_events.types import DELETION_COMPLETED, DELETION_REQUESTED, DEVICE_COMPLIANCE_CHANGE
-from kms.consent.removal_port import RemovalOrder
 from kms.core.canonical import Json, canonical_json
 from kms.core.clock import format_time
-from kms.core.names import ChildName, TenantName
+from kms.core.names import ChildName, DigestName, TenantName
 from kms.events.model import Draft, InitiatingEntity, Priority, Status
 from kms.removal.model import METHOD, ReceiptGrade, Removal
 
@@ -33,13 +32,28 @@ _OVERDUE: Final = "It was asked to delete and gave no receipt in time."
 _NOT_OVERDUE: Final = "It has given the receipts that it owed."
 
 
-def requested_draft(order: RemovalOrder, removal: ChildName, nonce: bytes, *, now: datetime) -> Draft:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a device is asked to delete. `user`: pairwise pseudonym of the person, empty without a consent."""
+
+    device: ChildName
+    artifact: DigestName
+    consent: ChildName | None
+    deadline: datetime
+    effective_time: datetime
+    initiating_entity: InitiatingEntity
+    transaction_id: str | None
+    user: str = ""
+    reason: str = ""
+
+
+def requested_draft(command: Command, removal: ChildName, nonce: bytes, *, now: datetime) -> Draft:
     """Urgent. Not a permission: VALID says that the command stands."""
     own: dict[str, Json] = {
         "removal": str(removal),
-        "artifact": str(order.artifact),
-        "consent": _consent(order.consent),
-        "deadline": format_time(order.deadline),
+        "artifact": str(command.artifact),
+        "consent": _consent(command.consent),
+        "deadline": format_time(command.deadline),
         "nonce": base64.b64encode(nonce).decode(),
         "method": METHOD,
     }
@@ -51,12 +65,12 @@ def requested_draft(order: RemovalOrder, removal: ChildName, nonce: bytes, *, no
         revision=REQUESTED_REVISION,
         status=Status.VALID,
         event_time=now,
-        effective_time=order.effective_time,
-        initiating_entity=order.initiating_entity,
+        effective_time=command.effective_time,
+        initiating_entity=command.initiating_entity,
         members={"reason_admin": {"en": _REQUESTED}},
         own=own,
-        sub_id=_person(order) if order.user else None,
-        transaction_id=order.transaction_id,
+        sub_id=_person(command) if command.user else None,
+        transaction_id=command.transaction_id,
     )
 
 
@@ -120,7 +134,9 @@ def compliance_draft(change: Compliance, *, event_id: str, now: datetime) -> Dra
     )
 
 
-def countersigned_payload(removal: ChildName, receipt: bytes, grade: ReceiptGrade, *, issuer: str, now: datetime) -> bytes:
+def countersigned_payload(
+    removal: ChildName, receipt: bytes, grade: ReceiptGrade, *, issuer: str, now: datetime
+) -> bytes:
     """That this receipt came, what it was found to be worth, and when."""
     return canonical_json(
         {
@@ -178,12 +194,12 @@ def _consent(name: ChildName | None) -> str:
     return "" if name is None else str(name)
 
 
-def _person(order: RemovalOrder) -> dict[str, Json]:
+def _person(command: Command) -> dict[str, Json]:
     """SSF 1.0, section 3.5."""
-    tenant = str(TenantName(order.device.tenant))
+    tenant = str(TenantName(command.device.tenant))
     return {
         "format": "complex",
-        "device": {"format": "opaque", "id": str(order.device)},
+        "device": {"format": "opaque", "id": str(command.device)},
         "tenant": {"format": "opaque", "id": tenant},
-        "user": {"format": "opaque", "id": order.user},
+        "user": {"format": "opaque", "id": command.user},
     }

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -62,9 +62,18 @@ class Home:
         """A server has been up with this home: its keys exist, and the HSM may be away for a while."""
         return any((self.folder / "clients").glob("*/profile.json"))
 
-    def announce(self, address: str, public_url: str, clients: Iterable[Path], now: datetime) -> None:
-        """server.json for operators, and profile.json in each client's folder."""
+    def announce(
+        self,
+        address: str,
+        public_url: str,
+        clients: Iterable[Path],
+        now: datetime,
+        *,
+        places: Mapping[str, str] | None = None,
+    ) -> None:
+        """server.json for operators, and profile.json in each client's folder. `places`: further addresses, by name."""
         facts = {"pid": os.getpid(), "address": address, "public_url": public_url, "started": format_time(now)}
+        facts |= places or {}
         profile = {"address": address, "tenant": LOCAL_TENANT, "public_url": public_url}
         for folder in clients:
             _write(folder / "profile.json", json.dumps(profile, indent=2) + "\n")

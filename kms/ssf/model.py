@@ -1,5 +1,6 @@
 """Receivers of shared signals, their streams, and what waits for them."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,11 @@ def check_audience(audience: str) -> str:
             field="audience",
         )
     return audience
+
+
+def token_sha256(token: str) -> bytes:
+    """What is kept of a token, 32 bytes: 256 random bits need no salt."""
+    return hashlib.sha256(token.encode()).digest()
 
 
 class StreamStatus(StrEnum):

@@ -21,7 +21,7 @@ def enqueue(tx: Connection, stream_id: str, kind: Kind, sets: Sequence[tuple[str
     last = tx.execute(sa.select(stream.c.queued).where(stream.c.id == stream_id)).scalar_one()
     first = last - len(sets) + 1
     rows = [
-        {"stream": stream_id, "number": first + offset, "jti": jti, "kind": kind, "claims": claims}
+        {"stream": stream_id, "number": first + offset, "jti": jti, "kind": kind.value, "claims": claims}
         for offset, (jti, claims) in enumerate(sets)
     ]
     tx.execute(queue.insert(), rows)
@@ -34,7 +34,7 @@ def waiting(tx: Connection, of: Stream, *, limit: int) -> Sequence[Queued]:
         case StreamStatus.DISABLED:
             return []
         case StreamStatus.PAUSED:
-            query = query.where(queue.c.kind == Kind.STREAM_UPDATED)
+            query = query.where(queue.c.kind == Kind.STREAM_UPDATED.value)
         case StreamStatus.ENABLED:
             pass
     return [Queued(row.number, row.jti, row.claims) for row in tx.execute(query)]
@@ -57,12 +57,12 @@ def remove(tx: Connection, stream_id: str, ids: Sequence[str]) -> int:
 def clear(tx: Connection, stream_id: str, kind: Kind | None = None) -> None:
     """All that waits, or all of one kind."""
     doomed = queue.delete().where(queue.c.stream == stream_id)
-    tx.execute(doomed if kind is None else doomed.where(queue.c.kind == kind))
+    tx.execute(doomed if kind is None else doomed.where(queue.c.kind == kind.value))
 
 
 def drop_oldest(tx: Connection, stream_id: str, number: int) -> None:
     """Events only: what tells of the stream itself stays."""
-    events = sa.and_(queue.c.stream == stream_id, queue.c.kind == Kind.EVENT)
+    events = sa.and_(queue.c.stream == stream_id, queue.c.kind == Kind.EVENT.value)
     oldest = tx.execute(sa.select(queue.c.number).where(events).order_by(queue.c.number).limit(number)).scalars().all()
     if oldest:
         tx.execute(queue.delete().where(events, queue.c.number <= oldest[-1]))

@@ -27,6 +27,12 @@ def find_receiver(tx: Connection, name: ReceiverName) -> Receiver | None:
     return None if row is None else _read(row)
 
 
+def lock_receiver(tx: Connection, name: ReceiverName) -> Receiver | None:
+    """Held against other writers until the commit: a stream is not made while its receiver goes."""
+    row = tx.execute(sa.select(receiver).where(_is(name)).with_for_update()).first()
+    return None if row is None else _read(row)
+
+
 def find_by_token(tx: Connection, token_sha256: bytes) -> Receiver | None:
     row = tx.execute(sa.select(receiver).where(receiver.c.token_sha256 == token_sha256)).first()
     return None if row is None else _read(row)

@@ -21,7 +21,7 @@ def insert_stream(tx: Connection, new: Stream) -> None:
             tenant=new.receiver.tenant,
             receiver=new.receiver.receiver,
             **_of_wishes(new.wishes),
-            status=new.status,
+            status=new.status.value,
             reason=new.reason,
             starts_after=new.starts_after,
             queued=0,
@@ -67,23 +67,23 @@ def all_of(tx: Connection, tenant: str) -> Mapping[ReceiverName, Stream]:
 
 def inactive_since(tx: Connection, moment: datetime) -> Sequence[str]:
     """Enabled streams without activity after `moment`."""
-    query = sa.select(stream.c.id).where(stream.c.status == StreamStatus.ENABLED, stream.c.activity_time < moment)
+    query = sa.select(stream.c.id).where(stream.c.status == StreamStatus.ENABLED.value, stream.c.activity_time < moment)
     return tx.execute(query).scalars().all()
 
 
 def due_for_push(tx: Connection, now: datetime, *, failures_max: int, limit: int) -> Sequence[str]:
     """Streams with something to push whose next attempt may begin."""
     waiting = sa.select(queue.c.number).where(queue.c.stream == stream.c.id)
-    stopped = waiting.where(queue.c.kind == Kind.STREAM_UPDATED)
+    stopped = waiting.where(queue.c.kind == Kind.STREAM_UPDATED.value)
     query = (
         sa.select(stream.c.id)
         .where(
-            stream.c.method == Method.PUSH,
+            stream.c.method == Method.PUSH.value,
             stream.c.next_attempt_time <= now,
             stream.c.failures < failures_max,
             sa.or_(
-                sa.and_(stream.c.status == StreamStatus.ENABLED, waiting.exists()),
-                sa.and_(stream.c.status == StreamStatus.PAUSED, stopped.exists()),
+                sa.and_(stream.c.status == StreamStatus.ENABLED.value, waiting.exists()),
+                sa.and_(stream.c.status == StreamStatus.PAUSED.value, stopped.exists()),
             ),
         )
         .order_by(stream.c.next_attempt_time)
@@ -147,7 +147,7 @@ def _of(name: ReceiverName) -> sa.ColumnElement[bool]:
 
 def _of_wishes(wishes: Wishes) -> dict[str, Any]:
     return {
-        "method": wishes.delivery.method,
+        "method": wishes.delivery.method.value,
         "endpoint_url": wishes.delivery.endpoint_url,
         "authorization_header": wishes.delivery.authorization_header,
         "events_requested": list(wishes.events_requested),

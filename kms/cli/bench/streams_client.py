@@ -135,8 +135,6 @@ def _tls(identities: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(identities / "ca.pem"))
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["h2"])
-    import os
-    exec(os.environ.get("XTLS","0"))
     return context
 
 

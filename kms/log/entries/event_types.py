@@ -57,8 +57,8 @@ _VERSION_TYPE: Final = EventType("key version", _VERSION, ("protection_level",))
 EVENT_TYPES: Final[dict[str, EventType]] = {
     "alias.deleted": EventType("alias", ("key",)),
     "alias.set": EventType("alias", ("key",)),
-    "anchor.added": EventType("anchor", _ANCHOR),
-    "anchor.removed": EventType("anchor", _ANCHOR),
+    "anchor.added": EventType("anchor", _ANCHOR, _SIGNED),
+    "anchor.removed": EventType("anchor", _ANCHOR, _SIGNED),
     "assurance.changed": EventType(
         "device", ("current_level", "previous_level", "initiating_entity", "verdict", *_SIGNED)
     ),
@@ -72,6 +72,9 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "consent.renewed": EventType("consent", ("expire_time", "revision", *_SIGNED)),
     "data-key.generated": EventType("key version", _ENVELOPE, ("verdict",)),
     "device.attested": EventType("verdict", (*_VERDICT, "device_class"), ("certificate_sha256", "hpke_key_sha256")),
+    "device.compliance-changed": EventType(
+        "device", ("current_status", "previous_status", "initiating_entity", *_SIGNED)
+    ),
     "device.reappraised": EventType("verdict", (*_VERDICT, "before")),
     "device.refused": EventType("verdict", _VERDICT),
     "envelope.opened": EventType("key version", _ENVELOPE, ("verdict",)),
@@ -117,7 +120,9 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "proposal.executed": EventType("proposal", ("act", "approvals", "of"), (), ("payload_sha256",)),
     "proposal.rejected": EventType("proposal", (), (), ("rejecter",)),
     "removal.completed": EventType(
-        "removal", ("countersigned_sha256", "grade", "receipt_sha256", "signed_by"), ("evidence_sha256",)
+        "removal",
+        ("countersigned_sha256", "grade", "receipt_sha256", "signed_by"),
+        ("evidence_sha256", "payload_sha256"),
     ),
     "removal.day-closed": EventType("removals of a day", ("day", "root_sha256", "tree_size", *_SIGNED)),
     "removal.overdue": EventType("removal", ("deadline",)),

@@ -59,6 +59,8 @@ def _create_events() -> None:
         sa.Column("batch_path", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_event_batch", "event", ["batch"])
+    op.create_index("ix_event_priority_event_time", "event", ["priority", "event_time"])
     op.create_table(
         "event_held",
         sa.Column("event", sa.String(length=36), nullable=False),
@@ -76,6 +78,7 @@ def _create_events() -> None:
         sa.Column("description", sa.String(length=512), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "device", "event"),
     )
+    op.create_index("ix_event_acknowledgement_event", "event_acknowledgement", ["event"])
 
 
 def _create_feeds() -> None:
@@ -107,6 +110,7 @@ def _create_feeds() -> None:
         sa.Column("status", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "feed", "subject"),
     )
+    op.create_index("ix_feed_subject_event", "feed_subject", ["event"])
     op.create_index("ix_feed_subject_sequence", "feed_subject", ["tenant", "feed", "sequence"], unique=True)
 
 

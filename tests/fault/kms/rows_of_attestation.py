@@ -27,6 +27,10 @@ ANCHOR_KEY: Final = spki_of(new_key(KeyKind.EC_P256))
 # Appraisal policies
 
 
+async def _nothing_newer(_owner: str) -> None:
+    """Nobody else changes anything here."""
+
+
 async def _heard(bench: AppraisalBench) -> None:
     """Whoever judges stored evidence again hears of policies, in their transaction."""
     service = bench.devices.service
@@ -35,6 +39,7 @@ async def _heard(bench: AppraisalBench) -> None:
         clock=service.clock,
         reappraisal=bench.devices.reappraisal,
         assurance=AssuranceService(service.revocations),
+        refresh=_nothing_newer,
     )
 
 

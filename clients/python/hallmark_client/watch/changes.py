@@ -113,6 +113,7 @@ _BY_URI: Final[Mapping[str, type[Change]]] = {
     types.POLICY_CHANGED: PolicyChanged,
     types.TRUST_ROOT_CHANGED: TrustRootChanged,
 }
+_TAKES: Final = frozenset({types.ARTIFACT_SUPERSEDED, types.DELETION_REQUESTED})
 _ENDED: Final[Mapping[str, type[Change]]] = {"consents": ConsentEnded, "leases": LeaseEnded}
 
 
@@ -130,9 +131,9 @@ def end_of(feed: Feed, subject: str, before: Entry) -> Change:
     return kind(feed=feed, subject=subject, before=before.status, after=None, jti=before.jti, uri=before.uri, own={})
 
 
-def is_restrictive(entry: Entry) -> bool:
-    """Whether it takes something away, and so holds before its bookmark; only erasing is more than a status."""
-    return entry.status is not StatusValue.VALID or entry.uri in {types.ARTIFACT_SUPERSEDED, types.DELETION_REQUESTED}
+def is_restrictive(change: Change) -> bool:
+    """Whether it takes something away, and so is written before anybody is told of it."""
+    return change.after is not StatusValue.VALID or change.uri in _TAKES
 
 
 def _facts(feed: Feed, subject: str, before: Entry | None, entry: Entry) -> dict[str, Any]:

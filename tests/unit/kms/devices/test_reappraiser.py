@@ -19,7 +19,7 @@ from kms.collateral.service import CollateralService, Offer
 from kms.collateral.shelf import CollateralShelf
 from kms.core.errors import Reason, ResourceExhausted
 from kms.devices.model import Device
-from kms.devices.reappraiser import AssuranceNotes, Pass, Reappraiser
+from kms.devices.reappraiser import AssuranceNotes, Pass, Reappraiser, Refresh
 from kms.revocation.assurance import AssuranceService
 from unit.kms.devices.bench import DeviceBench, devices_running
 
@@ -53,6 +53,13 @@ class World:
         return (await self.bench.get(device.name)).latest_verdict.appraised
 
 
+def _refresher(shelf: CollateralShelf) -> Refresh:
+    async def refresh(_owner: str) -> None:
+        await shelf.load_if_changed()
+
+    return refresh
+
+
 @contextlib.asynccontextmanager
 async def reappraiser_running(folder: Path) -> AsyncIterator[World]:
     async with devices_running(folder) as bench:
@@ -68,6 +75,7 @@ async def reappraiser_running(folder: Path) -> AsyncIterator[World]:
             clock=service.clock,
             reappraisal=bench.reappraisal,
             assurance=AssuranceService(service.revocations),
+            refresh=_refresher(shelf),
         )
         collateral.changed = reappraiser.wake
         world = World(bench, shelf, collateral, reappraiser)

@@ -63,6 +63,9 @@ async def test_what_is_missing_is_not_found(bench: DeviceBench, case: Case) -> N
             await bench.service.database.write(_revoke(case, subject))
 
 
-def test_credential_types_differ() -> None:
-    assert RevocableKeys().telling.members["credential_type"] == "signing-key"
-    assert RevocableDevices().telling.members["credential_type"] == "device-key"
+async def test_credential_types_differ(bench: DeviceBench) -> None:
+    key, device = KeyName("default", "k"), ChildName("default", "devices", MISSING)
+    told = await bench.service.database.read(
+        lambda tx: (RevocableKeys().telling(tx, key), RevocableDevices().telling(tx, device))
+    )
+    assert [each.members["credential_type"] for each in told] == ["signing-key", "device-key"]

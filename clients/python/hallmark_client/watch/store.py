@@ -1,0 +1,273 @@
+"""Where a watcher keeps what it holds: one SQLite file, or memory."""
+
+import copy
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from hallmark_client.errors import HallmarkError
+from hallmark_client.watch.changes import Change, change_of, end_of
+from hallmark_client.watch.frames import Feed
+from hallmark_client.watch.held import Clock, Lists, Place, Row, Writing
+from hallmark_events.canonical import canonical_json, format_time, parse_time
+from hallmark_events.errors import EventsError, StateInvalid
+from hallmark_events.manifest import SeenManifest
+from hallmark_events.state import FeedState
+from hallmark_events.state_entry import Entry, Kept, parse_entry
+from hallmark_events.trusted_time import TrustedTime
+from hallmark_events.types import StatusValue
+
+_FORMAT: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE place (feed TEXT PRIMARY KEY, epoch BLOB NOT NULL, sequence INTEGER NOT NULL, cursor TEXT NOT NULL,
+                    digest BLOB NOT NULL, told BLOB NOT NULL) STRICT;
+CREATE TABLE entry (feed TEXT NOT NULL, subject TEXT NOT NULL, epoch BLOB, value TEXT NOT NULL,
+                    kept INTEGER NOT NULL, PRIMARY KEY (feed, subject, kept)) STRICT, WITHOUT ROWID;
+CREATE TABLE pending (feed TEXT NOT NULL, jti TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (feed, jti)) STRICT;
+CREATE TABLE ack (jti TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+class StoreFailed(HallmarkError):
+    """The file can not be read or written, or holds what a watcher of another device or tenant keeps."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stored:
+    """What is read at the start. `pending` and `acks` in the order they came."""
+
+    places: dict[Feed, Place] = field(default_factory=dict)
+    states: dict[Feed, FeedState] = field(default_factory=dict)
+    pending: list[Change] = field(default_factory=list)
+    acks: list[str] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+    lists: Lists = field(default_factory=Lists)
+
+
+class Store(Protocol):
+    """Used by one watcher at a time, from any thread, one call after the other. Raises StoreFailed."""
+
+    def load(self, owner: str) -> Stored:
+        """owner: the tenant's resource name; what another owner left is refused."""
+
+    def save(self, writing: Writing) -> None:
+        """All of it, or nothing; when it returns, a power cut takes nothing back."""
+
+    def close(self) -> None: ...
+
+
+class MemoryStore:
+    """For tests, and for programs that begin anew each time. Outlives its watcher, not the process."""
+
+    def __init__(self) -> None:
+        self._stored = Stored()
+
+    def load(self, owner: str) -> Stored:
+        del owner
+        return copy.deepcopy(self._stored)
+
+    def save(self, writing: Writing) -> None:
+        stored = self._stored
+        for feed, place in writing.places.items():
+            stored.places[feed] = place
+            state = stored.states.setdefault(feed, FeedState())
+            state.epoch, state.sequence = place.epoch, place.sequence
+        for row in writing.rows:
+            state = stored.states.setdefault(row.feed, FeedState())
+            _put(state.mirror, row.subject, row.mirror)
+            _put(state.kept, row.subject, row.kept)
+        done = set(writing.told)
+        stored.pending = [one for one in stored.pending if (one.feed, one.jti) not in done]
+        stored.pending += writing.pending
+        stored.acks = [jti for jti in [*stored.acks, *writing.acks] if jti not in writing.acknowledged]
+        stored.clock = writing.clock or stored.clock
+        stored.lists = writing.lists or stored.lists
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class SqliteStore:
+    """One file, made with mode 0600: WAL, and synchronous=FULL, since the last commit must survive a power cut."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Raises StoreFailed."""
+        self._path = Path(path)
+        self._lock = threading.Lock()
+        try:
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise _failed(self._path, error) from error
+
+    def load(self, owner: str) -> Stored:
+        with self._lock:
+            try:
+                return self._load(owner)
+            except (sqlite3.Error, EventsError, ValueError, TypeError) as error:
+                raise _failed(self._path, error) from error
+
+    def save(self, writing: Writing) -> None:
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                for statement, rows in _statements(writing):
+                    self._database.executemany(statement, rows)
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise _failed(self._path, error) from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    def _migrate(self) -> None:
+        found = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
+        elif found != _FORMAT:
+            raise StoreFailed("WATCH_STORE", f"{self._path} is of format {found}, written by another version")
+
+    def _load(self, owner: str) -> Stored:
+        stored = Stored()
+        facts = dict(self._database.execute("SELECT name, value FROM fact"))
+        if facts.setdefault("owner", owner) != owner:
+            raise StoreFailed("WATCH_STORE", f"{self._path} is of {facts['owner']}, not of {owner}: use another file")
+        self._database.execute("INSERT OR IGNORE INTO fact VALUES ('owner', ?)", (owner,))
+        for name, epoch, sequence, cursor, digest, told in self._database.execute("SELECT * FROM place"):
+            stored.places[Feed(name)] = Place(epoch, sequence, cursor, digest, told)
+            stored.states[Feed(name)] = FeedState(epoch=epoch, sequence=sequence)
+        for name, subject, epoch, value, is_kept in self._database.execute("SELECT * FROM entry"):
+            state, entry = stored.states[Feed(name)], parse_entry(json.loads(value))
+            if is_kept:
+                state.kept[subject] = Kept(entry, epoch)
+            else:
+                state.mirror[subject] = entry
+        pending = self._database.execute("SELECT value FROM pending ORDER BY rowid")
+        stored.pending = [_change_from(json.loads(value)) for (value,) in pending]
+        stored.acks = [jti for (jti,) in self._database.execute("SELECT jti FROM ack ORDER BY jti")]
+        if "clock" in facts:
+            stored.clock = _clock_from(json.loads(facts["clock"]))
+        if "lists" in facts:
+            stored.lists = _lists_from(json.loads(facts["lists"]))
+        return stored
+
+
+def _statements(writing: Writing) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
+    yield (
+        "INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (feed.value, place.epoch, place.sequence, place.cursor, place.digest, place.told)
+            for feed, place in writing.places.items()
+        ],
+    )
+    yield "DELETE FROM entry WHERE feed = ? AND subject = ?", [(row.feed.value, row.subject) for row in writing.rows]
+    yield "INSERT INTO entry VALUES (?, ?, ?, ?, ?)", [record for row in writing.rows for record in _records(row)]
+    yield "DELETE FROM pending WHERE feed = ? AND jti = ?", [(feed.value, jti) for feed, jti in writing.told]
+    yield (
+        "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)",
+        [(one.feed.value, one.jti, _text(_change_to(one))) for one in writing.pending],
+    )
+    yield "INSERT OR IGNORE INTO ack VALUES (?)", [(jti,) for jti in writing.acks]
+    yield "DELETE FROM ack WHERE jti = ?", [(jti,) for jti in writing.acknowledged]
+    facts = []
+    if writing.clock is not None:
+        facts.append(("clock", _text(_clock_to(writing.clock))))
+    if writing.lists is not None:
+        facts.append(("lists", _text(_lists_to(writing.lists))))
+    yield "INSERT OR REPLACE INTO fact VALUES (?, ?)", list(facts)
+
+
+def _records(row: Row) -> Iterable[tuple[Any, ...]]:
+    if row.mirror is not None:
+        yield row.feed.value, row.subject, None, _text(row.mirror.to_json()), 0
+    if row.kept is not None:
+        yield row.feed.value, row.subject, row.kept.epoch, _text(row.kept.entry.to_json()), 1
+
+
+def _put(found: dict[str, Any], subject: str, value: Any) -> None:
+    if value is None:
+        found.pop(subject, None)
+    else:
+        found[subject] = value
+
+
+def _text(value: Any) -> str:
+    return canonical_json(value).decode()
+
+
+def _change_to(change: Change) -> dict[str, Any]:
+    entry = None
+    if change.after is not None:
+        entry = {"jti": change.jti, "uri": change.uri, "status": change.after.name, "own": dict(change.own)}
+    before = None if change.before is None else change.before.name
+    return {"feed": change.feed.value, "subject": change.subject, "before": before, "jti": change.jti,
+            "uri": change.uri, "entry": entry}  # fmt: skip
+
+
+def _change_from(value: dict[str, Any]) -> Change:
+    feed, subject = Feed(value["feed"]), str(value["subject"])
+    before = None
+    if value["before"] is not None:
+        before = _entry(value["jti"], value["uri"], value["before"], {})
+    if value["entry"] is None:
+        if before is None:
+            raise StateInvalid("a stored change is damaged")
+        return end_of(feed, subject, before)
+    found = value["entry"]
+    return change_of(feed, subject, before, _entry(found["jti"], found["uri"], found["status"], found["own"]))
+
+
+def _entry(jti: str, uri: str, status: str, own: dict[str, Any]) -> Entry:
+    return Entry(jti=jti, uri=uri, revision=1, status=StatusValue[status], own=own)
+
+
+def _clock_to(clock: Clock) -> dict[str, Any]:
+    heard_at = None if clock.heard_at is None else format_time(clock.heard_at)
+    return {"trusted": clock.trusted.to_json().decode(), "heard_at": heard_at}
+
+
+def _clock_from(value: dict[str, Any]) -> Clock:
+    return Clock(
+        trusted=TrustedTime.from_json(value["trusted"].encode()),
+        heard_at=None if value["heard_at"] is None else _time(value["heard_at"]),
+    )
+
+
+def _lists_to(lists: Lists) -> dict[str, Any]:
+    seen = lists.seen
+    return {
+        "seen": None if seen is None else [seen.epoch.hex(), seen.number, seen.sha256],
+        "listed": {subject: status.name for subject, status in lists.listed.items()},
+        "extended": {subject: format_time(until) for subject, until in lists.extended.items()},
+    }
+
+
+def _lists_from(value: dict[str, Any]) -> Lists:
+    seen = value["seen"]
+    return Lists(
+        seen=None if seen is None else SeenManifest(bytes.fromhex(seen[0]), seen[1], seen[2]),
+        listed={subject: StatusValue[name] for subject, name in value["listed"].items()},
+        extended={subject: _time(until) for subject, until in value["extended"].items()},
+    )
+
+
+def _time(value: str) -> Any:
+    return parse_time(value, what="a stored time", refuse=StateInvalid)
+
+
+def _failed(path: Path, error: Exception) -> StoreFailed:
+    if isinstance(error, StoreFailed):
+        return error
+    return StoreFailed("WATCH_STORE", f"{path} can not be used: {error}")

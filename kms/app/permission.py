@@ -1,0 +1,72 @@
+"""What takes permission back, and what gives it: events, artifacts, consent, removal, status files, shared signals."""
+
+from dataclasses import dataclass
+
+from hallmark.v1 import artifacts_pb2_grpc, events_pb2_grpc, revocation_pb2_grpc, ssf_pb2_grpc
+from kms.app.artifacts import make_artifacts
+from kms.app.events import start_events
+from kms.app.ground import Add, Ground
+from kms.app.log_settings import witness_settings
+from kms.app.ssf import make_ssf
+from kms.artifacts.revocable import RevocableArtifacts
+from kms.events.cursor import open_cursor_codec
+from kms.events.ports import EventObservers
+from kms.keys.service import KeyService
+from kms.revocation.rpc import RevocationServicer
+from kms.revocation.service import RevocationService
+from kms.revocation.watch import WatchService
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Everything above revocation. `add` takes each servicer."""
+
+    ground: Ground
+    revocations: RevocationService
+    add: Add
+
+    async def start(self, keys: KeyService) -> None:
+        """Raises ConfigError, HsmError, OSError."""
+        self.revocations.subjects["artifacts"] = RevocableArtifacts()
+        self.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, make_artifacts(self.revocations.events))
+        await self._events(EventObservers())
+        await self._shared_signals(keys)
+
+    async def _events(self, observers: EventObservers) -> None:
+        ground, events = self.ground, self.revocations.events
+        codec = await open_cursor_codec(ground.database, ground.randomness)
+        parts = start_events(
+            events,
+            clock=ground.clock,
+            codec=codec,
+            witnesses=witness_settings(ground.config).policy,
+            observers=observers,
+        )
+        watching = WatchService(
+            database=ground.database,
+            signing=events.signing,
+            clock=ground.clock,
+            signal=events.signal,
+            revocations=self.revocations,
+        )
+        self.add(events_pb2_grpc.add_EventServiceServicer_to_server, parts.servicer)
+        self.add(
+            revocation_pb2_grpc.add_RevocationServiceServicer_to_server,
+            RevocationServicer(self.revocations, watching, codec),
+        )
+        ground.spawn(parts.run())
+
+    async def _shared_signals(self, keys: KeyService) -> None:
+        ground = self.ground
+        parts = await make_ssf(
+            ground.config,
+            keys=keys,
+            signing=self.revocations.events.signing,
+            clock=ground.clock,
+            randomness=ground.randomness,
+        )
+        self.add(ssf_pb2_grpc.add_SsfServiceServicer_to_server, parts.servicer)
+        if parts.transmitter is not None:
+            ground.places["ssf_url"] = await parts.transmitter.start()
+            ground.closing.push_async_callback(parts.transmitter.close)
+            ground.spawn(parts.transmitter.run())

@@ -1,0 +1,121 @@
+"""Giving out leases in batches: unsigned payloads, one Merkle tree over them, one log entry with its root.
+
+A batch is a few statements however many leases it has. Their events are held until the log has published the entry
+(kms.events.releasing): a lease allows something.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from hallmark_events.batch import BatchTree, join_path
+from kms.consent.leases import Lease
+from kms.consent.payload import StatusUri, lease_draft
+from kms.consent.ports import Artifacts, Holders
+from kms.consent.removal_port import Blocked
+from kms.core.errors import FailedPrecondition, Reason
+from kms.core.names import ChildName, DigestName
+from kms.events.appending import Events
+from kms.events.model import Batch, Draft, device_feed
+from kms.events.payload import event_payload
+from kms.log.model import LogEntry, LogPromise, promise_of
+
+BATCH_MAX: Final = 8192
+"""Leases in one transaction: it holds up other writers for a fraction of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseBatch:
+    """Leases of one tenant, ready to be given out. `leaves`: draft, payload, path, feed of each."""
+
+    leases: Sequence[Lease]
+    leaves: Sequence[tuple[Draft, bytes, bytes, str]]
+    promise: LogPromise
+
+    @property
+    def tenant(self) -> str:
+        return self.leases[0].name.tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What a lease needs beside a consent that holds."""
+
+    holders: Holders
+    artifacts: Artifacts
+    blocked: Blocked
+
+    def eligible(self, tx: Connection, leases: Sequence[Lease]) -> list[Lease]:
+        """Those whose device is trusted and not overdue with a removal, and whose artifact is not withheld."""
+        devices = self.devices(tx, frozenset(each.device for each in leases))
+        withheld = self.artifacts.withheld(tx, frozenset(each.artifact for each in leases))
+        return [each for each in leases if each.device in devices and each.artifact not in withheld]
+
+    def check(self, tx: Connection, device: ChildName, artifact: DigestName) -> None:
+        """Raises not-found, and FailedPrecondition that says what is missing: DEVICE_REVOKED, VERDICT_REFUSED,
+        STATE_TRANSITION_INVALID.
+        """
+        self.holders.check_known(tx, device)
+        if device not in self.holders.trusted(tx, frozenset({device})):
+            raise FailedPrecondition(
+                Reason.VERDICT_REFUSED,
+                f"the newest verdict about {device} is a refusal: it gets no lease until it is appraised again",
+                resource=str(device),
+            )
+        if self.blocked.is_blocked(tx, frozenset({device})):
+            raise FailedPrecondition(
+                Reason.STATE_TRANSITION_INVALID,
+                f"{device} has not proved a removal that is overdue: it gets no lease before that",
+                resource=str(device),
+            )
+        if self.artifacts.withheld(tx, frozenset({artifact})):
+            raise FailedPrecondition(
+                Reason.STATE_TRANSITION_INVALID, f"{artifact} is revoked or suspended", resource=str(artifact)
+            )
+
+    def devices(self, tx: Connection, asked: Iterable[ChildName]) -> frozenset[ChildName]:
+        """Those that may hold anything."""
+        trusted = self.holders.trusted(tx, frozenset(asked))
+        return trusted - self.blocked.is_blocked(tx, trusted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """`status_uri` names the public status lists."""
+
+    events: Events
+    status_uri: StatusUri
+
+    def prepare(self, leases: Sequence[Lease], now: datetime) -> LeaseBatch:
+        """At least one lease, all of one tenant. About 60 us each; no I/O."""
+        drafts = [self._draft(each, now) for each in leases]
+        payloads = [event_payload(draft, issuer=self.events.issuer) for draft in drafts]
+        tree = BatchTree(payloads)
+        leaves = [
+            (draft, payload, join_path(place.path), device_feed(each.device))
+            for each, draft, payload, place in zip(leases, drafts, payloads, tree.paths(), strict=True)
+        ]
+        tenant, batch_id = leases[0].name.tenant, self.events.new_id(now)
+        entry = LogEntry(
+            batch_id,
+            "leases.issued",
+            tenant,
+            f"tenants/{tenant}/leases",
+            now,
+            {"root_sha256": tree.root.hex(), "tree_size": len(leases)},
+        )
+        return LeaseBatch(leases, leaves, promise_of(batch_id, entry.encode()))
+
+    def issue_in(self, tx: Connection, batch: LeaseBatch) -> None:
+        """Log entry and events; the caller writes the leases themselves, and notifies after the commit."""
+        promise = batch.promise
+        self.events.log.record_promised(tx, [promise])
+        made = Batch(id=promise.event_key, tenant=batch.tenant, tree_size=len(batch.leases), promise=promise)
+        self.events.hold_batch(tx, made, batch.leaves)
+
+    def _draft(self, lease: Lease, now: datetime) -> Draft:
+        uri = self.status_uri(lease.name.tenant, lease.status)
+        return lease_draft(lease, self.events.new_id(now), uri=uri, now=now)

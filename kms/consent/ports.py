@@ -1,0 +1,31 @@
+"""What leases ask of others: which devices may hold anything, which artifacts are withheld."""
+
+from typing import Protocol
+
+from sqlalchemy.engine import Connection
+
+from kms.core.names import ChildName, DigestName
+
+
+class Holders(Protocol):
+    """kms.devices answers. Inside the caller's transaction: short, no I/O."""
+
+    def trusted(self, tx: Connection, devices: frozenset[ChildName]) -> frozenset[ChildName]:
+        """Those that are attested, whose newest verdict is positive, and that were not revoked."""
+
+    def check_known(self, tx: Connection, device: ChildName) -> None:
+        """Raises the uniform not-found, and FailedPrecondition/DEVICE_REVOKED."""
+
+
+class Artifacts(Protocol):
+    """kms.artifacts answers. Inside the caller's transaction: short, no I/O."""
+
+    def withheld(self, tx: Connection, artifacts: frozenset[DigestName]) -> frozenset[DigestName]:
+        """Those that are revoked or suspended. An artifact that nobody has spoken about is not."""
+
+
+class NothingWithheld:
+    """Nobody keeps a register of artifacts."""
+
+    def withheld(self, tx: Connection, artifacts: frozenset[DigestName]) -> frozenset[DigestName]:  # noqa: ARG002
+        return frozenset()
