@@ -79,8 +79,8 @@ class Application:
                 places=places,
             )
         )
+        await self._serve_public(public_folder)  # its address is part of what features sign
         await features.start()
-        await self._serve_public(public_folder)
         clients = client_folders(authority, config)
         await self._serve_grpc(features.registrations, authority, standing)
         self._spawn(purge_answers(database, self._clock))

@@ -13,6 +13,7 @@ from kms.appraisal.model import SIGNING_KEY_ID as POLICY_SIGNING_KEY_ID
 from kms.approvals.service import ApprovalService
 from kms.config import Config
 from kms.core.clock import Clock
+from kms.devices.service import DeviceService
 from kms.keys.service import KeyService
 from kms.keys.signing import SigningService
 from kms.revocation.service import RevocationService
@@ -36,6 +37,7 @@ class Below:
 class AttestationParts:
     """`servicers`: the function that registers each, and it. `background` runs until cancelled."""
 
+    devices: DeviceService
     servicers: tuple[tuple[Callable[[Any, Any], None], object], ...]
     background: Coroutine[None, None, None]
 
@@ -74,4 +76,4 @@ async def start_attestation(below: Below, closing: AsyncExitStack) -> Attestatio
         (appraisal_pb2_grpc.add_AppraisalServiceServicer_to_server, appraisal),
         (devices_pb2_grpc.add_DeviceServiceServicer_to_server, devices.servicer),
     )
-    return AttestationParts(servicers, reappraiser.run())
+    return AttestationParts(devices.servicer.devices, servicers, reappraiser.run())

@@ -9,10 +9,9 @@ from kms.consent.acquiring import LeaseService
 from kms.consent.ending import Endings
 from kms.consent.expiring import Expiry
 from kms.consent.giving import Giving
-from kms.consent.holders import AttestedDevices
+from kms.consent.holders import AttestedDevices, RegisteredArtifacts
 from kms.consent.issuing import Conditions, Issuer
 from kms.consent.payload import StatusUri
-from kms.consent.ports import Artifacts
 from kms.consent.pseudonyms import open_pseudonyms
 from kms.consent.removal_port import Blocked, RemovalRequests
 from kms.consent.renewing import Renewer
@@ -42,12 +41,11 @@ async def make_consent(
     status_uri: StatusUri,
     removals: RemovalRequests,
     blocked: Blocked,
-    artifacts: Artifacts,
 ) -> ConsentParts:
     """`status_uri`: tenant and place -> the stable URI of the status list. Makes the key of pseudonyms at first use."""
     giving = Giving(
         issuer=Issuer(events=events, status_uri=status_uri),
-        conditions=Conditions(holders=AttestedDevices(), artifacts=artifacts, blocked=blocked),
+        conditions=Conditions(holders=AttestedDevices(), artifacts=RegisteredArtifacts(), blocked=blocked),
         renew_fraction=settings.renew_fraction,
     )
     endings = Endings(events=events, removals=removals)

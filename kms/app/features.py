@@ -28,6 +28,7 @@ from kms.approvals.rpc import ApprovalServicer
 from kms.approvals.service import ApprovalService
 from kms.devices.gate import DeviceVerdicts
 from kms.devices.revocable import RevocableDevices
+from kms.devices.service import DeviceService
 from kms.envelopes.model import SIGNING_KEY_ID as ENVELOPES_SIGNING_KEY_ID
 from kms.events.model import SIGNING_KEY_ID
 from kms.keys.capabilities import CapabilityReader, ServerFacts
@@ -78,14 +79,14 @@ class Features:
         )
         health = HsmHealthCheck(ground.provider, ground.clock)
         await self._keys(keys, revocations, health)
-        await self._attestation(keys, approvals, revocations)
+        devices = await self._attestation(keys, approvals, revocations)
         self._add(approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, ApprovalServicer(approvals))
         self._add(
             envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server,
             make_envelopes(ground.config, keys, signing, approvals, ground.clock),
         )
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
-        await Permission(ground, revocations, self._add).start(keys)
+        await Permission(ground, revocations, self._add).start(keys, devices)
         self._add(health_pb2_grpc.add_HealthServicer_to_server, make_health(health, ground.draining))
 
     async def _keys(self, keys: KeyService, revocations: RevocationService, health: HsmHealthCheck) -> None:
@@ -107,7 +108,9 @@ class Features:
         self._add(keys_pb2_grpc.add_SigningServiceServicer_to_server, SigningServicer(signing, verification, to_status))
         ground.spawn(parts.scheduler.run())
 
-    async def _attestation(self, keys: KeyService, approvals: ApprovalService, revocations: RevocationService) -> None:
+    async def _attestation(
+        self, keys: KeyService, approvals: ApprovalService, revocations: RevocationService
+    ) -> DeviceService:
         ground = self.ground
         below = Below(
             config=ground.config,
@@ -122,6 +125,7 @@ class Features:
         for add, servicer in parts.servicers:
             self._add(add, servicer)
         ground.spawn(parts.background)
+        return parts.devices
 
     def _signing(self) -> SigningService:
         ground = self.ground

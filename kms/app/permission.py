@@ -2,19 +2,34 @@
 
 from dataclasses import dataclass
 
-from hallmark.v1 import artifacts_pb2_grpc, events_pb2_grpc, revocation_pb2_grpc, ssf_pb2_grpc
+from hallmark.v1 import (
+    artifacts_pb2_grpc,
+    consent_pb2_grpc,
+    events_pb2_grpc,
+    removal_pb2_grpc,
+    revocation_pb2_grpc,
+    ssf_pb2_grpc,
+)
 from kms.app.artifacts import make_artifacts
+from kms.app.consent import make_consent
 from kms.app.events import start_events
 from kms.app.ground import Add, Ground
 from kms.app.log_settings import witness_settings
+from kms.app.removal import make_orders, make_removal
 from kms.app.ssf import make_ssf
 from kms.artifacts.revocable import RevocableArtifacts
+from kms.consent.given import GivenLeases
+from kms.consent.revocable import RevocableConsents
+from kms.devices.service import DeviceService
 from kms.events.cursor import open_cursor_codec
 from kms.events.ports import EventObservers
 from kms.keys.service import KeyService
+from kms.removal.observing import RemovalObserver
+from kms.removal.overdue import OverdueDevices
 from kms.revocation.rpc import RevocationServicer
 from kms.revocation.service import RevocationService
 from kms.revocation.watch import WatchService
+from kms.status.lists import StatusReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +40,39 @@ class Permission:
     revocations: RevocationService
     add: Add
 
-    async def start(self, keys: KeyService) -> None:
+    async def start(self, keys: KeyService, devices: DeviceService) -> None:
         """Raises ConfigError, HsmError, OSError."""
-        self.revocations.subjects["artifacts"] = RevocableArtifacts()
+        ground, subjects = self.ground, self.revocations.subjects
+        subjects["artifacts"] = RevocableArtifacts()
+        subjects["consents"] = RevocableConsents(ground.clock)
         self.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, make_artifacts(self.revocations.events))
-        await self._events(EventObservers())
+        await self._consent_and_removal(devices)
+        observer = RemovalObserver(ground.database)
+        await self._events(EventObservers(delivered=observer, acknowledged=observer))
         await self._shared_signals(keys)
+
+    async def _consent_and_removal(self, devices: DeviceService) -> None:
+        ground, events = self.ground, self.revocations.events
+        orders = make_orders(ground.config, events, GivenLeases())
+        consent = await make_consent(
+            ground.config.consent,
+            events,
+            clock=ground.clock,
+            status_uri=self._status_uri,
+            removals=orders,
+            blocked=OverdueDevices(),
+        )
+        removal = make_removal(
+            ground.config, orders=orders, revocations=self.revocations, devices=devices, clock=ground.clock
+        )
+        self.add(consent_pb2_grpc.add_ConsentServiceServicer_to_server, consent.servicer)
+        self.add(removal_pb2_grpc.add_RemovalServiceServicer_to_server, removal.servicer)
+        ground.spawn(consent.run())
+        ground.spawn(removal.keeper.run())
+
+    def _status_uri(self, tenant: str, place: StatusReference) -> str:
+        beginning = self.ground.config.events.public_url or self.ground.public_url()
+        return f"{beginning.rstrip('/')}/status/{tenant}/lists/{place.list}"
 
     async def _events(self, observers: EventObservers) -> None:
         ground, events = self.ground, self.revocations.events

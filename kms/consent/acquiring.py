@@ -10,7 +10,7 @@ from kms.consent import lease_store, store
 from kms.consent.giving import Giving
 from kms.consent.leases import Lease
 from kms.core.database import Database
-from kms.core.errors import InvalidArgument, Reason, not_found
+from kms.core.errors import FailedPrecondition, InvalidArgument, Reason, not_found
 from kms.core.idempotency import Replays, RequestKey
 from kms.core.names import ChildName, DigestName
 from kms.events.appending import Events
@@ -82,7 +82,13 @@ class LeaseService:
             )
         self.giving.conditions.check(tx, wanted.device, wanted.artifact)
         lease = lease_store.find_of(tx, wanted.consent, wanted.device, wanted.artifact)
-        if lease is None or not lease.is_live_at(now) or (lease.renew_time is not None and lease.renew_time <= now):
+        if lease is not None and not lease.live:
+            raise FailedPrecondition(
+                Reason.STATE_TRANSITION_INVALID,
+                f"{lease.name} ended for ever: the device was asked to delete; holding it again takes a new consent",
+                resource=str(lease.name),
+            )
+        if lease is None or lease.is_due_at(now):
             (lease,) = self.giving.give_in(tx, consent, [(wanted.device, wanted.artifact)], now)
         answer = LeaseAnswer(tenant=lease.name.tenant, lease=lease.name.id)
         self._replays.store(tx, request, answer, now)

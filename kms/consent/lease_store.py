@@ -22,6 +22,7 @@ _RENEW: Final = DirectSql(
     "UPDATE lease SET revision = ?, not_before = ?, expire_time = ?, renew_time = ? "
     "WHERE tenant = ? AND id = ? AND revision = ? AND live"
 )
+_CHUNK: Final = 500
 _with_consent = sa.select(lease, consent.c.pii_principal_id, consent.c.expire_time.label("consent_expire_time")).join(
     consent, sa.and_(consent.c.tenant == lease.c.tenant, consent.c.id == lease.c.consent)
 )
@@ -96,6 +97,18 @@ def holders(tx: Connection, name: ChildName) -> list[ChildName]:
     return [ChildName(name.tenant, "devices", each) for each in found]
 
 
+def of_device(tx: Connection, device: ChildName, artifact: DigestName) -> list[Lease]:
+    """All that it was ever given for the artifact, by whatever consent."""
+    query = _with_consent.where(_held(device, artifact)).order_by(lease.c.id)
+    return [_read(row) for row in tx.execute(query)]
+
+
+def end_of_device(tx: Connection, device: ChildName, artifact: DigestName) -> None:
+    """For ever; their consents may go on."""
+    live = sa.and_(_held(device, artifact), lease.c.live == sa.true())
+    tx.execute(lease.update().where(live).values(live=False, renew_time=None))
+
+
 def due(tx: Connection, now: datetime, *, limit: int) -> list[Renewal]:
     """Live leases whose time to be renewed has come, those of open consents only, longest due first."""
     still = sa.and_(lease.c.renew_time <= now, lease.c.live == sa.true(), consent.c.ends_at > now)
@@ -115,9 +128,6 @@ def lock_open(tx: Connection, tenant: str, names: Collection[str], now: datetime
         query = sa.select(consent.c.id).where(consent.c.tenant == tenant, some, consent.c.ends_at > now)
         found.update(tx.execute(query.order_by(consent.c.id).with_for_update(read=True)).scalars())
     return frozenset(found)
-
-
-_CHUNK: Final = 500
 
 
 def postpone(tx: Connection, leases: Sequence[Lease], until: datetime) -> None:
@@ -145,6 +155,10 @@ def resume(tx: Connection, name: ChildName, now: datetime) -> None:
         lease.c.renew_time.is_(None),
     )
     tx.execute(lease.update().where(waiting).values(renew_time=now))
+
+
+def _held(device: ChildName, artifact: DigestName) -> sa.ColumnElement[bool]:
+    return sa.and_(lease.c.tenant == device.tenant, lease.c.device == device.id, lease.c.artifact == artifact.digest)
 
 
 def _row(each: Lease, duration: timedelta) -> tuple[Any, ...]:

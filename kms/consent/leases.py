@@ -45,6 +45,10 @@ class Lease:
         """Time alone ends a lease."""
         return self.live and now < self.expire_time
 
+    def is_due_at(self, now: datetime) -> bool:
+        """Whoever asks for it then gets it prolonged."""
+        return now >= self.expire_time or (self.renew_time is not None and now >= self.renew_time)
+
 
 @dataclass(frozen=True, slots=True)
 class Renewal:

@@ -1,4 +1,4 @@
-"""The receipt for people: one HTML page, nothing from elsewhere, no scripts. Made anew from the same facts each time."""
+"""The receipt for people: one HTML page, nothing from elsewhere, no scripts. The same facts give the same page."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,8 @@ from kms.consent.terms import dpv_iri, label
 
 _STYLE: Final = """
 :root{color-scheme:light dark}
-body{font:1.05rem/1.6 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
+body{font:1.05rem/1.6 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}
+body{color:#1a1a1a;background:#fff}
 h1{font-size:1.6rem;line-height:1.3}h2{font-size:1.2rem;margin-top:2rem}
 dt{font-weight:600;margin-top:.6rem}dd{margin:0}
 .state{border:2px solid #1a1a1a;padding:.6rem 1rem;font-weight:600}
@@ -81,10 +82,8 @@ def _who(consent: Consent) -> str:
     return _facts(
         {
             "Who decides about the processing": escape(consent.controller),
-            "What for": _list(
-                f"{escape(label(each))} (<code>{escape(dpv_iri(each))}</code>)" for each in consent.purposes
-            ),
-            "Legal basis": f"{escape(label(consent.lawful_basis))} (<code>{escape(dpv_iri(consent.lawful_basis))}</code>)",
+            "What for": _list(_term(each) for each in consent.purposes),
+            "Legal basis": _term(consent.lawful_basis),
             "What devices may hold": _list(
                 f"{_KINDS[each.kind]}: <code>{escape(each.name.digest)}</code>" for each in consent.artifacts
             ),
@@ -97,14 +96,17 @@ def _who(consent: Consent) -> str:
 def _until(consent: Consent) -> str:
     return (
         f"<p>Given on {_moment(consent.create_time)}. It ends by itself on <strong>{_moment(consent.expire_time)}"
-        "</strong>, without anybody having to do anything. It can be renewed before that day, and each renewal gives you "
-        "a new receipt.</p>"
+        "</strong>, without anybody having to do anything. It can be renewed before that day, and each renewal gives "
+        "you a new receipt.</p>"
     )
 
 
 def _how(consent: Consent) -> str:
     way = escape(consent.withdrawal_method) or f"Ask {escape(consent.controller)}"
-    return f"<p>{way}.</p>\n<p>You need not say why, and you may do it at any time. Quote this number:</p>\n<p><code>{escape(str(consent.name))}</code></p>"
+    return (
+        f"<p>{way}.</p>\n<p>You need not say why, and you may do it at any time. Quote this number:</p>\n"
+        f"<p><code>{escape(str(consent.name))}</code></p>"
+    )
 
 
 def _then(consent: Consent) -> str:
@@ -115,11 +117,12 @@ def _then(consent: Consent) -> str:
         + (f" and {span_words(terms.offline_grace)} more when it is offline" if terms.offline_grace else "")
         + "."
     )
+    promised = span_words(consent.removal_time)
     return (
-        f"<p>Within <strong>{span_words(consent.removal_time)}</strong> of your withdrawal nothing is usable any more on any "
-        f"device. Every device that held something is told to destroy its key and to prove that it did. {offline} "
-        "A withdrawal is for ever: using your data again takes a new consent.</p>\n<p>No technology can undo what was "
-        "done, or copied out by a person, while you allowed it.</p>"
+        f"<p>Within <strong>{promised}</strong> of your withdrawal nothing is usable any more on any device. Every "
+        f"device that held something is told to destroy its key and to prove that it did. {offline} A withdrawal is for "
+        "ever: using your data again takes a new consent.</p>\n<p>No technology can undo what was done, or copied out "
+        "by a person, while you allowed it.</p>"
     )
 
 
@@ -132,6 +135,10 @@ def _check(consent: Consent, receipt: Receipt) -> str:
             "Signed at": _moment(receipt.signature.sign_time),
         }
     )
+
+
+def _term(term: str) -> str:
+    return f"{escape(label(term))} (<code>{escape(dpv_iri(term))}</code>)"
 
 
 def _section(title: str, content: str) -> str:

@@ -22,10 +22,3 @@ class Artifacts(Protocol):
 
     def withheld(self, tx: Connection, artifacts: frozenset[DigestName]) -> frozenset[DigestName]:
         """Those that are revoked or suspended. An artifact that nobody has spoken about is not."""
-
-
-class NothingWithheld:
-    """Nobody keeps a register of artifacts."""
-
-    def withheld(self, tx: Connection, artifacts: frozenset[DigestName]) -> frozenset[DigestName]:  # noqa: ARG002
-        return frozenset()

@@ -1,6 +1,7 @@
 """The table of devices; nobody else touches it. Beside it: challenge_store.py, verdict_store.py."""
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,8 +55,18 @@ def find_device(tx: Connection, name: ChildName) -> Device | None:
 
 
 def find_state(tx: Connection, name: ChildName) -> DeviceState | None:
-    state = tx.execute(sa.select(_device.c.state).where(_named(name))).scalar()
-    return None if state is None else DeviceState(state)
+    (state,) = find_states(tx, [name])
+    return state
+
+
+def find_states(tx: Connection, names: Sequence[ChildName]) -> list[DeviceState | None]:
+    """In the order of the names; None for a device that there is not."""
+    found: dict[tuple[str, str], DeviceState] = {}
+    for tenant in {name.tenant for name in names}:
+        ids = [name.id for name in names if name.tenant == tenant]
+        query = sa.select(_device.c.id, _device.c.state).where(_device.c.tenant == tenant, _device.c.id.in_(ids))
+        found.update(((tenant, row.id), DeviceState(row.state)) for row in tx.execute(query))
+    return [found.get((name.tenant, name.id)) for name in names]
 
 
 def find_tpm_enrolment(tx: Connection, name: ChildName) -> TpmEnrolment | None:

@@ -5,7 +5,6 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from kms.core.errors import ServiceError
 from kms.events.heartbeats import HeartbeatSigner, heartbeat_frame, leaf_of
 from kms.events.hub import EventHub
 from kms.events.reading import Head
@@ -30,9 +29,9 @@ class Beats:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 await self.beat()
-            except ServiceError as error:
-                _logger.warning("no heartbeats: the feeds can not be read: %s", error)
-            await self.hub.deliveries.tell()
+                await self.hub.deliveries.tell()
+            except Exception:  # the next beat tries again; callers that get none notice by themselves
+                _logger.warning("no heartbeats could be sent", exc_info=True)
 
     async def beat(self) -> None:
         """Raises what the database raises; those who are due are due again in a second then."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from kms.core.clock import Clock
-from kms.core.errors import Reason, ServiceError, Unavailable
+from kms.core.errors import Reason, Unavailable
 from kms.core.names import ChildName
 from kms.core.wakeup import wait_ticket
 from kms.events.appending import Events
@@ -62,9 +62,9 @@ class EventHub:
                 try:
                     await self.follow()
                     told = False
-                except ServiceError as error:  # the database is away: streams stay, the next round asks again
+                except Exception:  # a database that is away must not end the streams; the next round asks again
                     if not told:
-                        _logger.warning("the feeds can not be read; streams wait: %s", error)
+                        _logger.warning("the feeds can not be read; streams wait", exc_info=True)
                     told = True
                 self._forget_idle()
                 await wait_ticket(ticket, self.tick_seconds)

@@ -41,7 +41,7 @@ class Es256Signer:
         return cls(signing, SigningKey.of(key, signing_version(key, None, now)))
 
     async def sign(self, data: bytes) -> bytes:
-        """r || s, 64 bytes (RFC 7518, section 3.4; RFC 9053, section 2.1). The caller logs what it states."""
+        """R || s, 64 bytes (RFC 7518, section 3.4; RFC 9053, section 2.1). The caller logs what it states."""
         request = self.key.request(Prepared(hashlib.sha256(data).digest(), b""))
         try:
             (answer,) = await self.signing.provider.sign_many([request])

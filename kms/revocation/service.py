@@ -7,7 +7,7 @@ for replays; then the watchers are woken.
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -76,7 +76,7 @@ class RevocationService:
     """`subjects` lists what can be revoked, by collection."""
 
     events: Events
-    subjects: Mapping[str, RevocableSubject]
+    subjects: dict[str, RevocableSubject]
     _replays: Replays[RevokeAnswer] = field(default_factory=lambda: Replays(RevokeAnswer))
 
     async def revoke(

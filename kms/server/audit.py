@@ -14,7 +14,6 @@ from typing import Final
 from kms.core.call import Call, Channel
 from kms.core.clock import format_time
 from kms.core.telemetry import json_writer
-from kms.server.identity import AuthContext
 
 _LOGGER: Final = logging.getLogger("hallmark.audit")
 _quoted = lru_cache(maxsize=4096)(json.dumps)
@@ -28,7 +27,6 @@ class Entry:
     id: str
     method: str
     channel: Channel
-    auth: AuthContext
     now: datetime
     started: float
     call: Call | None = None

@@ -4,7 +4,6 @@ Servicers get a `Call` instead of the gRPC context and raise ServiceError; nothi
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -91,7 +90,7 @@ class Guard(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Any) -> Any:
-        decode, encode = handler.request_deserializer, handler.response_serializer  # requests are decoded in here
+        decode, encode = handler.request_deserializer, _encoder(handler)  # requests are decoded in here
         if handler.unary_unary is not None:
             unary = self._unary(method, handler.unary_unary, decode)
             return grpc.unary_unary_rpc_method_handler(unary, response_serializer=encode)
@@ -108,10 +107,10 @@ class Guard(grpc.aio.ServerInterceptor):
         """One answer; `body` is a message, or an iterator of them where the client streams."""
 
         async def guarded(body: Any, context: _Context) -> Any:
-            entry = self._begin(method, context)
+            auth, entry = self._begin(method, context)
             self._calls += 1
             try:
-                call, row = self._admit(entry)
+                call, row = self._admit(auth, entry)
                 request = _decoded(body, decode)
                 self._charge(entry, call, row, request)
                 await self._check_standing(call)
@@ -131,42 +130,52 @@ class Guard(grpc.aio.ServerInterceptor):
         return guarded
 
     def _stream(self, method: str, behaviour: Callable[[Any, Call], AsyncGenerator[Any, None]], decode: _Decode) -> Any:
-        """Many answers; `body` as above."""
+        """Many answers; `body` as above. Written to the context, not yielded: a generator around the servicer's own
+        would cost each open stream and each answer a little.
+        """
 
-        async def guarded(body: Any, context: _Context) -> AsyncIterator[Any]:
-            entry = self._begin(method, context)
+        async def guarded(body: Any, context: _Context) -> None:
+            auth, entry = self._begin(method, context, with_certificate=False)
             try:
-                call, row = self._admit(entry)
+                call, row = self._admit(auth, entry)
                 request = _decoded(body, decode)
                 self._charge(entry, call, row, request)
                 if not isinstance(body, bytes):
                     request = self._charged_each(body, decode, call, row)
                 await self._check_standing(call)
-                with self._streams.held(call.caller.spiffe_id):
-                    async with contextlib.aclosing(behaviour(request, call)) as responses:
+                self._streams.take(call.caller.spiffe_id)
+                try:
+                    responses = behaviour(request, call)
+                    del auth, body, request  # a stream may stay open for days
+                    try:
                         async for response in responses:
-                            await self._check_standing(call)
-                            yield response
-            except Exception as error:
-                await self._refuse(entry, context, error)
-            except (asyncio.CancelledError, GeneratorExit):
+                            if not row.ends_revoked:
+                                await self._check_standing(call)
+                            await context.write(response)
+                    finally:
+                        await responses.aclose()
+                finally:
+                    self._streams.give_back(call.caller.spiffe_id)
+            except (asyncio.CancelledError, grpc.aio.BaseError):  # the caller has gone, seen before or while writing
                 audit.record(entry, "CANCELLED", "")
                 raise
+            except Exception as error:
+                await self._refuse(entry, context, error)
             audit.record(entry, "OK", "")
 
         return guarded
 
-    def _begin(self, method: str, context: _Context) -> Entry:
+    def _begin(self, method: str, context: _Context, *, with_certificate: bool = True) -> tuple[AuthContext, Entry]:
         now, auth = self._clock.now(), context.auth_context()
-        channel = read_channel(auth, context.peer())
-        return Entry(new_id(now, self._randomness), method, channel, auth, now, time.perf_counter())
+        channel = read_channel(auth, context.peer(), with_certificate=with_certificate)
+        return auth, Entry(new_id(now, self._randomness), method, channel, now, time.perf_counter())
 
     def identify(self, auth: AuthContext, peer: str) -> Caller:  # noqa: ARG002 - see the benchmark's bare server
         """Raises Unauthenticated."""
         return identify(auth, self._trust_domain)
 
-    def _admit(self, entry: Entry) -> tuple[Call, Row]:
-        caller = self.identify(entry.auth, entry.channel.peer)
+    def _admit(self, auth: AuthContext, entry: Entry) -> tuple[Call, Row]:
+        caller = self.identify(auth, entry.channel.peer)
         entry.call = Call(entry.id, entry.method, caller, entry.channel, entry.now)
         if self._require_pq_tls and not entry.channel.is_post_quantum:
             raise FailedPrecondition(
@@ -218,6 +227,12 @@ class Guard(grpc.aio.ServerInterceptor):
         status = to_status(known, entry.id)
         trailers = (("grpc-status-details-bin", status.SerializeToString()),)
         await context.abort(code, known.message, trailers)
+
+
+def _encoder(handler: Any) -> Callable[[Any], bytes]:
+    """What a servicer says as bytes is a message that is serialised already: the same for thousands of streams."""
+    encode = handler.response_serializer
+    return lambda message: message if type(message) is bytes else encode(message)
 
 
 def _decoded(body: Any, decode: _Decode) -> Any:

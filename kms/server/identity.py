@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from sys import intern
 
 from kms.core.call import Channel
 from kms.core.errors import Reason, Unauthenticated
@@ -41,20 +42,28 @@ def _identify(alternative_names: tuple[bytes, ...], trust_domain: str) -> Caller
             "the client certificate must carry exactly one URI name spiffe://"
             f"{trust_domain}/tenants/{{tenant}}/{{role}}/{{name}} with a role of {', '.join(Role)}",
         )
-    return Caller(uris[0], found["tenant"], Role(found["role"]), found["name"])
+    return Caller(uris[0], intern(found["tenant"]), Role(found["role"]), found["name"])
 
 
-def read_channel(auth: AuthContext, peer: str) -> Channel:
-    """TLS facts as gRPC negotiated them; "unknown" where it does not tell."""
+def read_channel(auth: AuthContext, peer: str, *, with_certificate: bool = True) -> Channel:
+    """TLS facts as gRPC negotiated them; "unknown" where it does not tell. The certificate is the most of it: a call
+    that stays open for days is better without.
+    """
     return Channel(
         peer=peer,
         tls_version=_first(auth, "ssl_tls_version"),
         group=_first(auth, "ssl_negotiated_key_exchange_group"),
-        peer_certificate=next(iter(auth.get("x509_pem_cert", ())), b""),
+        peer_certificate=next(iter(auth.get("x509_pem_cert", ())), b"") if with_certificate else b"",
     )
 
 
 def _first(auth: AuthContext, key: str) -> str:
     for value in auth.get(key, ()):
-        return value.decode("ascii", "replace")
+        return _word(value)
     return "unknown"
+
+
+@lru_cache(maxsize=64)
+def _word(value: bytes) -> str:
+    """The same few words for everybody: kept once."""
+    return value.decode("ascii", "replace")

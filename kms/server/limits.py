@@ -3,9 +3,7 @@
 Memory is bounded: the callers seen longest ago are forgotten first.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from kms.core.clock import Clock
@@ -62,22 +60,24 @@ class StreamLimit:
     def __init__(self, *, per_caller: int, total: int) -> None:
         self._per_caller = per_caller
         self._total = total
-        self._open: Counter[str] = Counter()
+        self._open = 0
+        self._open_of: dict[str, int] = {}
 
-    @contextmanager
-    def held(self, caller: str) -> Iterator[None]:
-        """Raises ResourceExhausted/TOO_MANY_STREAMS."""
-        if self._open[caller] >= self._per_caller or self._open.total() >= self._total:
-            mine = self._open[caller] >= self._per_caller
+    def take(self, caller: str) -> None:
+        """Before a stream begins; `give_back` when it ends. Raises ResourceExhausted/TOO_MANY_STREAMS."""
+        mine = self._open_of.get(caller, 0)
+        if mine >= self._per_caller or self._open >= self._total:
+            who = "this identity" if mine >= self._per_caller else "the server"
             raise ResourceExhausted(
                 Reason.TOO_MANY_STREAMS,
-                f"{'this identity' if mine else 'the server'} has as many streams open as it may; close one, or poll",
+                f"{who} has as many streams open as it may; close one, or poll",
                 retry_after_seconds=30,
             )
-        self._open[caller] += 1
-        try:
-            yield
-        finally:
-            self._open[caller] -= 1
-            if not self._open[caller]:
-                del self._open[caller]
+        self._open += 1
+        self._open_of[caller] = mine + 1
+
+    def give_back(self, caller: str) -> None:
+        self._open -= 1
+        self._open_of[caller] -= 1
+        if not self._open_of[caller]:
+            del self._open_of[caller]

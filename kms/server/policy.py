@@ -21,13 +21,15 @@ _READERS = frozenset({Role.ADMIN, Role.BACKEND, Role.AUDITOR})
 class Row:
     """`deadline_seconds`: the server's own limit (None for streams). `cost`: tokens taken from the caller's bucket.
 
-    `is_batch`: the cost is that of each of its `requests`.
+    `is_batch`: the cost is that of each of its `requests`. `ends_revoked`: a stream whose servicer ends it itself when
+    the device is revoked, after telling it so; others end before the next answer.
     """
 
     roles: frozenset[Role]
     deadline_seconds: float | None = 30
     cost: float = 1
     is_batch: bool = False
+    ends_revoked: bool = False
 
 
 POLICY: dict[str, Row] = {
@@ -85,7 +87,7 @@ POLICY: dict[str, Row] = {
     f"/{_SERVICE}.RevocationService/Revoke": Row(_OPERATORS),
     f"/{_SERVICE}.RevocationService/ListRevocations": Row(_READERS),
     f"/{_SERVICE}.RevocationService/WatchRevocations": Row(_READERS, deadline_seconds=None),
-    f"/{_SERVICE}.EventService/WatchEvents": Row(_EVERYBODY, deadline_seconds=None),
+    f"/{_SERVICE}.EventService/WatchEvents": Row(_EVERYBODY, deadline_seconds=None, ends_revoked=True),
     f"/{_SERVICE}.EventService/PollEvents": Row(_EVERYBODY, deadline_seconds=30),
     f"/{_SERVICE}.EventService/AcknowledgeEvents": Row(frozenset({Role.DEVICE})),
     f"/{_SERVICE}.ArtifactService/SetArtifactStatus": Row(_OPERATORS, cost=5),

@@ -54,6 +54,8 @@ def parse_endpoint(url: str, networks: Networks) -> Endpoint:
         raise AddressRefused("endpoint_url has a host, and neither a user nor a fragment")
     if (literal := _literal(endpoint.host)) is not None:
         check_address(literal, networks, is_tls=endpoint.is_tls)
+    elif not endpoint.is_tls and endpoint.host != "localhost":
+        raise AddressRefused("http is for this machine only; use https")
     return endpoint
 
 

@@ -65,7 +65,12 @@ class Feeder:
         found = history.outbox_after(tx, tenant, position, limit=_EVENTS_AT_ONCE)
         if not found:  # another replica was faster
             return False
-        events = [(sequence, event) for sequence, _, event in found if event.uri in EVENTS_SUPPORTED]
+        first = queue_store.first_places(tx, tenant, [event.id for _, _, event in found])
+        events = [
+            (sequence, event)
+            for sequence, _, event in found
+            if event.uri in EVENTS_SUPPORTED and sequence == first[event.id]
+        ]
         for stream in stream_store.streams_of(tx, tenant):
             if stream.status is not StreamStatus.DISABLED:
                 self._feed_stream(tx, stream, events, now)

@@ -6,7 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kms.events import history
+from kms.events.model import ALL
 from kms.events.store import insert_if_first
+from kms.events.tables import feed_event
 from kms.ssf.model import Kind, Queued, Stream, StreamStatus
 from kms.ssf.tables import position, queue, stream
 
@@ -81,6 +83,16 @@ def tenants_behind(tx: Connection) -> Sequence[str]:
     ends = history.outbox_ends(tx)
     rows = tx.execute(sa.select(position.c.tenant, position.c.sequence).order_by(position.c.tenant))
     return [row.tenant for row in rows if row.sequence < ends.get(row.tenant, 0)]
+
+
+def first_places(tx: Connection, tenant: str, events: Sequence[str]) -> dict[str, int]:
+    """Event -> its first place in the outbox. What was told to some and held for others stands there twice."""
+    query = (
+        sa.select(feed_event.c.event, sa.func.min(feed_event.c.sequence).label("first"))
+        .where(feed_event.c.tenant == tenant, feed_event.c.feed == ALL, feed_event.c.event.in_(events))
+        .group_by(feed_event.c.event)
+    )
+    return {row.event: row.first for row in tx.execute(query)}
 
 
 def lock_position(tx: Connection, tenant: str) -> int | None:

@@ -28,8 +28,6 @@ SUBJECT_CHARACTERS_MAX: Final = 512
 _SUBJECT: Final = re.compile(r"tenants/[^/\s]+(/[^/\s]+)+")
 _UUID_V7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 _FORBIDDEN: Final = ("exp", "sub")
-_OWN_RESERVED: Final = frozenset({"subject", "revision", "status", "effective_time", "event_time", "reason"})
-_SHARED: Final = frozenset({"event_timestamp", "initiating_entity", OWN_NAMESPACE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,32 +118,43 @@ def encode(
     effective_time: default the event's. sub_id: default the opaque one of `subject`. reason_admin: an English sentence.
     members and own: those of the event type. Raises EventInvalid.
     """
-    members, own = members or {}, own or {}
-    if _SHARED & members.keys() or _OWN_RESERVED & own.keys():
-        raise EventInvalid("the members of an event type do not replace those of every event")
     seconds = int(event_time.timestamp())
-    of_ours: dict[str, Json] = {
-        **own,
+    required: dict[str, Json] = {
         "subject": subject,
         "revision": revision,
         "status": status.name,
         "effective_time": format_time(effective_time or event_time),
         "event_time": format_time(event_time),
     }
-    if reason is not None:
-        of_ours["reason"] = reason
-    event: dict[str, Json] = {
-        **members,
+    shared: dict[str, Json] = {
         "event_timestamp": seconds,
         "initiating_entity": str(initiating_entity),
-        OWN_NAMESPACE: of_ours,
+        OWN_NAMESPACE: _joined(own or {}, required, {"reason": reason}),
     }
-    if reason_admin is not None:
-        event["reason_admin"] = {"en": reason_admin}
-    claims: dict[str, Json] = {"iss": issuer, "iat": seconds, "jti": jti, "toe": seconds, "events": {uri: event}}
-    claims["sub_id"] = (sub_id or opaque(subject)).to_json()
-    if transaction_id is not None:
-        claims["txn"] = transaction_id
+    more: dict[str, Json] = {"reason_admin": {"en": reason_admin}} if reason_admin is not None else {}
+    claims: dict[str, Json] = {
+        "iss": issuer,
+        "iat": seconds,
+        "jti": jti,
+        "toe": seconds,
+        "sub_id": (sub_id or opaque(subject)).to_json(),
+        "events": {uri: _joined(members or {}, shared, more)},
+    }
+    return _written(_joined(claims, {"txn": transaction_id}))
+
+
+def _joined(*parts: Mapping[str, Json]) -> dict[str, Json]:
+    """Members of all; None stands for what is left out. Raises EventInvalid for a member that two of them have."""
+    made: dict[str, Json] = {}
+    for part in parts:
+        if made.keys() & part.keys():
+            raise EventInvalid("the members of an event type do not replace those of every event")
+        made.update({name: value for name, value in part.items() if value is not None})
+    return made
+
+
+def _written(claims: dict[str, Json]) -> bytes:
+    """What can not be read is never signed."""
     try:
         data = canonical_json(claims)
     except ValueError as error:

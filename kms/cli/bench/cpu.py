@@ -1,4 +1,4 @@
-"""CPU time and memory of processes on this machine. The machine may be shared: time on the clock is not what work cost."""
+"""CPU time and memory of processes on this machine, which may be shared: time on the clock is not what work cost."""
 
 import contextlib
 import re

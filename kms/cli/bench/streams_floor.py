@@ -50,9 +50,7 @@ class Feed:
         text = f'{{"jti":"{uuid.uuid4()}","pad":"'
         pad = secrets.token_hex((EVENT_BYTES - len(text) - 2) // 2)
         event = events_pb2.Event(set=f'{text}{pad}"}}'.encode())
-        frame = events_pb2.WatchEventsResponse(
-            feed=events_pb2.FEED_GLOBAL, event=event, cursor=str(len(self._log) + 1)
-        )
+        frame = events_pb2.WatchEventsResponse(feed=events_pb2.FEED_GLOBAL, event=event, cursor=str(len(self._log) + 1))
         self._log.append(frame.SerializeToString())
         waiting, self._waiting = self._waiting, []
         for watcher in waiting:
@@ -76,7 +74,7 @@ class Feed:
             await ticket
 
 
-def _bookmark(feed: int, position: int) -> bytes:
+def _bookmark(feed: events_pb2.Feed, position: int) -> bytes:
     bookmark = events_pb2.WatchEventsResponse.Bookmark(sequence=position)
     return events_pb2.WatchEventsResponse(feed=feed, bookmark=bookmark, cursor=str(position)).SerializeToString()
 

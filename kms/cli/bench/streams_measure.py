@@ -174,7 +174,8 @@ def _connect(crowd: Crowd, plan: StreamsPlan) -> float:
 
 
 def _duration(answers: Sequence[dict[str, Any]]) -> float:
-    return max(each["ended"] for each in answers) - min(each["began"] for each in answers)
+    seconds: float = max(each["ended"] for each in answers) - min(each["began"] for each in answers)
+    return seconds
 
 
 def _idle_percent(target: Target, seconds: float) -> float:
@@ -185,9 +186,7 @@ def _idle_percent(target: Target, seconds: float) -> float:
 
 
 def _cpu(target: Target) -> float:
-    """Seconds of the server's own process; 0 where the system does not tell."""
-    used = cpu_of_server(target.pid)
-    return 0.0 if used is None else used.front
+    return _cpu_seconds(target.pid)
 
 
 def _client_cpu(crowd: Crowd) -> float:
@@ -195,6 +194,7 @@ def _client_cpu(crowd: Crowd) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
+    """Of the process itself, without its children; 0 where the system does not tell."""
     used = cpu_of_server(pid)
     return 0.0 if used is None else used.front
 

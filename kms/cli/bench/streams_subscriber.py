@@ -46,21 +46,32 @@ class Tally:
 class Subscriber(asyncio.Protocol):
     """A connection with one stream. TLS goes through memory here: asyncio's own costs 256 KiB a connection."""
 
-    __slots__ = ("_bookmarks", "_connection", "_feeds", "_handshaken", "_incoming", "_number", "_outgoing", "_request")
-    __slots__ += ("_tally", "_tls", "_transport", "caught_up", "cursors")
+    __slots__ = (
+        "_bookmarks",
+        "_connection",
+        "_feeds",
+        "_handshaken",
+        "_incoming",
+        "_number",
+        "_outgoing",
+        "_request",
+        "_tally",
+        "_tls",
+        "_transport",
+        "caught_up",
+        "cursors",
+    )
 
     def __init__(self, number: int, tally: Tally, *, request: bytes, feeds: int, tls: ssl.SSLContext | None) -> None:
-        """`request`: all that is said (streams_http2.opening). `feeds`: how many bookmarks are awaited. `tls`: with this
-        subscriber's certificate in it now; it may be given another one for the next.
+        """`request`: all that is said (streams_http2.opening). `feeds`: how many bookmarks are awaited. `tls`: holds this
+        subscriber's certificate now; it may be given another one for the next.
         """
         self._number = number
         self._tally = tally
         self._request = request
         self._feeds = feeds
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = (
-            None if tls is None else tls.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
-        )
+        self._tls = None if tls is None else tls.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
         self._handshaken = tls is None
         self._transport: asyncio.Transport | None = None
         self._connection = Connection(answer=self._send, message=self._message)
@@ -169,6 +180,4 @@ class Subscriber(asyncio.Protocol):
 
 def request_bytes(message: bytes, *, authority: str, encrypted: bool) -> bytes:
     """What a subscriber says for a WatchEventsRequest."""
-    return opening(
-        scheme="https" if encrypted else "http", authority=authority, path=PATH, message=message
-    )
+    return opening(scheme="https" if encrypted else "http", authority=authority, path=PATH, message=message)

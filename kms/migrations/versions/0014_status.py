@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from kms.core.database import UtcTime
+
 revision = "0014"
 down_revision = "0013"
 branch_labels = None
@@ -34,5 +36,30 @@ def upgrade() -> None:
         sa.Column("id", _BIG, nullable=False),
         sa.Column("tenant", sa.String(length=63), nullable=False),
         sa.Column("urgent", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "status_snapshot",
+        sa.Column("tenant", sa.String(length=63), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("issued_at", UtcTime(), nullable=False),
+        sa.Column("not_after", UtcTime(), nullable=False),
+        sa.Column("manifest", sa.LargeBinary(), nullable=False),
+        sa.Column("key_version", sa.String(length=512), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_time", UtcTime(), nullable=False),
+        sa.Column("event_key", sa.String(length=36), nullable=False),
+        sa.Column("leaf_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("entry", sa.LargeBinary(), nullable=False),
+        sa.Column("tlog_proof", sa.LargeBinary(), nullable=True),
+        sa.Column("published", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "number"),
+    )
+    op.create_table(
+        "status_base",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("url", sa.String(length=2048), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

@@ -15,7 +15,7 @@ _OF_THIS_PROCESS: Final = str(uuid.uuid4())
 
 
 def _boot_seconds() -> float:
-    """CLOCK_BOOTTIME counts suspended time too, which CLOCK_MONOTONIC does not (clock_gettime(2)); Linux alone has it."""
+    """CLOCK_BOOTTIME counts suspended time too, CLOCK_MONOTONIC does not (clock_gettime(2)); Linux alone has it."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 

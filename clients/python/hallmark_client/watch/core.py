@@ -11,22 +11,19 @@ for the next one, and the best is tried again by and by. A way also ends when wh
 
 import dataclasses
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from hallmark_client.errors import HallmarkError, PermissionDenied, Unavailable
+from hallmark_client.watch.acknowledging import CALL_SECONDS, Acknowledging
 from hallmark_client.watch.commands import Ask, Close, Next, Open, Sleep, Steps
 from hallmark_client.watch.file_plane import FilePlane
 from hallmark_client.watch.following import Following, reason_of
 from hallmark_client.watch.frames import (
-    ACKNOWLEDGE_EVENTS,
-    ACKNOWLEDGEMENTS_MAX,
     POLL_EVENTS,
     Feed,
     Goodbye,
     Heartbeat,
-    acknowledge_request,
     frame_of,
     poll_request,
     watch_request,
@@ -44,8 +41,6 @@ _logger = logging.getLogger("hallmark_client.watch")
 
 SILENT_HEARTBEATS: Final = 3
 """So many missing in a row: the stream is dead, whatever TCP thinks."""
-CALL_SECONDS: Final = 30.0
-"""Deadline of a question; the server holds one back for 20 s at most."""
 NONCE_BYTES: Final = 32
 STORED_SECONDS: Final = 300.0
 """The clock is written so often when nothing else is: what a power cut makes a device forget of the time."""
@@ -72,8 +67,8 @@ class Core:
     is_off: bool = True
     _following: Following = field(init=False)
     _files: FilePlane = field(init=False)
+    _acks: Acknowledging = field(init=False)
     _stored_at: float | None = None
-    _may_acknowledge: bool = True
 
     def __post_init__(self) -> None:
         """Reads the store: what was held is useful at once. Raises StoreFailed."""
@@ -101,6 +96,7 @@ class Core:
         self._following = Following(
             held=self.held, store=self.store, settings=settings, verifier=verifier, parent=self.parent
         )
+        self._acks = Acknowledging(self.held, self._following)
         has_files = self.has_files and Feed.GLOBAL in settings.feeds
         self._files = FilePlane(self.held, self._following, self.parent.removeprefix("tenants/"))
         worst = Rung.FILES if has_files else max(Rung.POLL, settings.begin_with)
@@ -183,11 +179,11 @@ class Core:
             if isinstance(frame, Heartbeat):
                 until = system.monotonic() + patience
                 yield from self._alive()
-                yield from self._acknowledge()
+                yield from self._acks.send()
             elif any(feed.state.is_transferring for feed in self.held.feeds.values()):
                 until = system.monotonic() + patience  # a long transfer, and it goes on
             elif not any(feed.urgent for feed in self.held.feeds.values()):
-                yield from self._acknowledge()
+                yield from self._acks.send()
 
     def _poll(self) -> Steps[float]:
         """Pages until there is no more."""
@@ -195,7 +191,7 @@ class Core:
         more = True
         while more:
             nonce = self.settings.system.random_bytes(NONCE_BYTES)
-            acks, errors = self._to_acknowledge()
+            acks, errors = self._acks.waiting()
             request = poll_request(
                 self.parent,
                 self._starts(),
@@ -206,7 +202,7 @@ class Core:
                 return_immediately=not (self.settings.wait_in_poll and self.is_live and not acks),
             )
             response = yield Ask(POLL_EVENTS, request, CALL_SECONDS)
-            self._were_acknowledged(acks, errors)
+            self._acks.done(acks, errors)
             for wire in response.sets:
                 frame = frame_of(wire)
                 if frame is None:
@@ -216,7 +212,7 @@ class Core:
                     self.held.feeds[frame.feed].page = frame.cursor
             more = response.more_available
         yield from self._alive()
-        yield from self._acknowledge()
+        yield from self._acks.send()
         self.ladder.succeeded()
         return self.settings.varied(self.settings.poll_every)
 
@@ -239,35 +235,6 @@ class Core:
             ticked = self.held.clock.trusted.ticked(self.settings.clock.read())
             self.held.clock = dataclasses.replace(self.held.clock, trusted=ticked)
             yield from self._following.write(self.held.everything_done())
-
-    def _acknowledge(self) -> Steps[None]:
-        """Effects are stored: say so. A failure is no reason to end a stream that works; the next heartbeat tries."""
-        acks, errors = self._to_acknowledge()
-        if not acks and not errors:
-            return
-        request = acknowledge_request(self.parent, acks, errors)
-        try:
-            yield Ask(ACKNOWLEDGE_EVENTS, request, CALL_SECONDS)
-        except PermissionDenied:
-            self._may_acknowledge = False  # a back office, not a device
-        except HallmarkError as error:
-            _logger.info("acknowledging failed, later again: %s", error)
-            return
-        self._were_acknowledged(acks, errors)
-
-    def _to_acknowledge(self) -> tuple[list[str], Mapping[str, tuple[str, str]]]:
-        if not self._may_acknowledge or Feed.DEVICE not in self.held.feeds:
-            return [], {}
-        acks = [jti for jti, is_stored in self.held.acks.items() if is_stored][:ACKNOWLEDGEMENTS_MAX]
-        room = ACKNOWLEDGEMENTS_MAX - len(acks)
-        return acks, dict(list(self._following.refused.items())[:room])
-
-    def _were_acknowledged(self, acks: list[str], errors: Mapping[str, tuple[str, str]]) -> None:
-        for jti in acks:
-            self.held.acks.pop(jti, None)
-            self.held.acknowledged.add(jti)
-        for jti in errors:
-            self._following.refused.pop(jti, None)
 
     def _starts(self) -> dict[Feed, tuple[str, bytes]]:
         return {feed: held.start() for feed, held in self.held.feeds.items()}
@@ -294,7 +261,7 @@ class Core:
         elif isinstance(error, HallmarkError | EventsError):
             _logger.info("watch interrupted, resuming: %s", error)
         else:
-            _logger.exception("watch interrupted, resuming")
+            _logger.error("on_change failed, it is told again: %r", error, exc_info=error)
         return self.ladder.failed(error, self.settings.system.monotonic())
 
     def _interrupted(self, reason: str) -> None:

@@ -5,7 +5,7 @@ index there (own["status_list"]) is ended, suspended or lengthened by them.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from hallmark_client.watch.following import Following, differences
 from hallmark_client.watch.frames import Feed
 from hallmark_client.watch.held import Held, Lists, Place, Writing
 from hallmark_events import snapshot
-from hallmark_events.errors import EventsError, LeaseInvalid, SignatureInvalid, StatusListInvalid
+from hallmark_events.errors import LeaseInvalid, SignatureInvalid, StatusListInvalid
 from hallmark_events.lease import Lease
 from hallmark_events.manifest import FILE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURE_BYTES_MAX, VerifiedManifest
 from hallmark_events.snapshot import Snapshot
@@ -106,20 +106,18 @@ class FilePlane:
         for path, size in _SMALL.items():
             found[path] = yield Fetch(path, size)
         now = self.held.clock.trusted.at(self.following.settings.clock.read()).time
-        return (
-            yield Do(
-                partial(
-                    snapshot.verify_manifest,
-                    found[snapshot.MANIFEST_PATH],
-                    found[snapshot.SIGNATURE_PATH],
-                    found[snapshot.PROOF_PATH],
-                    self.following.verifier,
-                    tenant=self.tenant,
-                    seen=self.held.lists.seen,
-                    now=now,
-                )
-            )
+        verify = partial(
+            snapshot.verify_manifest,
+            found[snapshot.MANIFEST_PATH],
+            found[snapshot.SIGNATURE_PATH],
+            found[snapshot.PROOF_PATH],
+            self.following.verifier,
+            tenant=self.tenant,
+            seen=self.held.lists.seen,
+            now=now,
         )
+        verified: VerifiedManifest = yield Do(verify)
+        return verified
 
     def _fetching(self, verified: VerifiedManifest) -> Steps[None]:
         """Applies the files to the copy; each that is missed is fetched, then it is tried again."""
@@ -134,7 +132,8 @@ class FilePlane:
     def _lists(self, verified: VerifiedManifest) -> Lists:
         """INVALID stays; the rest is as this manifest says. Leases are lengthened before its time counts."""
         held = self.held.lists
-        listed = {subject: status for subject, status in held.listed.items() if status is StatusValue.INVALID}
+        ended = (subject for subject, status in held.listed.items() if status is StatusValue.INVALID)
+        listed = dict.fromkeys(ended, StatusValue(StatusValue.INVALID))
         extended = dict(held.extended)
         for subject, status in self._statuses():
             listed.setdefault(subject, status)

@@ -17,7 +17,13 @@ from hallmark_client.watch.commands import Do, Steps, Tell
 from hallmark_client.watch.frames import (
     ACKNOWLEDGEMENTS_MAX,
     Bookmark,
-    Feed, Frame, Goodbye, Heartbeat, Intent, Told, Transfer,
+    Feed,
+    Frame,
+    Goodbye,
+    Heartbeat,
+    Intent,
+    Told,
+    Transfer,
 )
 from hallmark_client.watch.held import Held, HeldFeed, Place, Writing
 from hallmark_client.watch.settings import WatchSettings

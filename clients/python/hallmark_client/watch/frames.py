@@ -85,7 +85,7 @@ class Goodbye:
 
 Frame: TypeAlias = Intent | Told | Bookmark | Heartbeat | Goodbye
 
-_FEEDS: Final[dict[int, Feed]] = {events_pb2.FEED_GLOBAL: Feed.GLOBAL, events_pb2.FEED_DEVICE: Feed.DEVICE}
+_FEEDS: Final[dict[events_pb2.Feed, Feed]] = {events_pb2.FEED_GLOBAL: Feed.GLOBAL, events_pb2.FEED_DEVICE: Feed.DEVICE}
 _TRANSFERS: Final[dict[int, Transfer]] = {
     events_pb2.WatchEventsResponse.Intent.TRANSFER_NONE: Transfer.NONE,
     events_pb2.WatchEventsResponse.Intent.TRANSFER_CHANGES: Transfer.CHANGES,
@@ -112,9 +112,7 @@ def frame_of(wire: events_pb2.WatchEventsResponse) -> Frame | None:
         case "intent" if wire.intent.transfer in _TRANSFERS:
             intent = wire.intent
             transfer = _TRANSFERS[intent.transfer]
-            return Intent(
-                feed=feed, transfer=transfer, reason=intent.reason, epoch=intent.epoch, cursor=wire.cursor
-            )
+            return Intent(feed=feed, transfer=transfer, reason=intent.reason, epoch=intent.epoch, cursor=wire.cursor)
         case "event":
             urgent = wire.event.priority == events_pb2.EVENT_PRIORITY_URGENT
             evidence = evidence_of(wire.event)
@@ -142,9 +140,7 @@ def watch_request(
     """starts: cursor and state digest of each feed."""
     interval = Duration()
     interval.FromTimedelta(heartbeat)
-    return events_pb2.WatchEventsRequest(
-        parent=parent, feeds=_starts(starts), nonce=nonce, heartbeat_interval=interval
-    )
+    return events_pb2.WatchEventsRequest(parent=parent, feeds=_starts(starts), nonce=nonce, heartbeat_interval=interval)
 
 
 def poll_request(
@@ -177,7 +173,7 @@ def acknowledge_request(
 def _starts(starts: Mapping[Feed, tuple[str, bytes]]) -> list[events_pb2.FeedStart]:
     numbers = {feed: number for number, feed in _FEEDS.items()}
     return [
-        events_pb2.FeedStart(feed=events_pb2.Feed.ValueType(numbers[feed]), cursor=cursor, state_digest=digest)
+        events_pb2.FeedStart(feed=numbers[feed], cursor=cursor, state_digest=digest)
         for feed, (cursor, digest) in starts.items()
     ]
 

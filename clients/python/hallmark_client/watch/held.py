@@ -52,7 +52,7 @@ class Place:
 class Clock:
     """trusted: hallmark_events.trusted_time. heard_at: when the service last proved that both feeds are current."""
 
-    trusted: TrustedTime = TrustedTime()
+    trusted: TrustedTime = field(default_factory=TrustedTime)
     heard_at: datetime | None = None
 
 
@@ -150,8 +150,8 @@ class Held:
     def status_of(self, subject: str) -> StatusValue | None:
         """From feeds and status lists, the harsher."""
         entry = self.get(subject)
-        found = [status for status in (self.lists.listed.get(subject), entry and entry.status) if status is not None]
-        return max(found, key=SEVERITY.__getitem__, default=None)
+        told = (self.lists.listed.get(subject), None if entry is None else entry.status)
+        return max((status for status in told if status is not None), key=SEVERITY.__getitem__, default=None)
 
     def subjects(self) -> Iterator[tuple[Feed, str, Entry]]:
         """Sorted by feed and subject."""
@@ -181,7 +181,9 @@ class Held:
         return self._with_done(Writing(clock=self.clock))
 
     def _with_done(self, writing: Writing) -> Writing:
-        told = tuple(sorted(self.stored_pending - self.pending.keys() - {(one.feed, one.jti) for one in writing.pending}))
+        told = tuple(
+            sorted(self.stored_pending - self.pending.keys() - {(one.feed, one.jti) for one in writing.pending})
+        )
         self.stored_pending -= set(told)
         acks = tuple(jti for jti, is_stored in self.acks.items() if not is_stored)
         self.acks.update(dict.fromkeys(acks, True))

@@ -26,7 +26,7 @@ class HeldSubject(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSnapshot(Result):
-    """subjects: sorted by feed and name. listed: statuses that status lists tell. proven_time: it is at least so late."""
+    """subjects: by feed and name. listed: statuses that status lists tell. proven_time: it is at least so late."""
 
     subjects: tuple[HeldSubject, ...]
     listed: Mapping[str, StatusValue]

@@ -120,7 +120,11 @@ class Replica:
         request = events_pb2.WatchEventsRequest(parent=f"tenants/{tenant}", feeds=feeds or [start()], **more)
         call = self.call("WatchEvents", caller_of(device, tenant=tenant))
         async with contextlib.aclosing(self.parts.servicer.WatchEvents(request, call)) as frames:
-            yield Frames(frames)
+            opened = Frames(frames)
+            try:
+                yield opened
+            finally:
+                await opened.stop_waiting()
 
     async def poll(
         self,
@@ -141,7 +145,7 @@ class Replica:
 
 
 def signed_event(replica: Replica, tx: Connection, event_id: str) -> Event:
-    from kms.events import history  # noqa: PLC0415
+    from kms.events import history
 
     return history.find_events(tx, [event_id])[event_id]
 
@@ -151,10 +155,26 @@ class Frames:
 
     def __init__(self, frames: AsyncGenerator[bytes, None]) -> None:
         self._frames = frames
+        self._waiting: asyncio.Future[bytes] | None = None
 
     async def take(self, count: int) -> list[Response]:
         async with asyncio.timeout(10):
             return [Response.FromString(await anext(self._frames)) for _ in range(count)]
+
+    async def next_or_timeout(self, seconds: float) -> Response:
+        """Raises TimeoutError; the stream goes on."""
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(anext(self._frames))
+        done, _ = await asyncio.wait({self._waiting}, timeout=seconds)
+        if not done:
+            raise TimeoutError
+        frame, self._waiting = self._waiting.result(), None
+        return Response.FromString(frame)
+
+    async def stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
 
     async def raw(self) -> bytes:
         async with asyncio.timeout(10):

@@ -30,9 +30,7 @@ async def _keys(replica: Replica) -> dict[str, CompositePublicKey]:
 
 
 def _evidence(beat: Response.Heartbeat) -> HeartbeatEvidence:
-    signature = Signature(
-        key_version=beat.signature.key_version, value=beat.signature.signature, context=beat.signature.context.encode()
-    )
+    signature = Signature(key_version=beat.signature.key_version, signature=beat.signature.signature)
     path = BatchPath(beat.path.leaf_index, beat.path.tree_size, tuple(beat.path.path))
     return HeartbeatEvidence(payload=beat.payload, signature=signature, leaf=beat.leaf, path=path)
 

@@ -30,7 +30,7 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def _entry(call: Call | None = None) -> Entry:
-    return Entry("id-1", "/hallmark.v1.SigningService/Sign", CHANNEL, {}, START, 0.0, call, 3)
+    return Entry("id-1", "/hallmark.v1.SigningService/Sign", CHANNEL, START, 0.0, call, 3)
 
 
 def _read(stream: io.StringIO) -> dict:

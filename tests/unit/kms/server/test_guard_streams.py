@@ -35,12 +35,22 @@ class Context:
         self._name = spiffe_id("hallmark.test", "default", role, "b").encode()
         self.code: grpc.StatusCode | None = None
         self.reason = ""
+        self.written: asyncio.Queue[tuple[Any, asyncio.Future[None]]] = asyncio.Queue()
+        self.has_gone = False
 
     def auth_context(self) -> dict[str, list[bytes]]:
         return {"x509_subject_alternative_name": [self._name]}
 
     def peer(self) -> str:
         return "ipv4:127.0.0.1:1"
+
+    async def write(self, message: Any) -> None:
+        """Flow control in its strictest form: done when the caller has taken it and asks for the next."""
+        if self.has_gone:
+            raise grpc.aio.InternalError("the call is not there any more")
+        taken = asyncio.get_running_loop().create_future()
+        await self.written.put((message, taken))
+        await taken
 
     async def abort(self, code: grpc.StatusCode, message: str, trailers: Any) -> None:
         status = status_pb2.Status.FromString(trailers[0][1])
@@ -81,7 +91,28 @@ class Stage:
 
         wrapped = await self.guard.intercept_service(found, SimpleNamespace(method=METHOD))
         assert wrapped.request_deserializer is None, "messages are read inside the guard"
-        return wrapped.stream_stream(requests, context)
+        return answers(wrapped.stream_stream(requests, context), context)
+
+
+async def answers(serving: Any, context: Context) -> AsyncIterator[Any]:
+    """What the guard writes, as the caller reads it; leaving early cancels the call, as gRPC does."""
+    serving = asyncio.ensure_future(serving)
+    try:
+        while True:
+            reading = asyncio.ensure_future(context.written.get())
+            await asyncio.wait([serving, reading], return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                reading.cancel()
+                await serving
+                return
+            message, taken = reading.result()
+            yield message
+            taken.set_result(None)
+    finally:
+        if not serving.done():
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
 
 
 def decode(body: bytes) -> str:

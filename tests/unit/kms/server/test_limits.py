@@ -44,10 +44,24 @@ def test_devices_have_a_rate_of_their_own() -> None:
 
 def test_streams_are_bounded_for_each_caller_and_together() -> None:
     limit = StreamLimit(per_caller=2, total=3)
-    with limit.held("a"), limit.held("a"):
-        with pytest.raises(ResourceExhausted, match="this identity"), limit.held("a"):
-            pass
-        with limit.held("b"), pytest.raises(ResourceExhausted, match="the server"), limit.held("b"):
-            pass
-    with limit.held("a"):
-        pass
+    limit.take("a")
+    limit.take("a")
+    with pytest.raises(ResourceExhausted, match="this identity"):
+        limit.take("a")
+    limit.take("b")
+    with pytest.raises(ResourceExhausted, match="the server") as refused:
+        limit.take("b")
+    assert refused.value.reason is Reason.TOO_MANY_STREAMS
+    limit.give_back("a")
+    limit.take("b")
+
+
+def test_streams_that_were_refused_are_not_counted() -> None:
+    limit = StreamLimit(per_caller=1, total=2)
+    limit.take("a")
+    for _ in range(3):
+        with pytest.raises(ResourceExhausted):
+            limit.take("a")
+    limit.give_back("a")
+    limit.take("a")
+    limit.take("b")
