@@ -1,7 +1,6 @@
 """`hallmark serve`: runs the service until it is told to stop."""
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -89,6 +88,7 @@ def _run(config: Config, *, as_json: bool) -> None:
 
 async def _serve(config: Config, *, as_json: bool) -> None:
     from kms.app import Application
+    from kms.server.interpreter import tune_interpreter
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -97,7 +97,7 @@ async def _serve(config: Config, *, as_json: bool) -> None:
     application = Application(config)
     try:
         await application.start()
-        _tune_interpreter()
+        tune_interpreter()
         _tell_ready(application, config, as_json=as_json)
         await stop.wait()
         if not as_json:
@@ -116,15 +116,3 @@ def _tell_ready(application: "Application", config: Config, *, as_json: bool) ->
         f"Hallmark serves gRPC on {application.address} and the public log on {application.public_url}. "
         f"Client identities are in {clients}. Ctrl-C stops it."
     )
-
-
-def _tune_interpreter() -> None:
-    """Garbage collection: what was made at start stays for good; thousands of calls and streams are alive at a time,
-    and looking through them every 700 allocations was the largest single cost of waiting streams.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    # The writer's thread asks for the interpreter a dozen times in a transaction; the default lets it wait 5 ms each
-    # time while calls are being served.
-    sys.setswitchinterval(0.0005)

@@ -1,33 +1,35 @@
-"""What removals ask of the leases: until when a device may go on, and that it gets no more (kms.removal.ports.Leases)."""
+"""What a device holds, whichever consent it came from: for whoever asks it to delete (kms.removal)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kms.consent.tables import lease
+from kms.consent import lease_store, store
 from kms.core.names import ChildName, DigestName
 from kms.events.model import Status
 from kms.status import lists
 
 
 class GivenLeases:
-    """Stateless: the table of leases says it all."""
+    """A kms.removal.ports.Leases."""
 
     def last_end(self, tx: Connection, device: ChildName, artifact: DigestName) -> datetime | None:
-        """Grace included, of all leases the device was ever given for the artifact; None without any."""
-        query = sa.select(lease.c.expire_time, lease.c.offline_grace_seconds).where(_of_pair(device, artifact))
-        ends = [row.expire_time + timedelta(seconds=row.offline_grace_seconds) for row in tx.execute(query)]
+        """When nothing of it can be usable any more although the device hears nothing; None when it had no lease.
+
+        A public snapshot from just before the end of a consent may prolong a lease to the promised time: for a consent
+        that ended it is that time, for others the end of the lease and its grace.
+        """
+        ends: list[datetime] = []
+        for each in lease_store.of_device(tx, device, artifact):
+            ends.append(each.expire_time + each.offline_grace)
+            consent = store.find(tx, each.consent)
+            if consent is not None and consent.end_time is not None:
+                ends.append(consent.end_time + consent.removal_time)
         return max(ends, default=None)
 
     def end_in(self, tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:  # noqa: ARG002
-        """They are renewed no more, and the public status list says so."""
-        mine = sa.and_(_of_pair(device, artifact), lease.c.live == sa.true())
-        ended = tx.execute(sa.select(lease.c.id).where(mine)).scalars().all()
-        tx.execute(lease.update().where(mine).values(live=False, renew_time=None))
-        for each in ended:
-            lists.set_value(tx, device.tenant, str(ChildName(device.tenant, "leases", each)), Status.INVALID)
-
-
-def _of_pair(device: ChildName, artifact: DigestName) -> sa.ColumnElement[bool]:
-    return sa.and_(lease.c.tenant == device.tenant, lease.c.device == device.id, lease.c.artifact == artifact.digest)
+        """Ends every live lease of the two, for ever; their consents go on."""
+        leases = lease_store.of_device(tx, device, artifact)
+        lease_store.end_of_device(tx, device, artifact)
+        for each in leases:
+            lists.set_value(tx, each.name.tenant, str(each.name), Status.INVALID)

@@ -17,7 +17,7 @@ class AttestedDevices:
         return appraised(tx, devices)
 
     def check_known(self, tx: Connection, device: ChildName) -> None:
-        state = store.find_state(tx, device)
+        (state,) = store.find_states(tx, [device])
         if state is None:
             raise not_found(str(device))
         if state is not DeviceState.ATTESTED:

@@ -120,9 +120,9 @@ def _then(consent: Consent) -> str:
     promised = span_words(consent.removal_time)
     return (
         f"<p>Within <strong>{promised}</strong> of your withdrawal nothing is usable any more on any device. Every "
-        f"device that held something is told to destroy its key and to prove that it did. {offline} A withdrawal is for "
-        "ever: using your data again takes a new consent.</p>\n<p>No technology can undo what was done, or copied out "
-        "by a person, while you allowed it.</p>"
+        f"device that held something is told to destroy its key and to prove that it did. {offline} A withdrawal "
+        "is for ever: using your data again takes a new consent.</p>\n<p>No technology can undo what was done, or "
+        "copied out by a person, while you allowed it.</p>"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kms.core.database import UtcTime
 from kms.core.names import ChildName, DigestName
 from kms.removal.model import COLLECTION, FOLLOWERS, OPEN, ReceiptGrade, Removal, RemovalState
 from kms.removal.tables import removal
@@ -91,7 +92,7 @@ def set_delivered(tx: Connection, tenant: str, ids: Collection[str], now: dateti
 def set_acknowledged(tx: Connection, device: ChildName, removal_id: str, now: datetime) -> None:
     """What is acknowledged was delivered, also when nobody had said so yet."""
     mine = sa.and_(_of_device(device, removal_id), removal.c.acknowledge_time.is_(None))
-    values = {"acknowledge_time": now, "deliver_time": sa.func.coalesce(removal.c.deliver_time, now)}
+    values = {"acknowledge_time": now, "deliver_time": _first(removal.c.deliver_time, now)}
     tx.execute(removal.update().where(mine).values(**values, **_moved(RemovalState.ACKNOWLEDGED)))
 
 
@@ -101,8 +102,8 @@ def set_deleted(tx: Connection, name: ChildName, grade: ReceiptGrade, now: datet
         "grade": grade,
         "state": RemovalState.DELETED,
         "check_time": None,
-        "receipt_time": sa.func.coalesce(removal.c.receipt_time, now),
-        "close_time": sa.func.coalesce(removal.c.close_time, now),
+        "receipt_time": _first(removal.c.receipt_time, now),
+        "close_time": _first(removal.c.close_time, now),
     }
     tx.execute(removal.update().where(_is(name)).values(values))
 
@@ -174,6 +175,11 @@ def _moved(state: RemovalState) -> dict[str, Any]:
         "state": sa.case((may, state.value), else_=removal.c.state),
         "check_time": sa.case((may, removal.c.deadline), else_=removal.c.check_time),
     }
+
+
+def _first(column: sa.Column[Any], now: datetime) -> sa.ColumnElement[Any]:
+    """What stands there, or now."""
+    return sa.func.coalesce(column, sa.literal(now, UtcTime))
 
 
 def _is(name: ChildName) -> sa.ColumnElement[bool]:

@@ -156,7 +156,7 @@ class SnapshotPublisher:
         if promise.tlog_proof is None or not self.satisfies(promise):
             return None
         found = parse_proof(promise.tlog_proof)
-        proof = TlogProof(found.index, found.path, found.checkpoint, extra=promise.entry).encode()
+        proof = bytes(TlogProof(found.index, found.path, found.checkpoint, extra=promise.entry))
         return await self.events.database.write(lambda tx: store.choose_proof(tx, made, proof))
 
     async def _write(self, made: Snapshot, manifest: Manifest, proof: bytes) -> None:

@@ -28,7 +28,7 @@ class Tidying:
     _looked: dict[str, datetime] = field(default_factory=dict)
 
     async def tidy(self, files: PublicFiles, tenant: str, kept: Sequence[Snapshot], now: datetime) -> int:
-        """`kept`: all snapshots of the tenant in the table. Gives how many files were removed. Raises PublicFilesError."""
+        """`kept`: all snapshots of the tenant in the table. Gives how many files went. Raises PublicFilesError."""
         looked = self._looked.get(tenant)
         if looked is not None and abs(now - looked) < self.every:
             return 0

@@ -47,7 +47,7 @@ GET_REMOVAL_REPORT: Final = Rpc(
 
 
 class Removals:
-    """Reached as `client.removals`. Names may be short: the id of a removal, device or consent, an artifact's SHA-256."""
+    """Reached as `client.removals`. Names may be short: a removal's, device's or consent's id, an artifact's SHA-256."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls

@@ -1,9 +1,6 @@
 """The wire calls as a table: path, request and response type of every RPC this client makes."""
 
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
-
-from google.protobuf.message import Message
+from typing import Any, Final
 
 from hallmark.v1 import appraisal_pb2 as appraisal
 from hallmark.v1 import approvals_pb2 as approvals
@@ -13,28 +10,10 @@ from hallmark.v1 import envelopes_pb2 as envelopes
 from hallmark.v1 import keys_pb2 as keys
 from hallmark.v1 import log_pb2 as log
 from hallmark.v1 import revocation_pb2 as revocation
+from hallmark_client.permission_rpc import PERMISSION_RPCS
+from hallmark_client.rpc_type import Request, Response, Rpc
 
-Request = TypeVar("Request", bound=Message)
-Response = TypeVar("Response", bound=Message)
-
-
-@dataclass(frozen=True, slots=True)
-class Rpc(Generic[Request, Response]):
-    """path: as on the wire, /package.Service/Method."""
-
-    path: str
-    request: type[Request]
-    response: type[Response]
-    streaming: bool = False
-    """The server streams."""
-    uploads: bool = False
-    """The client streams. With both, either side says something whenever it likes."""
-
-    @property
-    def name(self) -> str:
-        """The method alone, such as "Sign"."""
-        return self.path.rpartition("/")[2]
-
+__all__ = ["RPCS", "Request", "Response", "Rpc"]
 
 _KEYS = "/hallmark.v1.KeyService/"
 _TRUST = "/hallmark.v1.TrustService/"
@@ -230,5 +209,6 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     ERASE_COMMITMENTS,
     LIST_LOG_KEYS,
     ROTATE_LOG_KEY,
+    *PERMISSION_RPCS,
 )
 """Every RPC of hallmark.v1."""

@@ -119,28 +119,17 @@ def encode(
     members and own: those of the event type. Raises EventInvalid.
     """
     seconds = int(event_time.timestamp())
-    required: dict[str, Json] = {
-        "subject": subject,
-        "revision": revision,
-        "status": status.name,
+    times: dict[str, Json] = {
         "effective_time": format_time(effective_time or event_time),
         "event_time": format_time(event_time),
     }
-    shared: dict[str, Json] = {
-        "event_timestamp": seconds,
-        "initiating_entity": str(initiating_entity),
-        OWN_NAMESPACE: _joined(own or {}, required, {"reason": reason}),
-    }
-    more: dict[str, Json] = {"reason_admin": {"en": reason_admin}} if reason_admin is not None else {}
-    claims: dict[str, Json] = {
-        "iss": issuer,
-        "iat": seconds,
-        "jti": jti,
-        "toe": seconds,
-        "sub_id": (sub_id or opaque(subject)).to_json(),
-        "events": {uri: _joined(members or {}, shared, more)},
-    }
-    return _written(_joined(claims, {"txn": transaction_id}))
+    required: dict[str, Json] = {"subject": subject, "revision": revision, "status": status.name, "reason": reason}
+    shared: dict[str, Json] = {"event_timestamp": seconds, "initiating_entity": str(initiating_entity)}
+    sentence: Json = None if reason_admin is None else {"en": reason_admin}
+    ours = {OWN_NAMESPACE: _joined(own or {}, required, times)}
+    event = _joined(members or {}, shared, {"reason_admin": sentence}, ours)
+    claims: dict[str, Json] = {"iss": issuer, "iat": seconds, "jti": jti, "toe": seconds, "txn": transaction_id}
+    return _written(_joined(claims, {"sub_id": (sub_id or opaque(subject)).to_json(), "events": {uri: event}}))
 
 
 def _joined(*parts: Mapping[str, Json]) -> dict[str, Json]:

@@ -1,15 +1,17 @@
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+import hallmark.v1
 from hallmark_client.rpc import RPCS
 
-FILES = ("keys", "envelopes", "approvals", "appraisal", "collateral", "devices", "revocation", "log")
+FILES = sorted(file.stem for file in Path(hallmark.v1.__path__[0]).glob("*_pb2_grpc.py"))
 
 
 def _methods():
     for name in FILES:
-        module = import_module(f"hallmark.v1.{name}_pb2")
+        module = import_module(f"hallmark.v1.{name.removesuffix('_pb2_grpc')}_pb2")
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from service.methods
 

@@ -8,6 +8,8 @@ from hallmark_events.errors import EventInvalid
 from hallmark_events.event_set import SET_BYTES_MAX, EventSet, encode
 from hallmark_events.subject_ids import complex_subject, opaque
 from hallmark_events.types import CREDENTIAL_CHANGE, OWN_NAMESPACE, Initiator, StatusValue
+from kms.events.model import Draft, InitiatingEntity, Status
+from kms.events.payload import event_payload
 from unit.hallmark_events.events_world import ISSUER, START, event, uuid7
 
 PLAIN = event(
@@ -124,3 +126,35 @@ def test_nothing_is_written_that_can_not_be_read() -> None:
         )
     with pytest.raises(EventInvalid):
         event(1, "keys/k", StatusValue.INVALID, own={"share": 1.5})
+
+
+@pytest.mark.parametrize(
+    ("members", "own", "sub_id"),
+    [
+        ({"change_type": "revoke", "reason_admin": {"en": "Lost."}}, {"reason": "DEVICE_LOST"}, None),
+        ({"namespace": "hallmark.v1", "current_level": "appraised"}, {"verdict": "tenants/acme/verdicts/v"}, None),
+        ({}, {}, complex_subject(user=opaque("pairwise-1")).to_json()),
+    ],
+    ids=["revocation", "assurance", "person"],
+)
+def test_what_the_service_signs_is_read(members, own, sub_id) -> None:
+    draft = Draft(
+        id=uuid7(3),
+        tenant="acme",
+        uri=CREDENTIAL_CHANGE,
+        subject="tenants/acme/devices/d",
+        revision=4,
+        status=Status.SUSPENDED,
+        event_time=START,
+        effective_time=START,
+        initiating_entity=InitiatingEntity.POLICY,
+        members=members,
+        own=own,
+        sub_id=sub_id,
+        transaction_id="call-1",
+    )
+    found = EventSet.parse(event_payload(draft, issuer=ISSUER))
+    assert (found.jti, found.subject, found.revision) == (draft.id, draft.subject, 4)
+    assert found.status is StatusValue.SUSPENDED
+    assert found.own.items() >= own.items()
+    assert found.members.items() >= members.items()

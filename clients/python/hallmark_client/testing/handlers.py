@@ -13,6 +13,7 @@ from hallmark_client.testing.capabilities import capabilities
 from hallmark_client.testing.collateral import FakeCollateral
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
+from hallmark_client.testing.events import FakeEvents
 from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import FakeKeys
@@ -27,12 +28,15 @@ from hallmark_client.testing.trust import FakeTrust
 Handlers: TypeAlias = dict[str, Callable[[Any], Message]]
 """By method name; request in, answer out."""
 
-# A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate.
+# A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate;
+# reading is none.
 _SEVERAL: Final = {
     "PutCollateral": {1, 2},
     "RemoveCollateral": {1, 2},
     "AddAnchor": {1, 2},
     "RemoveAnchor": {1, 2},
+    "PollEvents": {0},
+    "AcknowledgeEvents": {0},
     "RotateKey": {0, 1, 2, 3},
     "ChangeKeyVersionState": {1, 2},
     "UpdateKey": {0, 1, 2},
@@ -95,6 +99,10 @@ def key_life_handlers(life: FakeKeyLife, aliases: FakeAliases, trust: FakeTrust)
         "AcknowledgeTrustBundle": trust.acknowledge,
         "GetRotationReadiness": trust.readiness,
     }
+
+
+def event_handlers(events: FakeEvents) -> Handlers:
+    return {"PollEvents": events.poll, "AcknowledgeEvents": events.acknowledge}
 
 
 def policy_handlers(policies: FakePolicies) -> Handlers:

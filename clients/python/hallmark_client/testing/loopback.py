@@ -136,7 +136,8 @@ class _Handlers(grpc.GenericRpcHandler):
         if not context.add_callback(end):
             return
         try:
-            yield from self._backend.stream(request, role=_role(context), is_cancelled=ended.is_set)
+            role, peer = _role(context), _peer(context)
+            yield from self._backend.stream(request, role=role, is_cancelled=ended.is_set, peer=peer)
         except HallmarkError as error:
             _abort(context, error)
 

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import grpc
 from google.protobuf.message import Message
 
-from hallmark.v1 import keys_pb2, log_pb2, revocation_pb2
+from hallmark.v1 import events_pb2, keys_pb2, log_pb2, revocation_pb2
 from hallmark_client.client import Client
 from hallmark_client.errors import HallmarkError
 from hallmark_client.rpc import Request, Response, Rpc
@@ -23,6 +23,8 @@ from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.copies import copy_of
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
+from hallmark_client.testing.event_stream import EventStream
+from hallmark_client.testing.events import FakeEvents
 from hallmark_client.testing.faults import Fault, Faults
 from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.gates import FakeGates
@@ -31,6 +33,7 @@ from hallmark_client.testing.handlers import (
     REMEMBERED_BY_THE_LOG,
     attestation_handlers,
     basic_handlers,
+    event_handlers,
     key_life_handlers,
     log_handlers,
     people_handlers,
@@ -79,6 +82,7 @@ class FakeService:
         self._state = State(tenant=tenant, now=now, random_bytes=random_bytes, log=FakeLog(_ORIGIN))
         self._keys = FakeKeys(self._state)
         self._devices = FakeDevices(self._state, self._keys)
+        self._events = FakeEvents(self._state, self._keys)
         self._feed = FakeFeed(self._state, self._keys, self._devices)
         self._trust = FakeTrust(self._state, self._keys)
         self._entries = FakeEntries(self._state)
@@ -100,6 +104,7 @@ class FakeService:
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
+            **event_handlers(self._events),
             **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,
@@ -148,6 +153,16 @@ class FakeService:
         versions = [self._keys.version(name, None).name for name in SERVICE_KEYS]
         return {version: self._keys.pair(version).public_key for version in versions}
 
+    @property
+    def events(self) -> FakeEvents:
+        """Both feeds of EventService: tell something, see what was acknowledged."""
+        return self._events
+
+    def wake(self) -> None:
+        """Let streams look whether there is something new, or whether they were cancelled."""
+        with self._running.condition:
+            self._running.condition.notify_all()
+
     def virtual_device(self, *, bootloader_locked: bool = True) -> VirtualDevice:
         """A phone whose evidence this fake, and nobody else, accepts."""
         return VirtualDevice(self._devices.root, bootloader_locked=bootloader_locked)
@@ -192,9 +207,10 @@ class FakeService:
             self._running.condition.notify_all()
 
     def replace_history(self) -> None:
-        """As after a restored backup: cursors given out so far are refused with CURSOR_EPOCH."""
+        """As after a restored backup: cursors given out so far are refused with CURSOR_EPOCH, or answered with all."""
         with self._running.condition:
             self._feed.replace_history()
+            self._events.replace_history()
 
     def answer(
         self, rpc: Rpc[Request, Response], request: Request, *, role: Role, peer: Peer | None = None
@@ -214,7 +230,9 @@ class FakeService:
         for request in requests:
             yield self._served(rpc, [request], role, peer, partial(self._appending.answer, request))
 
-    def stream(self, request: Message, *, role: Role, is_cancelled: Callable[[], bool]) -> Iterator[Message]:
+    def stream(
+        self, request: Message, *, role: Role, is_cancelled: Callable[[], bool], peer: Peer | None = None
+    ) -> Iterator[Message]:
         """The messages of one stream. For transports; after cancelling, call `wake`. Raises HallmarkError."""
         method = type(request).__name__.removesuffix("Request")
         with self._running.condition:
@@ -223,11 +241,13 @@ class FakeService:
             check_role(method, role)
             if (fault := self._faults.take(method)) is not None:
                 raise fault.error
-        for message in self._messages(request, is_cancelled):
+        for message in self._messages(request, role if peer is None else peer.spiffe_id, is_cancelled):
             self._faults.change(method, message)
             yield message
 
-    def _messages(self, request: Message, is_cancelled: Callable[[], bool]) -> Iterator[Message]:
+    def _messages(self, request: Message, caller: str, is_cancelled: Callable[[], bool]) -> Iterator[Message]:
+        if isinstance(request, events_pb2.WatchEventsRequest):
+            return EventStream(self._running, self._events, request, is_cancelled).frames(caller)
         if isinstance(request, log_pb2.StreamEntriesRequest):
             return self._entries.stream(self._running, request, is_cancelled)
         assert isinstance(request, revocation_pb2.WatchRevocationsRequest), "this is no stream"
@@ -253,6 +273,7 @@ class FakeService:
             self._approvals.peer = peer
             caller = role if peer is None else peer.spiffe_id
             self._trust.client = self._batches.caller = self._gates.caller = self._appending.caller = caller
+            self._events.caller = caller
             response = answer()
             if fault is not None:
                 raise fault.error
@@ -260,11 +281,6 @@ class FakeService:
             self._running.condition.notify_all()
             assert isinstance(response, rpc.response)
             return response
-
-    def wake(self) -> None:
-        """Let streams look whether they were cancelled."""
-        with self._running.condition:
-            self._running.condition.notify_all()
 
     def _once(self, rpc: Rpc[Any, Any], request: Any, caller: str) -> Message:
         """Answer, or answer again: the same request_id gets the same answer, with another body it is refused."""

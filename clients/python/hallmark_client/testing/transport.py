@@ -26,7 +26,9 @@ class Backend(Protocol):
         self, rpc: Rpc[Request, Response], requests: Sequence[Request], *, role: Role, peer: Peer | None = None
     ) -> Response: ...
 
-    def stream(self, request: Message, *, role: Role, is_cancelled: Callable[[], bool]) -> Iterator[Message]: ...
+    def stream(
+        self, request: Message, *, role: Role, is_cancelled: Callable[[], bool], peer: Peer | None = None
+    ) -> Iterator[Message]: ...
 
     def converse(
         self, rpc: Rpc[Any, Any], requests: Iterator[Any], *, role: Role, peer: Peer | None
@@ -39,7 +41,7 @@ class InMemoryTransport:
     """Asserts that every call has a deadline, and refuses one whose deadline has passed already."""
 
     def __init__(self, backend: Backend, role: Role, peer: Peer | None = None) -> None:
-        """peer: who calls; matters for approvals only."""
+        """peer: who calls; matters for approvals and for the feeds of devices."""
         self._backend = backend
         self._role = role
         self._peer = peer
@@ -60,7 +62,9 @@ class InMemoryTransport:
         assert rpc.streaming
         self._check(timeout_seconds)
         stream = _InMemoryStream(self._backend, self._closed.is_set)
-        stream.frames = self._backend.stream(request, role=self._role, is_cancelled=stream.is_cancelled)
+        stream.frames = self._backend.stream(
+            request, role=self._role, is_cancelled=stream.is_cancelled, peer=self._peer
+        )
         return cast("Stream[Response]", stream)
 
     def converse(

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hallmark_client.errors import HallmarkError, PermissionDenied
+from hallmark_client.permission_rpc import ACKNOWLEDGE_EVENTS
 from hallmark_client.watch.commands import Ask, Steps
 from hallmark_client.watch.following import Following
-from hallmark_client.watch.frames import ACKNOWLEDGE_EVENTS, ACKNOWLEDGEMENTS_MAX, Feed, acknowledge_request
+from hallmark_client.watch.frames import ACKNOWLEDGEMENTS_MAX, Feed, acknowledge_request
 from hallmark_client.watch.held import Held
 
 _logger = logging.getLogger("hallmark_client.watch")

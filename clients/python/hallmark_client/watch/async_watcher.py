@@ -11,12 +11,12 @@ from typing import Any, Self, assert_never
 
 from hallmark_client.errors import HallmarkError
 from hallmark_client.names import Names
+from hallmark_client.permission_rpc import WATCH_EVENTS
 from hallmark_client.profile import Profile
 from hallmark_client.watch.changes import Change
 from hallmark_client.watch.commands import Ask, Close, Command, Do, Fetch, Next, Open, Sleep, Tell
 from hallmark_client.watch.core import Core
 from hallmark_client.watch.decisions import Use, use_of
-from hallmark_client.watch.frames import WATCH_EVENTS
 from hallmark_client.watch.grpc_aio import AioConnection
 from hallmark_client.watch.http_files import http_files
 from hallmark_client.watch.settings import WatchSettings

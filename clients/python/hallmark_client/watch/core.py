@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from hallmark_client.errors import HallmarkError, PermissionDenied, Unavailable
+from hallmark_client.permission_rpc import POLL_EVENTS
 from hallmark_client.watch.acknowledging import CALL_SECONDS, Acknowledging
 from hallmark_client.watch.commands import Ask, Close, Next, Open, Sleep, Steps
 from hallmark_client.watch.file_plane import FilePlane
 from hallmark_client.watch.following import Following, reason_of
 from hallmark_client.watch.frames import (
-    POLL_EVENTS,
     Feed,
     Goodbye,
     Heartbeat,
+    Intent,
+    Told,
     frame_of,
     poll_request,
     watch_request,
@@ -208,7 +210,7 @@ class Core:
                 if frame is None:
                     continue
                 yield from self._following.frame(frame, nonce)
-                if not isinstance(frame, Heartbeat | Goodbye) and self.held.feeds[frame.feed].state.is_transferring:
+                if isinstance(frame, Intent | Told):
                     self.held.feeds[frame.feed].page = frame.cursor
             more = response.more_available
         yield from self._alive()

@@ -102,8 +102,8 @@ class Following:
 
     def _intent(self, frame: Intent) -> None:
         feed = self._feed(frame.feed)
-        feed.transfer, feed.urgent = {}, []
         if frame.transfer is Transfer.FULL:
+            feed.transfer, feed.urgent = {}, []
             feed.state.begin_full(frame.epoch)
             feed.must_begin = False
             return
@@ -146,7 +146,9 @@ class Following:
 
     def _refuse(self, event: EventSet, code: str, error: EventsError) -> None:
         if len(self.refused) < ACKNOWLEDGEMENTS_MAX:
-            self.refused[event.jti] = (code, str(error)[:_DESCRIPTION_MAX])
+            # One printable line: the server takes nothing else.
+            words = "".join(letter if letter.isprintable() else " " for letter in str(error))
+            self.refused[event.jti] = (code, words[:_DESCRIPTION_MAX])
 
     def _bookmark(self, frame: Bookmark) -> Steps[None]:
         feed = self._feed(frame.feed)

@@ -9,22 +9,10 @@ from typing import Final, TypeAlias
 from google.protobuf.duration_pb2 import Duration
 
 from hallmark.v1 import events_pb2
-from hallmark_client.rpc import Rpc
 from hallmark_events.batch import BatchPath
 from hallmark_events.heartbeat import HeartbeatEvidence
 from hallmark_events.trust import LogEvidence, Signature
 from hallmark_events.verified import EventEvidence
-
-_SERVICE: Final = "/hallmark.v1.EventService/"
-
-WATCH_EVENTS: Final = Rpc(
-    f"{_SERVICE}WatchEvents", events_pb2.WatchEventsRequest, events_pb2.WatchEventsResponse, streaming=True
-)
-POLL_EVENTS: Final = Rpc(f"{_SERVICE}PollEvents", events_pb2.PollEventsRequest, events_pb2.PollEventsResponse)
-ACKNOWLEDGE_EVENTS: Final = Rpc(
-    f"{_SERVICE}AcknowledgeEvents", events_pb2.AcknowledgeEventsRequest, events_pb2.AcknowledgeEventsResponse
-)
-EVENT_RPCS: Final = (WATCH_EVENTS, POLL_EVENTS, ACKNOWLEDGE_EVENTS)
 
 ACKNOWLEDGEMENTS_MAX: Final = 1000
 """In one request, together with what could not be verified."""

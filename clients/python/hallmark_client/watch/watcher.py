@@ -11,13 +11,13 @@ from typing import Any, Final, Self, assert_never
 
 from hallmark_client.client import Client
 from hallmark_client.errors import DeadlineExceeded, HallmarkError, Unavailable
+from hallmark_client.permission_rpc import WATCH_EVENTS
 from hallmark_client.pump import Pump, StreamEnded
 from hallmark_client.transport import Stream
 from hallmark_client.watch.changes import Change
 from hallmark_client.watch.commands import Ask, Close, Command, Do, Fetch, Next, Open, Sleep, Tell
 from hallmark_client.watch.core import Core
 from hallmark_client.watch.decisions import Use, use_of
-from hallmark_client.watch.frames import WATCH_EVENTS
 from hallmark_client.watch.http_files import http_files
 from hallmark_client.watch.settings import WatchSettings
 from hallmark_client.watch.snapshot import WatchSnapshot, snapshot_of

@@ -29,14 +29,14 @@ from kms.consent.service import ConsentService
 from kms.consent.withdrawing import WithdrawalService
 from kms.core.database import metadata
 from kms.core.errors import FailedPrecondition, Reason, not_found
-from kms.core.identity import Caller, Role
+from kms.core.identity import Role
 from kms.core.names import ChildName, DigestName
 from kms.devices.model import certificate_name
 from kms.events.appending import Events
 from kms.events.history import state_after
 from kms.events.model import Draft, Placed, Priority, Status, device_feed
 from kms.events.releasing import Releaser
-from kms.revocation.subjects import RevocableKeys
+from kms.log.model import LogEntry
 from unit.kms.revocation.bench import TENANT, Bench, running
 
 CONTROLLER = "https://bank.example"
@@ -48,7 +48,7 @@ def artifact(number: int = 1, *, tenant: str = TENANT) -> DigestName:
 
 
 def device(number: int = 1, *, tenant: str = TENANT) -> ChildName:
-    return ChildName(tenant, "devices", str(uuid.UUID(int=number, version=8)))
+    return ChildName(tenant, "devices", str(uuid.UUID(int=number)))
 
 
 def span(seconds: float) -> Duration:
@@ -113,8 +113,6 @@ class Orders:
         return Prepared(removal=name, order=order, nonce=bytes(32), event=await self.events.sign(draft, now))
 
     def request_in(self, tx: Connection, prepared: Prepared) -> None:
-        from kms.log.model import LogEntry
-
         draft = prepared.event.draft
         entry = LogEntry(draft.id, "com.example.removal.asked", draft.tenant, draft.subject, draft.event_time, {})
         promise = self.events.log.record(tx, entry)
@@ -157,9 +155,7 @@ class ConsentBench:
         )
         return await self.servicer.GrantConsent(request, self.service.call("GrantConsent", tenant=tenant))
 
-    async def renew(
-        self, name: str, *, request_id: str | None = None, **fields: Any
-    ) -> consent_pb2.ConsentResponse:
+    async def renew(self, name: str, *, request_id: str | None = None, **fields: Any) -> consent_pb2.ConsentResponse:
         request = consent_pb2.RenewConsentRequest(name=name, request_id=request_id or str(uuid.uuid4()), **fields)
         return await self.servicer.RenewConsent(request, self.service.call("RenewConsent"))
 
@@ -170,11 +166,9 @@ class ConsentBench:
         return await self.servicer.WithdrawConsent(request, self.service.call("WithdrawConsent"))
 
     async def get(self, name: str) -> consent_pb2.Consent:
-        return await self.servicer.GetConsent(
-            consent_pb2.GetConsentRequest(name=name), self.service.call("GetConsent")
-        )
+        return await self.servicer.GetConsent(consent_pb2.GetConsentRequest(name=name), self.service.call("GetConsent"))
 
-    async def list(self, **fields: Any) -> consent_pb2.ListConsentsResponse:
+    async def consents(self, **fields: Any) -> consent_pb2.ListConsentsResponse:
         request = consent_pb2.ListConsentsRequest(**{"parent": f"tenants/{TENANT}", **fields})
         return await self.servicer.ListConsents(request, self.service.call("ListConsents"))
 

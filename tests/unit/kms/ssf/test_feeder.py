@@ -1,6 +1,7 @@
 """From the outbox into queues: who gets what, once, whoever feeds; pauses and bounds."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ COMPLEX = {
 
 
 def _json(text: str) -> Any:
-    import json
-
     return json.loads(decode(text.split(".")[1]))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kms.ssf import push, push_http
-from kms.ssf.model import Overview, StreamStatus
+from kms.ssf.model import Delivery, Method, Overview, StreamStatus
 from support.keys_world import keys_world
 from unit.kms.ssf.bench import AUDIENCE, PUSH, SsfBench, make_bench, ssf_running
 from unit.kms.ssf.certificates import server_and_client
@@ -159,11 +159,10 @@ async def test_a_stream_that_is_deleted_during_a_round(bench: SsfBench, token: s
 
 
 async def test_tls_is_verified_for_the_name(tmp_path: Path) -> None:
-    theirs, ours = server_and_client(tmp_path, "localhost")
-    wrong, _ = server_and_client(tmp_path, "other.example")
+    right, wrong = server_and_client(tmp_path, "localhost"), server_and_client(tmp_path, "other.example")
     async with keys_world(tmp_path) as world:
-        for number, (server, expected) in enumerate(((theirs, 0), (wrong, 1))):
-            bench = await make_bench(world, tls=ours, seed=7 + number)
+        for number, ((server, client), expected) in enumerate(((right, 0), (wrong, 1))):
+            bench = await make_bench(world, tls=client, seed=7 + number)
             async with receiving(tls=server) as receiver:
                 token = (await bench.receiver(f"r{number}")).token
                 await _configured(bench, token, receiver)
@@ -205,8 +204,6 @@ async def test_a_receiver_that_says_nothing_is_left(bench: SsfBench, token: str)
         client = push_http.PushClient(
             networks=bench.settings.networks, tls=ssl.create_default_context(), exchange_seconds=0.1
         )
-        from kms.ssf.model import Delivery, Method
-
         with pytest.raises(push_http.PushFailed):
             async with client.connected(Delivery(Method.PUSH, url)) as exchange:
                 await exchange.push("token")

@@ -1,0 +1,134 @@
+"""What follows for a device that owes a receipt past its deadline."""
+
+from datetime import timedelta
+
+from sqlalchemy.engine import Connection
+
+from hallmark_events.event_set import EventSet
+from hallmark_events.types import CREDENTIAL_CHANGE, DELETION_REQUESTED, DEVICE_COMPLIANCE_CHANGE, StatusValue
+from kms.core.names import ChildName
+from kms.events.releasing import Releaser
+from kms.removal.keeper import RemovalKeeper
+from kms.removal.model import Removal, RemovalState
+from kms.removal.overdue import OverdueDevices
+from unit.kms.removal.bench import PROMISE, Holder, RemovalBench
+
+
+async def overdue(bench: RemovalBench, keeper: RemovalKeeper | None = None) -> tuple[Holder, Removal]:
+    holder = await bench.enrol()
+    made = await bench.withdraw(holder.name)
+    await bench.deliver(made)
+    bench.advance(PROMISE)
+    await (keeper or bench.keeper).keep(bench.now)
+    assert await bench.state(made) is RemovalState.OVERDUE
+    return holder, made
+
+
+async def blocked(bench: RemovalBench, *devices: ChildName) -> frozenset[ChildName]:
+    def ask(tx: Connection) -> frozenset[ChildName]:
+        return OverdueDevices().is_blocked(tx, frozenset(devices))
+
+    return await bench.database.read(ask)
+
+
+async def types(bench: RemovalBench, device: ChildName) -> list[str]:
+    return [event.uri for event in await bench.feed(device)]
+
+
+async def test_it_is_told_blocked_and_revoked(bench: RemovalBench) -> None:
+    holder, _ = await overdue(bench)
+    events = [EventSet.parse(event.payload) for event in await bench.feed(holder.name)]
+    assert [event.uri for event in events] == [DELETION_REQUESTED, DEVICE_COMPLIANCE_CHANGE, CREDENTIAL_CHANGE]
+    compliance, revocation = events[1:]
+    assert (compliance.members["previous_status"], compliance.members["current_status"]) == (
+        "compliant",
+        "not-compliant",
+    )
+    assert (compliance.subject, compliance.status) == (str(holder.name), StatusValue.SUSPENDED)
+    assert (revocation.reason, revocation.status) == ("POLICY_VIOLATION", StatusValue.INVALID)
+    assert revocation.revision == compliance.revision + 1
+    assert await bench.device_state(holder.name) == "revoked"
+    assert await blocked(bench, holder.name) == {holder.name}
+
+
+async def test_the_others_are_not_blocked(bench: RemovalBench) -> None:
+    holder, _ = await overdue(bench)
+    other = await bench.enrol()
+    elsewhere = ChildName("elsewhere", "devices", holder.name.id)
+    assert await blocked(bench, other.name, holder.name, elsewhere) == {holder.name}
+    assert await blocked(bench) == frozenset()
+
+
+async def test_nothing_is_done_twice(bench: RemovalBench) -> None:
+    holder, _ = await overdue(bench)
+    before = await types(bench, holder.name)
+    for _ in range(3):
+        bench.advance(timedelta(hours=1))
+        await bench.keep()
+    assert await types(bench, holder.name) == before
+
+
+async def test_revoking_is_a_setting(bench: RemovalBench) -> None:
+    holder, _ = await overdue(bench, bench.not_revoking())
+    assert await bench.device_state(holder.name) == "attested"
+    assert await types(bench, holder.name) == [DELETION_REQUESTED, DEVICE_COMPLIANCE_CHANGE]
+    assert await blocked(bench, holder.name) == {holder.name}
+
+
+async def test_a_late_receipt_counts_but_does_not_undo_the_revocation(bench: RemovalBench) -> None:
+    holder, made = await overdue(bench)
+    bench.advance(timedelta(hours=2))
+    await bench.submit(made, await bench.receipt(made, sign=holder.sign))
+    found = await bench.removal(made.name)
+    assert (found.state, found.receipt_time) == (RemovalState.DELETED, bench.now)
+    await bench.keep()
+    assert await bench.device_state(holder.name) == "revoked"
+    assert await blocked(bench, holder.name) == frozenset()
+    assert len(await bench.logged("device.compliance-changed")) == 1
+
+
+async def test_a_device_that_was_not_revoked_is_compliant_again_by_proof(bench: RemovalBench) -> None:
+    keeper = bench.not_revoking()
+    holder, made = await overdue(bench, keeper)
+    second = await bench.withdraw(holder.name)
+    await bench.submit(made, await bench.receipt(made))
+    await keeper.keep(bench.now)
+    assert (await types(bench, holder.name))[-1] != DEVICE_COMPLIANCE_CHANGE  # held until the log has it
+    assert await blocked(bench, holder.name) == frozenset()
+    await bench.base.service.log.step()
+    events = bench.base.service.revocations.events
+    await Releaser(events, bench.base.service.clock, lambda _: True).release_due()
+    last = EventSet.parse((await bench.feed(holder.name))[-1].payload)
+    assert (last.uri, last.status, last.members["current_status"]) == (
+        DEVICE_COMPLIANCE_CHANGE,
+        StatusValue.VALID,
+        "compliant",
+    )
+    assert await bench.state(second) is RemovalState.ISSUED
+    await keeper.keep(bench.now)
+    assert len(await bench.logged("device.compliance-changed")) == 2
+
+
+async def test_it_stays_overdue_while_it_owes_another_receipt(bench: RemovalBench) -> None:
+    keeper = bench.not_revoking()
+    holder = await bench.enrol()
+    first, second = await bench.withdraw(holder.name), await bench.withdraw(holder.name)
+    for each in (first, second):
+        await bench.deliver(each)
+    bench.advance(PROMISE)
+    await keeper.keep(bench.now)
+    await bench.submit(first, await bench.receipt(first))
+    await keeper.keep(bench.now)
+    assert await blocked(bench, holder.name) == {holder.name}
+    assert len(await bench.logged("device.compliance-changed")) == 1
+
+
+async def test_a_device_that_is_revoked_already_is_not_told_again(bench: RemovalBench) -> None:
+    holder = await bench.enrol()
+    made = await bench.withdraw(holder.name)
+    await bench.deliver(made)
+    await bench.base.service.revoke(str(holder.name))
+    bench.advance(PROMISE)
+    await bench.keep()
+    assert await bench.state(made) is RemovalState.OVERDUE
+    assert await types(bench, holder.name) == [DELETION_REQUESTED, CREDENTIAL_CHANGE]
