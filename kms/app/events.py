@@ -9,6 +9,7 @@ from hallmark_tlog.errors import TlogError
 from hallmark_tlog.policy import Policy
 from kms.core.clock import Clock
 from kms.core.database import Database
+from kms.core.gathering import Gathering
 from kms.core.randomness import Randomness
 from kms.events.acks import AcknowledgementService
 from kms.events.appending import Events
@@ -17,11 +18,11 @@ from kms.events.cleaning import clean_for_ever
 from kms.events.cursor import CursorCodec
 from kms.events.deliveries import Deliveries
 from kms.events.frames import FrameWriter
-from kms.events.gathering import Gathering
 from kms.events.heartbeats import HeartbeatSigner
 from kms.events.hub import EventHub
 from kms.events.poll import PollService
 from kms.events.ports import EventObservers
+from kms.events.reading import QUESTIONS_MAX, answer_all
 from kms.events.releasing import Releaser, Satisfies
 from kms.events.rpc import EventServicer
 from kms.events.signal import FeedSignal
@@ -86,7 +87,8 @@ def start_events(
         writer=FrameWriter(codec),
         deliveries=Deliveries(told.delivered, clock),
         clock=clock,
-        reads=Gathering(events.database),
+        reads=Gathering(events.database, answer_all, at_most=QUESTIONS_MAX),
+        grown=told.grown,
     )
     signer = HeartbeatSigner(events.signing, events.randomness, events.issuer)
     wheel = Wheel(events.randomness)

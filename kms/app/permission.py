@@ -12,24 +12,30 @@ from hallmark.v1 import (
 )
 from kms.app.artifacts import make_artifacts
 from kms.app.consent import make_consent
-from kms.app.events import start_events
+from kms.app.events import satisfied_by, start_events
 from kms.app.ground import Add, Ground
 from kms.app.log_settings import witness_settings
 from kms.app.removal import make_orders, make_removal
 from kms.app.ssf import make_ssf
+from kms.app.status import ensure_status_key, make_status, make_status_place
+from kms.appraisal.revocable import RevocablePolicies
 from kms.artifacts.revocable import RevocableArtifacts
+from kms.collateral.revocable import RevocableAnchors
 from kms.consent.given import GivenLeases
 from kms.consent.revocable import RevocableConsents
+from kms.devices.revocable_verdicts import RevocableVerdicts
 from kms.devices.service import DeviceService
 from kms.events.cursor import open_cursor_codec
 from kms.events.ports import EventObservers
 from kms.keys.service import KeyService
+from kms.public.files import FolderPublicFiles
 from kms.removal.observing import RemovalObserver
 from kms.removal.overdue import OverdueDevices
 from kms.revocation.rpc import RevocationServicer
 from kms.revocation.service import RevocationService
 from kms.revocation.watch import WatchService
-from kms.status.lists import StatusReference
+from kms.status.model import list_uri
+from kms.status.place import StatusPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +51,25 @@ class Permission:
         ground, subjects = self.ground, self.revocations.subjects
         subjects["artifacts"] = RevocableArtifacts()
         subjects["consents"] = RevocableConsents(ground.clock)
+        subjects["verdicts"] = RevocableVerdicts(ground.randomness)
+        subjects["policies"] = RevocablePolicies()
+        subjects["anchors"] = RevocableAnchors()
         self.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, make_artifacts(self.revocations.events))
-        await self._consent_and_removal(devices)
+        place = make_status_place(ground.config, ground.database, ground.public_url)
+        await self._status(keys, place)
+        await self._consent_and_removal(devices, await place.base())
         observer = RemovalObserver(ground.database)
         await self._events(EventObservers(delivered=observer, acknowledged=observer))
         await self._shared_signals(keys)
 
-    async def _consent_and_removal(self, devices: DeviceService) -> None:
+    async def _consent_and_removal(self, devices: DeviceService, base: str) -> None:
         ground, events = self.ground, self.revocations.events
         orders = make_orders(ground.config, events, GivenLeases())
         consent = await make_consent(
             ground.config.consent,
             events,
             clock=ground.clock,
-            status_uri=self._status_uri,
+            status_uri=lambda tenant, at: list_uri(base, tenant, at.list),
             removals=orders,
             blocked=OverdueDevices(),
         )
@@ -70,9 +81,18 @@ class Permission:
         ground.spawn(consent.run())
         ground.spawn(removal.keeper.run())
 
-    def _status_uri(self, tenant: str, place: StatusReference) -> str:
-        beginning = self.ground.config.events.public_url or self.ground.public_url()
-        return f"{beginning.rstrip('/')}/status/{tenant}/lists/{place.list}"
+    async def _status(self, keys: KeyService, place: StatusPlace) -> None:
+        ground = self.ground
+        await ensure_status_key(keys, ground.clock)
+        schedule = make_status(
+            ground.config,
+            self.revocations.events,
+            files=FolderPublicFiles(ground.config.path(ground.config.log.public_folder)),
+            place=place,
+            satisfies=satisfied_by(ground.log, witness_settings(ground.config).policy),
+            clock=ground.clock,
+        )
+        ground.spawn(schedule.run())
 
     async def _events(self, observers: EventObservers) -> None:
         ground, events = self.ground, self.revocations.events

@@ -73,7 +73,7 @@ def ssf_settings(config: Config) -> SsfSettings:
     """Raises ConfigError."""
     return SsfSettings(
         issuer=_issuer(config.ssf.issuer),
-        networks=_networks(()),
+        networks=_networks(config.ssf.push_networks),
         push_interval=timedelta(seconds=config.ssf.push_interval_seconds),
     )
 
@@ -104,10 +104,18 @@ def _transmitter(
 
 def _issuer(url: str | None) -> str:
     """SSF 1.0, section 7.1: https, no query or fragment. A path would move /.well-known, so there is none either."""
-    parts = urlsplit(url or "")
-    if parts.scheme != "https" or not parts.netloc or parts.path not in {"", "/"} or parts.query or parts.fragment:
+    issuer = (url or "").removesuffix("/")
+    if not _is_origin(issuer):
         raise ConfigError("ssf.issuer must be an https URL without a path, such as https://signals.example.com")
-    return (url or "").rstrip("/")
+    return issuer
+
+
+def _is_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.netloc) and url == f"https://{parts.netloc}"
 
 
 def _networks(names: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -27,13 +27,14 @@ REASONS = (
 @server_options("admin")
 @json_option
 def revoke(subject: str, reason: str, effective: datetime | None, server: Server, as_json: bool) -> None:
-    """Take trust back from a key, a version of a key or a device. It can not be undone.
+    """Take trust back from a key, a device, a verdict, an artifact, a policy or a trust anchor. It can not be undone.
 
-    SUBJECT is a name as other commands show it: manifest, manifest/versions/1, devices/ID. The event is signed, logged
-    and sent to everyone who watches.
+    SUBJECT is a name as other commands show it: manifest, manifest/versions/1, devices/ID, verdicts/ID,
+    artifacts/SHA256, policies/NUMBER, anchors/SHA256. The event is signed, logged and sent to everyone who watches.
 
     \b
     Example:  hallmark revoke manifest/versions/1 --reason key-compromise
+              hallmark revoke artifacts/SHA256 --reason policy-violation
     Then:     hallmark watch
     """
     with server.connect() as client:

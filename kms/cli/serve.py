@@ -88,12 +88,13 @@ def _run(config: Config, *, as_json: bool) -> None:
 
 async def _serve(config: Config, *, as_json: bool) -> None:
     from kms.app import Application
-    from kms.server.interpreter import tune_interpreter
+    from kms.server.interpreter import hold_little_memory, tune_interpreter
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    hold_little_memory()
     application = Application(config)
     try:
         await application.start()

@@ -47,13 +47,6 @@ def consent_draft(
     transaction_id: str | None,
 ) -> Draft:
     """The consent as it is from now on: its revision and state are the new ones."""
-    own: dict[str, Json] = {
-        "consent_status": dpv_status(consent.state),
-        "controller": consent.controller,
-        "expire_time": format_time(consent.expire_time),
-        "purposes": [dpv_iri(purpose) for purpose in consent.purposes],
-        "removal_seconds": whole_seconds(consent.removal_time),
-    }
     return Draft(
         id=event_id,
         tenant=consent.name.tenant,
@@ -65,10 +58,21 @@ def consent_draft(
         effective_time=now,
         initiating_entity=initiating_entity,
         priority=Priority.INFORMATION if consent.state.is_open else Priority.URGENT,
-        own=own,
+        own=consent_members(consent),
         sub_id=subject_of(consent.name.tenant, consent.pii_principal_id),
         transaction_id=transaction_id,
     )
+
+
+def consent_members(consent: Consent) -> dict[str, Json]:
+    """Our own members of consent-status-change."""
+    return {
+        "consent_status": dpv_status(consent.state),
+        "controller": consent.controller,
+        "expire_time": format_time(consent.expire_time),
+        "purposes": [dpv_iri(purpose) for purpose in consent.purposes],
+        "removal_seconds": whole_seconds(consent.removal_time),
+    }
 
 
 def lease_draft(lease: Lease, event_id: str, *, uri: str, now: datetime) -> Draft:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from hallmark_events.types import CONSENT_STATUS_CHANGE
 from kms.consent.ending import end_rows
 from kms.consent.model import ConsentState
-from kms.consent.payload import dpv_status
+from kms.consent.payload import consent_members, subject_of
 from kms.consent.service import feeds_of, require
 from kms.core.clock import Clock
 from kms.core.errors import FailedPrecondition, Reason, not_found
@@ -26,9 +26,10 @@ class RevocableConsents:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    @property
-    def telling(self) -> Telling:
-        return Telling(CONSENT_STATUS_CHANGE, own={"consent_status": dpv_status(ConsentState.REVOKED)})
+    def telling(self, tx: Connection, subject: Subject) -> Telling:
+        consent = require(tx, _consent(subject))
+        own = consent_members(replace(consent, state=ConsentState.REVOKED))
+        return Telling(CONSENT_STATUS_CHANGE, own=own, sub_id=subject_of(subject.tenant, consent.pii_principal_id))
 
     def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:
         return feeds_of(tx, require(tx, _consent(subject)))

@@ -12,6 +12,8 @@ from kms.events.reading import Answer, Head
 
 RING_EVENTS: Final = 1024
 RING_BYTES: Final = 16 * 1024 * 1024
+RUN_EVENTS: Final = 64
+"""Handed out at once."""
 PAGES_MAX: Final = 64
 
 
@@ -36,6 +38,8 @@ class GlobalFeed:
     _ring: deque[tuple[bytes, bytes]] = field(default_factory=deque)
     """(anchor, frame) of each event from _first on, without a gap."""
     _bytes: int = 0
+    _runs: dict[int, tuple[Sequence[bytes], Position]] = field(default_factory=dict)
+    """What was handed out from where, since the last change."""
     _pages: OrderedDict[int, FullPage] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -59,6 +63,7 @@ class GlobalFeed:
 
     def mark(self, at: Position, head: Head) -> None:
         """The end is here now, and this is the state there."""
+        self._runs.clear()
         self.at, self.head = at, head
         self.bookmark = self.writer.bookmark(at, head)
 
@@ -69,6 +74,7 @@ class GlobalFeed:
         if placed.sequence != self.end + 1:  # the ring has no gaps: slow readers go by the database
             self._ring.clear()
             self._first, self._bytes = placed.sequence, 0
+        self._runs.clear()
         frame = self.writer.event(placed, placed.position(self.at))
         self._ring.append((anchor_of(placed.event.id), frame))
         self._bytes += len(frame)
@@ -89,16 +95,25 @@ class GlobalFeed:
         place = position.sequence - self._first
         return 0 <= place < len(self._ring) and self._ring[place][0] == position.anchor
 
-    def after(self, position: Position, limit: int) -> tuple[list[bytes], Position]:
-        """The next frames, and where they lead. `covers` was asked before."""
+    def after(self, position: Position) -> tuple[Sequence[bytes], Position]:
+        """The next frames, the bookmark with them when they lead to the end, and where they lead.
+
+        Most readers are at the same place: they are given the same list. `covers` was asked before.
+        """
+        run = self._runs.get(position.sequence)
+        if run is None:
+            run = self._runs[position.sequence] = self._run(position)
+        return run
+
+    def _run(self, position: Position) -> tuple[Sequence[bytes], Position]:
         begin = position.sequence + 1 - self._first
-        found = list(islice(self._ring, max(begin, 0), max(begin, 0) + limit))
-        if not found or begin < 0:
-            return [], position
-        sequence = position.sequence + len(found)
-        if sequence == self.at.sequence:
-            return [frame for _, frame in found], self.at
-        return [frame for _, frame in found], Position(self.tenant, GLOBAL, self.epoch, sequence, found[-1][0])
+        found = list(islice(self._ring, begin, begin + RUN_EVENTS))
+        frames = [frame for _, frame in found]
+        if found:
+            position = Position(self.tenant, GLOBAL, self.epoch, position.sequence + len(found), found[-1][0])
+        if position.sequence == self.at.sequence:
+            return [*frames, self.bookmark], self.at
+        return frames, position
 
     def find_page(self, after: int, *, at_least: int) -> FullPage | None:
         """A page of a full transfer that somebody has read, when the feed ended at `at_least` or later.

@@ -5,25 +5,25 @@ when it comes (log and cursor). Nobody waits for anybody.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from kms.core.clock import Clock
 from kms.core.errors import Reason, Unavailable
+from kms.core.gathering import Gathering
 from kms.core.names import ChildName
 from kms.core.wakeup import wait_ticket
 from kms.events.appending import Events
 from kms.events.deliveries import Deliveries
 from kms.events.following import Followed
 from kms.events.frames import FrameWriter
-from kms.events.gathering import Gathering
 from kms.events.global_feed import GlobalFeed
 from kms.events.model import GLOBAL
 from kms.events.news import Broken, Ends, find_ends, news_of_all
+from kms.events.ports import DeviceGrown
 from kms.events.reading import Answer, Lost, Question
 from kms.events.replacing import replace_history
 from kms.events.resuming import Start
@@ -45,7 +45,8 @@ class EventHub:
     writer: FrameWriter
     deliveries: Deliveries
     clock: Clock
-    reads: Gathering
+    reads: Gathering[Question, Answer | Lost]
+    grown: DeviceGrown | None = None
     tick_seconds: float = TICK_SECONDS
     draining: bool = False
     subscribers: int = 0
@@ -87,13 +88,11 @@ class EventHub:
                         await self._begin_again(tenant, news)
                     else:
                         self._followed[tenant].route(news)
+                        self._tell_grown(tenant, news.grown)
                         more = more or news.more
 
-    @contextlib.asynccontextmanager
-    async def subscribed(
-        self, subscriber: Subscriber, starts: Sequence[Start], device: ChildName | None
-    ) -> AsyncIterator[None]:
-        """The subscriber gets its readers, and is woken until it leaves."""
+    async def subscribe(self, subscriber: Subscriber, starts: Sequence[Start], device: ChildName | None) -> None:
+        """The subscriber gets its readers, and is woken until it leaves (`unsubscribe`)."""
         followed = await self._follow_tenant(subscriber.tenant)
         for start in starts:
             if start.feed == GLOBAL:
@@ -103,11 +102,10 @@ class EventHub:
                 subscriber.device = DeviceReader(device, self.writer, self.ask, self.deliveries.note, start)
         followed.add(subscriber)
         self.subscribers += 1
-        try:
-            yield
-        finally:
-            self.subscribers -= 1
-            followed.remove(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        self.subscribers -= 1
+        self._followed[subscriber.tenant].remove(subscriber)
 
     async def ask(self, question: Question) -> Answer:
         """From the database, with many others. A history that lost events is replaced first."""
@@ -158,6 +156,12 @@ class EventHub:
         if broken.lost:
             await replace_history(self.events, tenant, followed.outbox.epoch, self.clock.now())
         followed.begin(await self._find_ends(tenant))
+
+    def _tell_grown(self, tenant: str, feeds: Sequence[str]) -> None:
+        for name in feeds:
+            collection, _, device_id = name.partition("/")
+            if self.grown is not None and device_id:
+                self.grown(ChildName(tenant, collection, device_id))
 
     def _forget_idle(self) -> None:
         now = self.clock.monotonic()

@@ -71,7 +71,8 @@ class PollService:
     async def _wait(self, asked: Asked) -> tuple[datetime, list[Answer]]:
         """Until there is something to tell, for `wait_seconds` at most."""
         subscriber = Subscriber(asked.tenant, nonce=b"", interval=0)
-        async with self.hub.subscribed(subscriber, asked.starts, asked.device):
+        await self.hub.subscribe(subscriber, asked.starts, asked.device)
+        try:
             ticket = subscriber.ticket()
             now, answers = await self._look(asked)
             with contextlib.suppress(TimeoutError):
@@ -80,6 +81,8 @@ class PollService:
                         await ticket
                         ticket = subscriber.ticket()
                         now, answers = await self._look(asked)
+        finally:
+            self.hub.unsubscribe(subscriber)
         return now, answers
 
     async def _heartbeat(self, asked: Asked, answers: Sequence[Answer], now: datetime) -> list[bytes]:

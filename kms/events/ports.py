@@ -1,13 +1,18 @@
 """What other parts of the service are told: that a device was sent its events, and that it has applied them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from sqlalchemy.engine import Connection
 
 from kms.core.names import ChildName
+
+DeviceGrown: TypeAlias = Callable[[ChildName], None]
+"""Told at once when something was put into the feed of a device, here or at another replica; it may have been revoked.
+Only of tenants to which somebody listens here.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +42,4 @@ class EventObservers:
 
     delivered: DeliveryObserver | None = None
     acknowledged: AcknowledgementObserver | None = None
+    grown: DeviceGrown | None = None

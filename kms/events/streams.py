@@ -11,7 +11,7 @@ from kms.core.names import ChildName
 from kms.events.frames import goodbye
 from kms.events.hub import EventHub
 from kms.events.resuming import Start
-from kms.events.subscriber import Subscriber
+from kms.events.subscriber import Reader, Subscriber
 from kms.events.wheel import Wheel
 
 RETRY_MIN: Final = timedelta(seconds=0.5)
@@ -40,38 +40,43 @@ async def stream(hub: EventHub, wheel: Wheel, wanted: Wanted) -> AsyncGenerator[
     Raises PermissionDenied/DEVICE_REVOKED; Unavailable at the start only: later a database that is away is waited for.
     """
     subscriber = Subscriber(wanted.tenant, nonce=wanted.nonce, interval=wanted.interval)
-    async with hub.subscribed(subscriber, wanted.starts, wanted.device):
-        wheel.put(subscriber, hub.clock.monotonic())
-        try:
-            is_open = False
-            while True:
-                ticket = subscriber.ticket()
-                is_busy = False
-                for reader in subscriber.readers:
-                    try:
-                        frames = await reader.next()
-                    except Unavailable:
-                        if not is_open:
-                            raise
-                        await asyncio.sleep(PAUSE_SECONDS)
-                        frames, is_busy = (), True
-                    for frame in frames:
-                        is_busy = True
-                        yield frame
-                is_open = True
-                if subscriber.device is not None and subscriber.device.is_finished:
-                    yield goodbye("revoked", RETRY_MIN, RETRY_MAX)
-                    raise device_revoked()
-                if hub.draining and not is_busy:
-                    yield goodbye("draining", RETRY_MIN, RETRY_MAX)
-                    return
-                if subscriber.beat:
-                    frame, subscriber.beat = subscriber.beat, b""
+    await hub.subscribe(subscriber, wanted.starts, wanted.device)
+    del wanted  # it would be held as long as the stream
+    wheel.put(subscriber, hub.clock.monotonic())
+    readers, is_open = subscriber.readers(), False
+    try:
+        while True:
+            ticket, has_more = subscriber.ticket(), False
+            for reader in readers:
+                for frame in await _next(reader, waits=is_open):
                     yield frame
-                elif not is_busy:
-                    await ticket
-        finally:
-            wheel.remove(subscriber)
+                has_more = has_more or reader.has_more
+            is_open = True
+            if subscriber.device is not None and subscriber.device.is_finished:
+                yield goodbye("revoked", RETRY_MIN, RETRY_MAX)
+                raise device_revoked()
+            if hub.draining and not has_more:
+                yield goodbye("draining", RETRY_MIN, RETRY_MAX)
+                return
+            if subscriber.beat:
+                frame, subscriber.beat = subscriber.beat, b""
+                yield frame
+            if not has_more:
+                await ticket
+    finally:
+        wheel.remove(subscriber)
+        hub.unsubscribe(subscriber)
+
+
+async def _next(reader: Reader, *, waits: bool) -> Sequence[bytes]:
+    """`waits`: for a database that is away."""
+    try:
+        return await reader.next()
+    except Unavailable:
+        if not waits:
+            raise
+        await asyncio.sleep(PAUSE_SECONDS)
+        return ()
 
 
 def device_revoked() -> PermissionDenied:

@@ -22,6 +22,9 @@ Note: TypeAlias = Callable[[ChildName, Sequence[str]], None]
 class Reader(Protocol):
     """One feed of one stream."""
 
+    @property
+    def has_more(self) -> bool: ...
+
     async def next(self) -> Sequence[bytes]:
         """The next frames; none when there is nothing to send now. Raises what the database raises."""
 
@@ -40,15 +43,21 @@ class GlobalReader:
     seen_end: int = 0
 
     @property
+    def has_more(self) -> bool:
+        """Ask again before waiting."""
+        is_behind = self.position.epoch == self.feed.epoch and self.position.sequence < self.feed.end
+        return self.paging or is_behind
+
+    @property
     def head(self) -> tuple[bytes, Head]:
         """(epoch, end) of the feed as the server knows it."""
         return self.feed.epoch, self.feed.head
 
     async def next(self) -> Sequence[bytes]:
         if self.start is not None:
-            frames = await self._open(self.start)
+            opening = await self._open(self.start)
             self.start = None
-            return frames
+            return opening
         if self.full:
             return await self._full_page()
         if self.paging:
@@ -108,12 +117,12 @@ class GlobalReader:
             self.bookmarked = answer.head.sequence
         return page.frames
 
-    def _from_ring(self) -> list[bytes]:
-        frames, self.position = self.feed.after(self.position, PAGE_EVENTS)
-        at = self.feed.at.sequence
-        if self.position.sequence == at and self.bookmarked != at:
-            self.bookmarked = at
-            frames.append(self.feed.bookmark)
+    def _from_ring(self) -> Sequence[bytes]:
+        if self.position.sequence == self.bookmarked == self.feed.at.sequence:
+            return ()
+        frames, self.position = self.feed.after(self.position)
+        if self.position.sequence == self.feed.at.sequence:
+            self.bookmarked = self.feed.at.sequence
         return frames
 
 
@@ -135,6 +144,11 @@ class DeviceReader:
     def head(self) -> tuple[bytes, Head] | None:
         """(epoch, end) of the feed as the server knows it; None while it is known to have grown beyond that."""
         return None if self.grown else self.known
+
+    @property
+    def has_more(self) -> bool:
+        """Ask again before waiting."""
+        return self.grown
 
     @property
     def is_finished(self) -> bool:
@@ -189,10 +203,9 @@ class Subscriber:
         self.slot = 0
         self._ticket: asyncio.Future[None] | None = None
 
-    @property
-    def readers(self) -> Sequence[Reader]:
+    def readers(self) -> tuple[Reader, ...]:
         """That of the device first: what is about itself is more urgent than what is about everybody."""
-        return [reader for reader in (self.device, self.feeds) if reader is not None]
+        return tuple(reader for reader in (self.device, self.feeds) if reader is not None)
 
     def ticket(self) -> asyncio.Future[None]:
         """Done when there may be something to send. Take it before looking."""

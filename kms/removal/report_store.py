@@ -1,4 +1,4 @@
-"""Counts and times of many removals, counted by the database: a report takes the same memory for ten and for millions."""
+"""Counts and times of removals, counted by the database: a report takes the same memory for ten and for millions."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -5,18 +5,25 @@
 """
 
 import base64
+import re
+from typing import Final
 
 from kms.core.canonical import Json
 from kms.core.clock import format_time
 from kms.core.database import Database
+from kms.core.names import UUID_PATTERN
 from kms.events import history
 from kms.events.model import Event
 from kms.ssf.errors import StreamNotFound
 from kms.ssf.model import EVENTS_SUPPORTED, ReceiverName
 
+_ID: Final = re.compile(UUID_PATTERN, re.ASCII)
+
 
 async def original(database: Database, receiver: ReceiverName, jti: str) -> dict[str, Json]:
     """Of the receiver's own tenant, and of a type that streams deliver. Raises StreamNotFound."""
+    if _ID.fullmatch(jti) is None:
+        raise StreamNotFound
     found = (await database.read(lambda tx: history.find_events(tx, [jti]))).get(jti)
     if found is None or found.tenant != receiver.tenant or found.uri not in EVENTS_SUPPORTED:
         raise StreamNotFound

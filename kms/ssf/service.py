@@ -107,7 +107,7 @@ class ReceiverService:
 
 def _check_room(tx: Connection, name: ReceiverName) -> None:
     if receiver_store.find_receiver(tx, name) is not None:
-        raise AlreadyExists(Reason.KEY_EXISTS, f"{name} exists; take another receiver_id", resource=str(name))
+        raise AlreadyExists(Reason.RECEIVER_EXISTS, f"{name} exists; take another receiver_id", resource=str(name))
     if receiver_store.count_receivers(tx, name.tenant) >= RECEIVERS_MAX:
         raise FailedPrecondition(
             Reason.STATE_TRANSITION_INVALID, f"a tenant has at most {RECEIVERS_MAX} receivers", resource=str(name)

@@ -43,9 +43,8 @@ def find_stream(tx: Connection, name: ReceiverName) -> Stream | None:
 
 def lock_stream(tx: Connection, name: ReceiverName, stream_id: str) -> Stream | None:
     """Held against other writers until the commit. None when the receiver has no such stream."""
-    query = sa.select(stream).where(_of(name), stream.c.id == stream_id).with_for_update()
-    row = tx.execute(query).first()
-    return None if row is None else _read(row)
+    row = tx.execute(sa.select(stream).where(_of(name)).with_for_update()).first()
+    return None if row is None or row.id != stream_id else _read(row)
 
 
 def lock_by_id(tx: Connection, stream_id: str) -> Stream | None:

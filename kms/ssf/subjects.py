@@ -8,6 +8,7 @@ since an event too many does less harm than a revocation that nobody heard of).
 import json
 from collections.abc import Sequence
 
+from hallmark_events.canonical import canonical_json
 from hallmark_events.errors import SubjectInvalid
 from hallmark_events.subject_ids import Aliases, ComplexSubject, SubjectId, opaque, parse_subject_id
 from kms.events.model import Event
@@ -39,6 +40,10 @@ def names(removed: SubjectId, sub_id: SubjectId) -> bool:
 def subject_argument(value: object) -> SubjectId:
     """A subject identifier out of a request. Raises RequestInvalid."""
     try:
-        return parse_subject_id(value)
+        subject = parse_subject_id(value)
+        canonical_json(subject.to_json())
     except SubjectInvalid as error:
         raise RequestInvalid(f"subject: {error}") from error
+    except ValueError as error:  # half of a surrogate pair
+        raise RequestInvalid("subject is no text that UTF-8 can write") from error
+    return subject

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-AREAS = {"attestation", "crypto", "tlog"}
+AREAS = {"attestation", "crypto", "status-list", "tlog"}
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

@@ -8,6 +8,7 @@ from hallmark_client import rpc
 from hallmark_client.aliases import Aliases
 from hallmark_client.anchors import Anchors
 from hallmark_client.approvals import Approvals
+from hallmark_client.artifacts import Artifacts
 from hallmark_client.calls import Calls
 from hallmark_client.collateral import CollateralCalls
 from hallmark_client.devices import Devices
@@ -59,6 +60,8 @@ class Client:
     """Attest devices."""
     revocations: Revocations
     """Revoke, and follow what is revoked."""
+    artifacts: Artifacts
+    """Which artifacts may be used, and from which version on."""
     log: Log
     """Checkpoints and proofs of the transparency log."""
 
@@ -104,6 +107,7 @@ class Client:
         self.anchors = Anchors(self._calls)
         self.devices = Devices(self._calls)
         self.revocations = Revocations(self._calls)
+        self.artifacts = Artifacts(self._calls)
         self.log = Log(self._calls)
 
     @property

@@ -5,6 +5,9 @@ whether it is well formed is the server's to say (NAME_INVALID).
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+_REVOCABLE: Final = frozenset({"devices", "verdicts", "artifacts", "policies", "anchors", "consents"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,11 @@ class Names:
         return self._complete(name, "proposals")
 
     def subject(self, name: str) -> str:
-        """What a revocation is about: `devices/{id}` is a device, everything else short is a key or key version."""
-        return self._complete(name, "devices" if name.startswith("devices/") else "keys")
+        """What a revocation is about: `devices/{id}` is a device, and so on; everything else short is a key or one of
+        its versions.
+        """
+        collection = name.partition("/")[0]
+        return self._complete(name, collection if collection in _REVOCABLE else "keys")
 
     def _complete(self, name: str, collection: str) -> str:
         if name.startswith("tenants/"):

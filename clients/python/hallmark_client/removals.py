@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
 
 from hallmark.v1 import removal_pb2
 from hallmark_client.calls import Calls
@@ -17,7 +16,13 @@ from hallmark_client.model.removals import (
     RemovalReport,
     RemovalState,
 )
-from hallmark_client.rpc import Rpc
+from hallmark_client.permission_rpc import (
+    GET_REMOVAL,
+    GET_REMOVAL_REPORT,
+    LIST_REMOVALS,
+    REQUEST_DELETION,
+    SUBMIT_DELETION_RECEIPT,
+)
 from hallmark_client.wire.removals import (
     receipt_argument,
     removal_of,
@@ -32,22 +37,9 @@ from hallmark_events.errors import EventInvalid
 from hallmark_events.event_set import EventSet, encode
 from hallmark_events.types import DELETION_COMPLETED, DELETION_REQUESTED, Initiator, StatusValue
 
-_REMOVAL: Final = "/hallmark.v1.RemovalService/"
-REQUEST_DELETION: Final = Rpc(f"{_REMOVAL}RequestDeletion", removal_pb2.RequestDeletionRequest, removal_pb2.Removal)
-SUBMIT_DELETION_RECEIPT: Final = Rpc(
-    f"{_REMOVAL}SubmitDeletionReceipt",
-    removal_pb2.SubmitDeletionReceiptRequest,
-    removal_pb2.DeletionReceiptResponse,
-)
-GET_REMOVAL: Final = Rpc(f"{_REMOVAL}GetRemoval", removal_pb2.GetRemovalRequest, removal_pb2.Removal)
-LIST_REMOVALS: Final = Rpc(f"{_REMOVAL}ListRemovals", removal_pb2.ListRemovalsRequest, removal_pb2.ListRemovalsResponse)
-GET_REMOVAL_REPORT: Final = Rpc(
-    f"{_REMOVAL}GetRemovalReport", removal_pb2.GetRemovalReportRequest, removal_pb2.RemovalReport
-)
-
 
 class Removals:
-    """Reached as `client.removals`. Names may be short: a removal's, device's or consent's id, an artifact's SHA-256."""
+    """Reached as `client.removals`. Names may be short: the id of a removal, device or consent, or a SHA-256."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls

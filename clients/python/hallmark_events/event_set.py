@@ -5,8 +5,8 @@
    "hallmark.v1": {"subject": resource name, "revision": 1 or more, "status": "VALID" | "INVALID" | "SUSPENDED",
                    "effective_time", "event_time", "reason"?: code, ...members of our own}}}}
 
-One event in each set; no "exp" and no "sub" (SSF 1.0, section 10.3.1: a SET is no access token and must not look like
-one). Where the subject identifier is opaque it is the resource name: whoever reads either sees the same.
+One event in each set; no "exp" and no "sub": SSF 1.0 forbids both, so that no SET passes for an access token. Where
+the subject identifier is opaque it is the resource name: whoever reads either sees the same.
 """
 
 import hashlib

@@ -6,7 +6,7 @@ all in trusted time (`trusted_time`). Nothing has to arrive for a permission to 
 own end shreds. What cannot be undone is done on proven time alone, never because a real-time clock says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -16,6 +16,7 @@ from hallmark_events.canonical import parse_time
 from hallmark_events.errors import LeaseInvalid, StatusListInvalid
 from hallmark_events.event_set import EventSet
 from hallmark_events.manifest import VerifiedManifest
+from hallmark_events.state import FeedState
 from hallmark_events.state_entry import Entry
 from hallmark_events.status_list import StatusReference, parse_reference
 from hallmark_events.trusted_time import Basis, Clocks, Now, TrustedTime
@@ -23,6 +24,7 @@ from hallmark_events.types import LEASE_GRANTED, Silence, StatusValue
 
 __all__ = [
     "Allowed", "Clocks", "Decision", "Lease", "Now", "Shred", "Standing", "Suspended", "TrustedTime", "Why", "decide",
+    "standing_of", "worst",
 ]  # fmt: skip
 
 SECONDS_MAX: Final = 10 * 366 * 86_400
@@ -161,6 +163,31 @@ class Lease:
         return replace(self, expires_at=max(self.expires_at, until))
 
 
+def standing_of(lease: Lease, *states: FeedState, listed: StatusValue | None = None) -> Standing:
+    """What the states of feeds, and the lease's index in its status list, tell of what it stands on."""
+
+    def told(subject: str) -> list[Entry]:
+        return [entry for state in states if (entry := state.get(subject)) is not None]
+
+    of_lease, of_artifact = told(lease.lease), told(lease.artifact)
+    return Standing(
+        lease=worst(listed, *(entry.status for entry in of_lease)),
+        consent=worst(*(entry.status for entry in told(lease.consent))),
+        artifact=worst(*(entry.status for entry in of_artifact)),
+        device=worst(*(entry.status for entry in told(lease.device))),
+        lease_action=_action(of_lease, Silence.SHRED),
+        artifact_action=_action(of_artifact, Silence.SUSPEND),
+    )
+
+
+def worst(*statuses: StatusValue | None) -> StatusValue | None:
+    """INVALID before SUSPENDED before VALID; None where nothing is told."""
+    for status in (StatusValue.INVALID, StatusValue.SUSPENDED, StatusValue.VALID):
+        if status in statuses:
+            return status
+    return None
+
+
 def decide(lease: Lease, trusted: TrustedTime, clocks: Clocks, standing: Standing) -> Decision:
     """Whether the artifact of the lease may be used now.
 
@@ -212,6 +239,14 @@ def _ended(standing: Standing) -> Silence | None:
     if not said:
         return None
     return Silence.SHRED if Silence.SHRED in said else Silence.SUSPEND
+
+
+def _action(told: Sequence[Entry], default: Silence) -> Silence:
+    """The member `action` of what ended it; an action that is not known here is the harsher one."""
+    actions = [entry.own["action"] for entry in told if entry.status is StatusValue.INVALID and "action" in entry.own]
+    if not actions:
+        return default
+    return Silence.SUSPEND if set(actions) == {Silence.SUSPEND.value} else Silence.SHRED
 
 
 def _text(own: Mapping[str, Any], name: str) -> str:

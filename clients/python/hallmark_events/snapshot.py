@@ -23,6 +23,7 @@ from hallmark_events.errors import (
     StateDiffers,
     StatusListInvalid,
 )
+from hallmark_events.event_set import EventSet
 from hallmark_events.manifest import (
     ENTRY_TYPE,
     FileRef,
@@ -34,7 +35,7 @@ from hallmark_events.manifest import (
     sha256_hex,
 )
 from hallmark_events.outcome import Applied, Change
-from hallmark_events.snapshot_files import Delta, ListChanges, PackedEvent, parse_delta, parse_state, unpack_event
+from hallmark_events.snapshot_files import Delta, ListChanges, PackedEvent, parse_delta, parse_state
 from hallmark_events.state import FeedState
 from hallmark_events.state_entry import entry_of
 from hallmark_events.status_list import StatusList, StatusReference
@@ -205,7 +206,7 @@ def _apply(state: FeedState, events: Iterable[PackedEvent], verifier: EventVerif
     changes, trouble = [], None
     for packed in events:
         try:
-            event = unpack_event(packed)
+            event = EventSet.parse(packed.data)
             held = state.get(event.subject)
             if held is None or held != entry_of(event):
                 verifier.verify_event(event, packed.evidence, before=None if held is None else held.status)

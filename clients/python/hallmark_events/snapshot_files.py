@@ -14,7 +14,6 @@ from typing import Any
 
 from hallmark_events.canonical import Json, canonical_json, encode_base64, parse_base64, parse_canonical
 from hallmark_events.errors import SnapshotInvalid
-from hallmark_events.event_set import EventSet
 from hallmark_events.manifest import FILE_BYTES_MAX
 from hallmark_events.trust import LogEvidence, Signature
 from hallmark_events.verified import EventEvidence
@@ -102,11 +101,6 @@ def parse_delta(data: bytes) -> Delta:
             return Delta(start, end, tuple(map(_event, events)), tuple(map(_changes, lists)))
         case _:
             raise SnapshotInvalid("a delta has exactly from, to, events and lists")
-
-
-def unpack_event(packed: PackedEvent) -> EventSet:
-    """Raises EventInvalid."""
-    return EventSet.parse(packed.data)
 
 
 def _event(value: Any) -> PackedEvent:

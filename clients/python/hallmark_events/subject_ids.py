@@ -27,7 +27,7 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "saml_assertion_id": ("assertion_id", "issuer"),
     "uri": ("uri",),
 }
-"""RFC 9493, section 3.2; jwt_id and saml_assertion_id are SSF 1.0, section 3.4."""
+"""RFC 9493, section 3.2; jwt_id and saml_assertion_id are additions of SSF 1.0."""
 
 _SHAPES: Final[Mapping[tuple[str, str], re.Pattern[str]]] = {
     ("account", "uri"): re.compile(r"acct:[^\s@]+@[^\s@]+"),  # RFC 7565

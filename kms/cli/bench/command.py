@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from kms.cli.bench.streams import streams
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, print_table
@@ -20,7 +21,11 @@ def bench() -> None:
     \b
     Example:  hallmark bench sign
               hallmark bench log
+              hallmark bench streams
     """
+
+
+bench.add_command(streams)
 
 
 @bench.command()

@@ -26,12 +26,11 @@ import uvloop
 from google.protobuf import duration_pb2
 
 from hallmark.v1 import events_pb2
-from kms.cli.bench.streams_descriptors import take_descriptors
+from kms.cli.bench.streams_descriptors import SPARE_DESCRIPTORS, take_descriptors
 from kms.cli.bench.streams_subscriber import Subscriber, Tally, request_bytes
 
 _POLL_SECONDS: Final = 0.005
 _NONCE_BYTES: Final = 16
-_SPARE_DESCRIPTORS: Final = 64
 
 
 class Crowd:
@@ -161,7 +160,7 @@ def main() -> None:
     parser.add_argument("--feed", type=int, action="append", required=True)
     parser.add_argument("--heartbeat-seconds", type=int, default=30)
     given = parser.parse_args()
-    take_descriptors(given.subscribers + _SPARE_DESCRIPTORS)
+    take_descriptors(given.subscribers + SPARE_DESCRIPTORS)
     uvloop.run(run(given))
 
 

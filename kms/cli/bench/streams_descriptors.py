@@ -1,8 +1,12 @@
 """File descriptors: each connection takes one, at both ends."""
 
 import resource
+from typing import Final
 
 from kms.cli.failure import CommandError, ExitCode
+
+SPARE_DESCRIPTORS: Final = 256
+"""What a process has open beside its connections."""
 
 
 def take_descriptors(needed: int) -> None:
@@ -15,5 +19,5 @@ def take_descriptors(needed: int) -> None:
             f"{needed} file descriptors are needed for so many connections, and this system allows {hard} a process",
             exit_code=ExitCode.NOT_USABLE,
             advice="Raise the hard limit (`ulimit -Hn`; LimitNOFILE= in systemd, nofile in "
-            f"/etc/security/limits.conf), or take --subscribers {max(hard - 256, 1)} or fewer",
+            f"/etc/security/limits.conf), or take --subscribers {max(hard - SPARE_DESCRIPTORS, 1)} or fewer",
         )

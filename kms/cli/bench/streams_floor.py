@@ -30,7 +30,7 @@ from kms.core.randomness import SystemRandomness
 from kms.server.grpc_server import OPTIONS
 from kms.server.guard import Guard
 from kms.server.identity import AuthContext, spiffe_id
-from kms.server.interpreter import tune_interpreter
+from kms.server.interpreter import hold_little_memory, tune_interpreter
 from kms.server.limits import RateLimit, StreamLimit
 from kms.server.local_ca import LOCAL_TENANT, LocalAuthority
 
@@ -120,6 +120,7 @@ def _server(feed: Feed, *, guarded: bool) -> grpc.aio.Server:
 
 
 async def run(given: argparse.Namespace) -> None:
+    hold_little_memory()
     feed = Feed()
     server = _server(feed, guarded=given.guard)
     if given.plaintext:

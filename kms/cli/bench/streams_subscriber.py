@@ -63,8 +63,8 @@ class Subscriber(asyncio.Protocol):
     )
 
     def __init__(self, number: int, tally: Tally, *, request: bytes, feeds: int, tls: ssl.SSLContext | None) -> None:
-        """`request`: all that is said (streams_http2.opening). `feeds`: how many bookmarks are awaited. `tls`: holds the
-        certificate of this subscriber now; it may be given another one for the next.
+        """`request`: all that is said (streams_http2.opening). `feeds`: how many bookmarks are awaited. `tls`: holds
+        the certificate of this subscriber now; it may be given another one for the next.
         """
         self._number = number
         self._tally = tally

@@ -18,6 +18,7 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     _create_events()
+    _create_around_events()
     _create_feeds()
     _create_revocation()
     op.rename_table("revocation_cursor_key", "event_cursor_key")
@@ -61,6 +62,9 @@ def _create_events() -> None:
     )
     op.create_index("ix_event_batch", "event", ["batch"])
     op.create_index("ix_event_priority_event_time", "event", ["priority", "event_time"])
+
+
+def _create_around_events() -> None:
     op.create_table(
         "event_held",
         sa.Column("event", sa.String(length=36), nullable=False),

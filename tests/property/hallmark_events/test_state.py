@@ -150,7 +150,7 @@ class Receiver(RuleBasedStateMachine):
             assert self.state.status_of(subject) is INVALID
 
 
-Receiver.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+Receiver.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestReceiver = Receiver.TestCase
 
 

@@ -107,7 +107,7 @@ def test_an_act_whose_answer_was_lost_happens_once(fake, remote) -> None:
 
 
 def test_a_watch_goes_through_a_restart_of_the_server(server, remote) -> None:
-    with Client(server.profile("device")) as device:
+    with Client(server.profile("backend")) as device:
         watch = device.revocations.watch()
         remote.keys.create("one")
         remote.revocations.revoke("one", "KEY_COMPROMISE")
@@ -122,7 +122,7 @@ def test_a_watch_goes_through_a_restart_of_the_server(server, remote) -> None:
 
 
 def test_a_watch_is_one_connection_that_ends_with_it(fake, server) -> None:
-    with Client(server.profile("device")) as device:
+    with Client(server.profile("backend")) as device:
         watch = device.revocations.watch()
         next(watch)
         watch.close()
@@ -131,7 +131,7 @@ def test_a_watch_is_one_connection_that_ends_with_it(fake, server) -> None:
 
 
 def test_closing_the_client_ends_calls_and_watches(server) -> None:
-    client = Client(server.profile("device"))
+    client = Client(server.profile("backend"))
     watch = client.revocations.watch()
     next(watch)
     client.close()

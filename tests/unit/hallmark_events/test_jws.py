@@ -11,6 +11,7 @@ from hallmark_events.errors import TokenInvalid
 from hallmark_events.jws import (
     SECEVENT_JWT,
     Algorithm,
+    Jwk,
     build_compact,
     build_general,
     parse_jwks,
@@ -55,6 +56,21 @@ def test_a_header_that_was_not_asked_for_is_refused(header) -> None:
 def test_a_key_for_another_algorithm_is_not_tried() -> None:
     with pytest.raises(TokenInvalid):
         verify_compact(compact(kid=ML.kid), KEYS, typ=SECEVENT_JWT)
+
+
+def test_a_kid_that_two_algorithms_share() -> None:
+    shared = (Jwk(ES.kid, Algorithm.ML_DSA_65, ML.private.public_key()), *KEYS)
+    assert verify_compact(compact(), shared, typ=SECEVENT_JWT).kids == (ES.kid,)
+
+
+def test_a_signature_has_one_length() -> None:
+    def longer(data: bytes) -> bytes:
+        signature = ES(data)
+        return signature[:32] + b"\0" + signature[32:]
+
+    token = build_compact(PAYLOAD, kid=ES.kid, typ=SECEVENT_JWT, signer=longer)
+    with pytest.raises(TokenInvalid):
+        verify_compact(token, KEYS, typ=SECEVENT_JWT)
 
 
 def test_a_token_that_was_touched_is_refused() -> None:

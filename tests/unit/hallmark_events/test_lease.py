@@ -6,12 +6,24 @@ from datetime import timedelta
 import pytest
 
 from hallmark_events.errors import LeaseInvalid
-from hallmark_events.lease import Allowed, Clocks, Lease, Shred, Standing, Suspended, TrustedTime, Why, decide
+from hallmark_events.lease import (
+    Allowed,
+    Clocks,
+    Lease,
+    Shred,
+    Standing,
+    Suspended,
+    TrustedTime,
+    Why,
+    decide,
+    standing_of,
+)
 from hallmark_events.snapshot import read_manifest
+from hallmark_events.state import FeedState
 from hallmark_events.state_entry import entry_of
 from hallmark_events.status_list import StatusReference
 from hallmark_events.types import LEASE_GRANTED, Silence, StatusValue
-from unit.hallmark_events.events_world import ISSUER, PARENT, START, ReadPlane, event, verifier
+from unit.hallmark_events.events_world import EPOCH, ISSUER, PARENT, START, ReadPlane, event, verifier
 
 VALID, INVALID, SUSPENDED = StatusValue.VALID, StatusValue.INVALID, StatusValue.SUSPENDED
 HOUR = timedelta(hours=1)
@@ -135,6 +147,29 @@ def test_before_it_was_ever_online_and_before_the_lease() -> None:
 )
 def test_what_was_said_about_what_it_stands_on(standing, expected) -> None:
     assert at(MINUTE, standing=standing) == expected
+
+
+def fed(*events) -> FeedState:
+    state = FeedState()
+    state.begin_full(EPOCH)
+    for one in events:
+        state.apply(one)
+    state.commit_full(sequence=1)
+    return state
+
+
+def test_what_feeds_and_lists_tell() -> None:
+    everybody = fed(event(1, "artifacts/a", INVALID, own={"action": "shred"}))
+    ours = fed(granted(2), event(3, "consents/c", SUSPENDED), event(4, "leases/other", INVALID))
+    assert standing_of(LEASE, everybody, ours) == Standing(
+        lease=VALID, consent=SUSPENDED, artifact=INVALID, artifact_action=Silence.SHRED
+    )
+    assert standing_of(LEASE, ours, listed=INVALID).lease is INVALID
+    assert standing_of(LEASE) == Standing()
+    for action, expected in (("suspend", Silence.SUSPEND), ("shred", Silence.SHRED), ("melt", Silence.SHRED)):
+        ended = fed(event(5, "leases/l", INVALID, own={"action": action}))
+        assert standing_of(LEASE, ended).lease_action is expected
+    assert standing_of(LEASE, fed(event(5, "leases/l", INVALID))).lease_action is Silence.SHRED
 
 
 def test_a_suspended_lease_still_ends() -> None:

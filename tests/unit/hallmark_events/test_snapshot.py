@@ -176,7 +176,9 @@ def test_a_delta_that_does_not_lead_there_is_passed_over(plane, broken) -> None:
     made = with_delta(plane, [resumed, valid], events, {1: statuses(i5=1)}, changes, **others)
     if broken == "file":
         plane.files[made.deltas[0].file.path] += b" "
+    plane.reads.clear()
     update(snapshot, plane)
+    assert {made.state.path, made.lists[0].path} & set(plane.reads), "the whole file is read instead"
     assert snapshot.status_of(REFERENCE) is INVALID
     assert snapshot.state.status_of(A) is VALID
 
@@ -188,6 +190,7 @@ def test_files_that_are_not_what_the_manifest_names(plane) -> None:
     for path, replaced in (
         (made.state.path, good[made.state.path] + b" "),
         (made.state.path, b""),
+        (made.state.path, b'{"events":[]}'),
         (made.lists[0].path, other.compress()),
         (made.lists[0].path, b""),
     ):

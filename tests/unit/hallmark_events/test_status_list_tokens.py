@@ -120,6 +120,7 @@ def test_a_jwt_of_another_type_or_key_is_refused() -> None:
     [
         ({16: "application/cwt"}, {}, TokenInvalid),
         ({1: -35}, {}, TokenInvalid),
+        ({1: -9}, {}, TokenInvalid),  # ESP256 fits the key and verifies, but is not what was asked for
         ({4: b"2"}, {}, TokenInvalid),
         ({}, {"c65533": {"bits": 2}}, StatusListInvalid),
         ({}, {"c65533": {"bits": 2, "lst": "text"}}, StatusListInvalid),

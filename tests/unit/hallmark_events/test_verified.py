@@ -6,6 +6,7 @@ from hallmark_events.errors import EventInvalid, KeyUnknown, ProofInvalid, Proof
 from hallmark_events.trust import LogEvidence, Signature
 from hallmark_events.types import EVENT_CONTEXT, HEARTBEAT_CONTEXT, LEASE_GRANTED, StatusValue
 from hallmark_events.verified import EventEvidence
+from hallmark_tlog.entry import parse_entry
 from hallmark_tlog.errors import QuorumNotReached
 from unit.hallmark_events.events_world import (
     KEY_VERSION,
@@ -98,13 +99,14 @@ def test_a_place_in_another_batch_is_refused() -> None:
     good = batched(LEASE)
     assert good.batch is not None
     entry = log_entry("leases.issued", {"root_sha256": "00" * 32, "tree_size": 6})
-    wrong_type = log_entry("leases.other", {"payload_sha256": LEASE.sha256})
+    wrong_type = log_entry("leases.other", parse_entry(good.log.entry).details)
     for evidence in (
         replace(good, log=LogEvidence()),
         replace(good, log=logged(entry)),
         replace(good, log=logged(wrong_type)),
         replace(good, batch=replace(good.batch, leaf_index=2)),
         replace(good, batch=replace(good.batch, leaf_index=9)),
+        replace(good, batch=replace(good.batch, tree_size=8)),  # its path has the same shape, and the same root
         replace(good, batch=replace(good.batch, path=good.batch.path[1:])),
         batched(RESUMED),
     ):

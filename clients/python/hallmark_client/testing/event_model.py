@@ -1,4 +1,4 @@
-"""Both feeds as a server keeps them: what each says now, by whole or by changes. No clock, no signatures, no threads."""
+"""Both feeds as a server keeps them: what each says now, whole or by changes. No clock, no signatures, no threads."""
 
 import hashlib
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ class EventStream:
                 return
 
     def _opening(self) -> list[Frame]:
-        frames = []
+        frames: list[Frame] = []
         for start in self.request.feeds:
             answer = self._feeds.answer(start, self._names[start.feed], _ALL, pages=False)
             self._positions[start.feed] = answer.position
@@ -79,7 +79,7 @@ class EventStream:
             raise unreachable()
 
     def _news(self) -> list[Frame]:
-        frames = []
+        frames: list[Frame] = []
         for kind, name in self._names.items():
             if self._feeds.feed(name).sequence > self._positions[kind]:
                 answer = self._feeds.live(name, kind, self._positions[kind])

@@ -29,8 +29,22 @@ from hallmark_events.types import (
 )
 
 ISSUER: Final = "https://fake.hallmark.invalid"
+_PRIORITIES: Final = {
+    Priority.URGENT: events_pb2.EVENT_PRIORITY_URGENT,
+    Priority.LEASE: events_pb2.EVENT_PRIORITY_LEASE,
+    Priority.INFORMATION: events_pb2.EVENT_PRIORITY_INFORMATION,
+}
 _LEAVES_BESIDE: Final = 2
 """Others in each batch, so that there is a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeEventBackup:
+    """What a server knew once: it may say again, of the same subjects, with the same revisions, something else."""
+
+    feeds: Mapping[str, FakeEventFeed]
+    revisions: Mapping[str, int]
+    statuses: Mapping[tuple[str, str], StatusValue]
 
 
 @dataclass(slots=True)
@@ -68,27 +82,33 @@ class FakeEvents:
         *,
         device: str | None = None,
         proved: bool | None = None,
+        promise: common_pb2.LogPromise | None = None,
         reason: str | None = None,
         members: Mapping[str, Any] | None = None,
         own: Mapping[str, Any] | None = None,
     ) -> str:
         """One signed event, to everybody or to one device, and its jti. subject: short or full.
 
-        proved: with the proof of the log; by default where it widens.
+        proved: with the proof of the log; by default where it widens. promise: of the entry that stands for it already.
         """
         feed = GLOBAL if device is None else f"devices/{device}"
         data = self._encode(uri, subject, status, reason=reason, members=members, own=own)
         event = EventSet.parse(data)
         before = self._statuses.get((feed, event.subject))
-        promise = self._logged(event, widens(event, before) if proved is None else proved)
+        promise = promise or self._logged(event, proved=widens(event, before) if proved is None else proved)
         wire = events_pb2.Event(
             set=data,
             signature=self.sign(data, EVENT_CONTEXT.decode()),
-            priority=events_pb2.EventPriority.ValueType(int(priority_of(uri, status))),
+            priority=_PRIORITIES[priority_of(uri, status)],
             log=promise,
         )
         self._put(feed, FakeEvent(wire, event))
         return event.jti
+
+    def is_ended(self, subject: str, device: str | None = None) -> bool:
+        """Whether INVALID was told of it."""
+        feed = GLOBAL if device is None else f"devices/{device}"
+        return self._statuses.get((feed, subject)) is StatusValue.INVALID
 
     def grant_leases(self, device: str, leases: Sequence[Mapping[str, Any]]) -> list[str]:
         """Leases of one batch: unsigned, proved together. Each: the members of lease-granted, with "lease"."""
@@ -99,18 +119,20 @@ class FakeEvents:
         promise = self.state.record("leases.issued", subject, details, wait=common_pb2.LOG_WAIT_PUBLISHED)
         for data, place in zip(sets, tree.paths(), strict=True):
             batch = events_pb2.BatchProof(leaf_index=place.leaf_index, tree_size=place.tree_size, path=place.path)
-            wire = events_pb2.Event(
-                set=data, batch=batch, priority=events_pb2.EventPriority.ValueType(int(Priority.LEASE)), log=promise
-            )
+            wire = events_pb2.Event(set=data, batch=batch, priority=_PRIORITIES[Priority.LEASE], log=promise)
             self._put(f"devices/{device}", FakeEvent(wire, EventSet.parse(data)))
         return [EventSet.parse(data).jti for data in sets]
 
-    def replace_history(self, feeds: Mapping[str, FakeEventFeed] | None = None) -> None:
-        """As after a restored backup: a later epoch, over what the backup holds; None: what there is."""
-        self._feeds = FakeEventFeeds(self._new_epoch(), dict(self._feeds.feeds if feeds is None else feeds))
+    def backup(self) -> FakeEventBackup:
+        """To be restored later."""
+        feeds = {name: feed.copy() for name, feed in self._feeds.feeds.items()}
+        return FakeEventBackup(feeds, dict(self._revisions), dict(self._statuses))
 
-    def backup(self) -> dict[str, FakeEventFeed]:
-        return {name: feed.copy() for name, feed in self._feeds.feeds.items()}
+    def replace_history(self, backup: FakeEventBackup | None = None) -> None:
+        """As after a restored backup: a later epoch over what the backup knows; None: over what there is."""
+        backup = backup or self.backup()
+        self._revisions, self._statuses = dict(backup.revisions), dict(backup.statuses)
+        self._feeds = FakeEventFeeds(self._new_epoch(), {name: feed.copy() for name, feed in backup.feeds.items()})
 
     def poll(self, request: events_pb2.PollEventsRequest) -> events_pb2.PollEventsResponse:
         """Never waits: what there is, and a heartbeat when that is all."""
@@ -143,9 +165,8 @@ class FakeEvents:
         now, heads = self.state.now(), {}
         for kind, name in names.items():
             feed = self._feeds.feed(name)
-            heads["global" if kind == events_pb2.FEED_GLOBAL else "device"] = FeedHead(
-                epoch=self._feeds.epoch, sequence=feed.sequence, state_digest=feed.digest()
-            )
+            head = FeedHead(epoch=self._feeds.epoch, sequence=feed.sequence, state_digest=feed.digest())
+            heads["global" if kind == events_pb2.FEED_GLOBAL else "device"] = head
         leaf = encode_leaf(parent=self.state.parent, nonce=nonce, feeds=heads)
         tree = BatchTree([leaf, *(self.state.random_bytes(32) for _ in range(_LEAVES_BESIDE))])
         place, payload = tree.path(0), encode_payload(issuer=ISSUER, root=tree.root, size=len(tree), server_time=now)
@@ -197,7 +218,7 @@ class FakeEvents:
             **more,
         )
 
-    def _logged(self, event: EventSet, proved: bool) -> common_pb2.LogPromise:
+    def _logged(self, event: EventSet, *, proved: bool) -> common_pb2.LogPromise:
         wait = common_pb2.LOG_WAIT_PUBLISHED if proved else common_pb2.LOG_WAIT_COMMITTED
         details = {"payload_sha256": event.sha256}
         return self.state.record("event.told", event.subject, details, wait=wait, event_key=event.jti)

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hallmark.v1 import common_pb2, revocation_pb2
 from hallmark_client.model.claims import EVENT_CONTEXT, HEARTBEAT_CONTEXT
 from hallmark_client.testing.devices import FakeDevices
+from hallmark_client.testing.events import FakeEvents
 from hallmark_client.testing.keys import SERVICE_KEY, FakeKeys
 from hallmark_client.testing.refusals import invalid, refusal
 from hallmark_client.testing.state import State
@@ -33,10 +34,12 @@ _DEFAULT_PAGE: Final = 100
 class FakeFeed:
     """Revoke and ListRevocations, and the frames of a watch. One event for a subject, for ever; dense sequence."""
 
-    def __init__(self, state: State, keys: FakeKeys, devices: FakeDevices) -> None:
+    def __init__(self, state: State, keys: FakeKeys, devices: FakeDevices, shared: FakeEvents) -> None:
+        """shared: the feeds of EventService, which tell the same."""
         self._state = state
         self._keys = keys
         self._devices = devices
+        self._shared = shared
         self._events: list[revocation_pb2.RevocationEvent] = []
         self._secret = state.random_bytes(32)
         self._epoch = state.random_bytes(16)
@@ -68,6 +71,7 @@ class FakeFeed:
             self._state.record("subject.revoked", event.subject, details, wait=request.log_wait, event_key=key)
         )
         self._events.append(event)
+        self._tell(event, kind)
         return revocation_pb2.RevokeResponse(event=event)
 
     def list(self, request: revocation_pb2.ListRevocationsRequest) -> revocation_pb2.ListRevocationsResponse:
@@ -136,6 +140,18 @@ class FakeFeed:
                 return "device-key"
             case _:
                 raise invalid("subject", "must be a key, one of its versions, or a device", "NAME_INVALID")
+
+    def _tell(self, event: revocation_pb2.RevocationEvent, kind: str) -> None:
+        """Once for each subject: INVALID is for ever there, so a later compromise changes nothing."""
+        collection, name = event.subject.split("/")[2:4]
+        device = name if collection == "devices" else None
+        if self._shared.is_ended(event.subject, device):
+            return
+        reason = revocation_pb2.RevocationReason.Name(event.reason).removeprefix("REVOCATION_REASON_")
+        members = {"change_type": "revoke", "credential_type": kind}
+        self._shared.tell(
+            _CREDENTIAL_CHANGE, event.subject, device=device, reason=reason, members=members, promise=event.log
+        )
 
     def _sign(
         self, request: revocation_pb2.RevokeRequest, kind: str, effective: datetime, now: datetime

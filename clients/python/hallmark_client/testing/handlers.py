@@ -28,15 +28,12 @@ from hallmark_client.testing.trust import FakeTrust
 Handlers: TypeAlias = dict[str, Callable[[Any], Message]]
 """By method name; request in, answer out."""
 
-# A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate;
-# reading is none.
+# A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate.
 _SEVERAL: Final = {
     "PutCollateral": {1, 2},
     "RemoveCollateral": {1, 2},
     "AddAnchor": {1, 2},
     "RemoveAnchor": {1, 2},
-    "PollEvents": {0},
-    "AcknowledgeEvents": {0},
     "RotateKey": {0, 1, 2, 3},
     "ChangeKeyVersionState": {1, 2},
     "UpdateKey": {0, 1, 2},

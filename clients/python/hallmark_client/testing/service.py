@@ -1,14 +1,11 @@
 """A Hallmark server in memory, for tests of programs that use the client."""
 
-import hashlib
-import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
 
-import grpc
 from google.protobuf.message import Message
 
 from hallmark.v1 import events_pb2, keys_pb2, log_pb2, revocation_pb2
@@ -29,8 +26,6 @@ from hallmark_client.testing.faults import Fault, Faults
 from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.gates import FakeGates
 from hallmark_client.testing.handlers import (
-    LEAVES,
-    REMEMBERED_BY_THE_LOG,
     attestation_handlers,
     basic_handlers,
     event_handlers,
@@ -44,7 +39,8 @@ from hallmark_client.testing.log import FakeLog
 from hallmark_client.testing.log_entries import FakeEntries
 from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.people import Peer, Person
-from hallmark_client.testing.refusals import invalid, refusal, unreachable
+from hallmark_client.testing.refusals import unreachable
+from hallmark_client.testing.replays import Replays
 from hallmark_client.testing.roles import Role, check_role
 from hallmark_client.testing.running import Running, Watcher
 from hallmark_client.testing.signing import FakeSigning
@@ -55,7 +51,6 @@ from hallmark_client.testing.trust import FakeTrust
 from hallmark_client.testing.virtual_device import VirtualDevice
 from hallmark_composite import CompositePublicKey
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ORIGIN: Final = "fake.hallmark.invalid/log"
 
 
@@ -83,20 +78,20 @@ class FakeService:
         self._keys = FakeKeys(self._state)
         self._devices = FakeDevices(self._state, self._keys)
         self._events = FakeEvents(self._state, self._keys)
-        self._feed = FakeFeed(self._state, self._keys, self._devices)
+        self._feed = FakeFeed(self._state, self._keys, self._devices, self._events)
         self._trust = FakeTrust(self._state, self._keys)
         self._entries = FakeEntries(self._state)
         self._appending = FakeAppending(self._state)
         self._running = Running()
         self._faults = Faults()
-        self._replays: dict[tuple[str, str], tuple[bytes, Message]] = {}
         self._requests: list[tuple[str, Message]] = []
         self._approvals = FakeApprovals(self._state)
         self._people: dict[tuple[str, str], Person] = {}
         self._gates = FakeGates(self._state, self._devices)
         signing = FakeSigning(self._state, self._keys, self._gates)
-        self._batches = FakeBatches(self._state, self._keys, signing, self._once)
-        self._handlers = {
+        self._replays = Replays(self._state.log)
+        self._batches = FakeBatches(self._state, self._keys, signing, self._replays.once)
+        self._replays.handlers |= {
             **basic_handlers(self._state, self._keys, self._feed, signing, self._batches),
             **log_handlers(self._entries, FakeLogKeys(self._state), self._appending),
             **key_life_handlers(
@@ -216,7 +211,7 @@ class FakeService:
         self, rpc: Rpc[Request, Response], request: Request, *, role: Role, peer: Peer | None = None
     ) -> Response:
         """One unary call. For transports. Raises HallmarkError."""
-        return self._served(rpc, [request], role, peer, lambda: self._once(rpc, request, self._batches.caller))
+        return self._served(rpc, [request], role, peer, lambda: self._replays.once(rpc, request, self._batches.caller))
 
     def upload(
         self, rpc: Rpc[Request, Response], requests: Sequence[Request], *, role: Role, peer: Peer | None = None
@@ -281,28 +276,3 @@ class FakeService:
             self._running.condition.notify_all()
             assert isinstance(response, rpc.response)
             return response
-
-    def _once(self, rpc: Rpc[Any, Any], request: Any, caller: str) -> Message:
-        """Answer, or answer again: the same request_id gets the same answer, with another body it is refused."""
-        handler = self._handlers[rpc.name]
-        if "request_id" not in request.DESCRIPTOR.fields_by_name or rpc.name in REMEMBERED_BY_THE_LOG:
-            return copy_of(handler(request))
-        if not _UUID.fullmatch(request.request_id):
-            raise invalid("request_id", "must be a UUID, made once for each call", "REQUEST_ID_INVALID")
-        body = rpc.path.encode() + b"\0" + request.SerializeToString(deterministic=True)
-        fingerprint = hashlib.sha256(body).digest()
-        known = self._replays.get((caller, request.request_id))
-        if known is None:
-            size = self._state.log.size
-            answer = copy_of(handler(request))
-            recorded = self._state.log.size - size
-            assert recorded in LEAVES.get(rpc.name, {1}), f"{rpc.name} was logged {recorded} times"
-            self._replays[caller, request.request_id] = fingerprint, copy_of(answer)
-            return answer
-        if known[0] != fingerprint:
-            sentence = "this request_id was used for a different call; make a new UUID for each call"
-            raise refusal(grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", sentence)
-        answer = copy_of(known[1])
-        if "replayed" in answer.DESCRIPTOR.fields_by_name:
-            setattr(answer, "replayed", True)  # noqa: B010 - not every answer has it
-        return answer

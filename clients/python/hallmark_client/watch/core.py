@@ -71,6 +71,7 @@ class Core:
     _files: FilePlane = field(init=False)
     _acks: Acknowledging = field(init=False)
     _stored_at: float | None = None
+    _has_asked: bool = False
 
     def __post_init__(self) -> None:
         """Reads the store: what was held is useful at once. Raises StoreFailed."""
@@ -119,6 +120,9 @@ class Core:
         try:
             yield from self._following.tell()
             match rung:
+                case Rung.STREAM if self._asks_first():
+                    yield from self._poll()
+                    seconds = 0.0
                 case Rung.STREAM:
                     seconds = yield from self._stream()
                 case Rung.POLL:
@@ -237,6 +241,12 @@ class Core:
             ticked = self.held.clock.trusted.ticked(self.settings.clock.read())
             self.held.clock = dataclasses.replace(self.held.clock, trusted=ticked)
             yield from self._following.write(self.held.everything_done())
+
+    def _asks_first(self) -> bool:
+        """A new device, or one after a reboot, does not wait for the first heartbeat to know that it may go on."""
+        is_first, self._has_asked = not self._has_asked, True
+        clocks = self.settings.clock.read()
+        return is_first and self.held.clock.trusted.at(clocks).basis is not Basis.BOOT_CLOCK
 
     def _starts(self) -> dict[Feed, tuple[str, bytes]]:
         return {feed: held.start() for feed, held in self.held.feeds.items()}

@@ -1,6 +1,5 @@
 """Where a watcher keeps what it holds: one SQLite file, or memory."""
 
-import copy
 import json
 import os
 import sqlite3
@@ -70,7 +69,19 @@ class MemoryStore:
 
     def load(self, owner: str) -> Stored:
         del owner
-        return copy.deepcopy(self._stored)
+        stored = self._stored
+        states = {
+            feed: FeedState(state.epoch, state.sequence, dict(state.mirror), dict(state.kept))
+            for feed, state in stored.states.items()
+        }
+        return Stored(
+            places=dict(stored.places),
+            states=states,
+            pending=list(stored.pending),
+            acks=list(stored.acks),
+            clock=stored.clock,
+            lists=stored.lists,
+        )
 
     def save(self, writing: Writing) -> None:
         stored = self._stored

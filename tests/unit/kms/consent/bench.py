@@ -1,5 +1,6 @@
 """Consents on the bench of the revocations: the whole service below gRPC, devices as a test says they are."""
 
+import asyncio
 import contextlib
 import hashlib
 import uuid
@@ -136,6 +137,7 @@ class ConsentBench:
         *,
         subject: str = "alice@example.com",
         artifacts: Sequence[int] = (1,),
+        artifact_messages: Sequence[dict[str, Any]] = (),
         devices: Sequence[ChildName] = (),
         request_id: str | None = None,
         tenant: str = TENANT,
@@ -147,7 +149,8 @@ class ConsentBench:
                 "subject": subject,
                 "controller": CONTROLLER,
                 "purposes": ["dpv:FraudPreventionAndDetection"],
-                "artifacts": [{"artifact": str(artifact(each, tenant=tenant))} for each in artifacts],
+                "artifacts": artifact_messages
+                or [{"artifact": str(artifact(each, tenant=tenant))} for each in artifacts],
                 "devices": [str(each) for each in devices],
                 "request_id": request_id or str(uuid.uuid4()),
                 **fields,
@@ -203,9 +206,12 @@ class ConsentBench:
 
     async def publish(self) -> None:
         """The log takes in what is waiting, and what was held goes into its feeds."""
-        await self.service.log.step()
-        while await self.releaser.release_due():
-            pass
+        while await self.rows("event_held"):
+            releasing = asyncio.create_task(self.releaser.release_due())
+            while not releasing.done():
+                await self.service.log.step()
+                await asyncio.sleep(0)
+            await releasing
 
     async def feed(self, holder: ChildName) -> Sequence[Placed]:
         """What the device's feed says now."""

@@ -33,7 +33,7 @@ async def test_renewing_prolongs_from_now(bench: ConsentBench) -> None:
     assert response.consent.state == consent_pb2.CONSENT_STATE_RENEWED
     assert response.consent.revision == 2
     assert response.consent.expire_time.ToDatetime(tzinfo=UTC) == START + timedelta(days=15)
-    assert parse_entry(response.log.entry).type == "consent.renewed"
+    assert parse_entry(response.log.entry).event_type == "consent.renewed"
     await bench.publish()
     events = {placed.event.subject: placed.event for placed in await bench.feed(device(1))}
     assert (events[consent.name].revision, events[consent.name].status) == (2, Status.VALID)
@@ -70,7 +70,7 @@ async def test_a_withdrawal_ends_everything_at_once(bench: ConsentBench) -> None
         assert (told[consent.name].revision, told[consent.name].status) == (2, Status.INVALID)
         assert sum(event.uri == DELETION_REQUESTED for event in placed) == 2
     entry = parse_entry(response.log.entry)
-    assert (entry.type, set(entry.commitments)) == ("consent.ended", {"reason"})
+    assert (entry.event_type, set(entry.commitments)) == ("consent.ended", {"reason"})
 
 
 async def test_every_device_is_asked_for_every_artifact(bench: ConsentBench) -> None:
@@ -121,7 +121,7 @@ async def test_withdrawing_twice_is_answered_with_the_first(bench: ConsentBench)
 async def test_a_consent_without_devices_tells_only_the_log(bench: ConsentBench) -> None:
     name = (await bench.grant()).consent.name
     response = await bench.withdraw(name)
-    assert parse_entry(response.log.entry).type == "consent.ended"
+    assert parse_entry(response.log.entry).event_type == "consent.ended"
     assert not response.removals
     assert await bench.rows("event") == []
 

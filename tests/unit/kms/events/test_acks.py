@@ -116,3 +116,18 @@ async def test_deliveries_are_told_together_and_again_after_an_error(world: LogW
         await replica.parts.hub.deliveries.tell()
         await replica.parts.hub.deliveries.tell()
     assert listener.sent == [Delivery(MINE, (first.id,))] * 2
+
+
+async def test_what_was_put_into_the_feed_of_a_device_is_told_on_every_replica(world: LogWorld) -> None:
+    grown: list[ChildName] = []
+    observers = EventObservers(grown=grown.append)
+    async with (
+        replica_of(world) as here,
+        replica_of(world, seed=2, observers=observers) as there,
+        there.watching() as frames,
+    ):
+        await frames.take(2)
+        await here.act("keys/everybodys")
+        await here.act(f"devices/{HERS.id}", feeds=["revocations", device_feed(HERS)], revision=1)
+        await there.parts.hub.follow()
+    assert grown == [HERS]

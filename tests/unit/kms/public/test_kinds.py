@@ -4,6 +4,7 @@ import pytest
 
 from kms.public.kinds import kind_of
 
+SHORT = "public, max-age=10"
 FIXED = "public, max-age=604800, immutable"
 
 
@@ -21,6 +22,16 @@ FIXED = "public, max-age=604800, immutable"
         ("trust/default/bundle-7.json", "application/json", FIXED),
         ("trust/default/latest.json", "application/json", "no-cache"),
         ("verifier-keys", "text/plain; charset=utf-8", "no-cache"),
+        ("status/default/manifest.json", "application/json", SHORT),
+        ("status/default/manifest.sig", "application/json", SHORT),
+        ("status/default/manifest.tlog-proof", "text/plain; charset=utf-8", SHORT),
+        ("status/default/lists.json", "application/json", SHORT),
+        ("status/default/jwks.json", "application/jwk-set+json", SHORT),
+        ("status/default/lists/12.jwt", "application/statuslist+jwt", SHORT),
+        ("status/default/lists/12.cwt", "application/statuslist+cwt", SHORT),
+        (f"status/default/sets/{'0a' * 32}", "application/octet-stream", FIXED),
+        (f"status/default/sets/{'0a' * 32}.sig", "application/octet-stream", FIXED),
+        ("status/default/sets/other.json", "application/json", "no-cache"),
         ("page/index.html", "text/html; charset=utf-8", "no-cache"),
         ("file.bin", "application/octet-stream", "no-cache"),
     ],

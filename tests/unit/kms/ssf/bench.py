@@ -174,10 +174,16 @@ async def ssf_running(folder: Path, *, queue_max: int = 1000, **settings: Any) -
 
 
 async def make_bench(
-    world: KeysWorld, *, seed: int = 5, queue_max: int = 1000, tls: ssl.SSLContext | None = None, **changes: Any
+    world: KeysWorld,
+    *,
+    seed: int = 5,
+    queue_max: int = 1000,
+    tls: ssl.SSLContext | None = None,
+    database: Database | None = None,
+    **changes: Any,
 ) -> SsfBench:
-    """Another one over the same world is another replica."""
-    clock, database, randomness = world.world.clock, world.world.database, SeededRandomness(seed)
+    """Another one over the same world is another replica. `database`: the world's own, perhaps behind a fault."""
+    clock, database, randomness = world.world.clock, database or world.world.database, SeededRandomness(seed)
     await world.keys.ensure_service_key(SIGNING_KEY_ID, clock.now(), algorithm=CLASSICAL_ALGORITHM)
     fields = {"issuer": ISSUER, "networks": (ip_network("127.0.0.0/8"),), "push_interval": timedelta(0), **changes}
     settings = SsfSettings(**fields)

@@ -1,12 +1,14 @@
 """From the outbox into queues: who gets what, once, whoever feeds; pauses and bounds."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kms.core.database import Database
 from kms.events.model import Status
 from kms.ssf.model import EVENTS_SUPPORTED, QUEUE_MAX
 from support.keys_world import keys_world
@@ -86,7 +88,14 @@ async def test_subjects_that_were_removed_and_added_again(bench: SsfBench, token
     named = {"format": "aliases", "identifiers": [device, {"format": "opaque", "id": "tenants/default/consents/1"}]}
     assert await change("remove", named) == 204
     assert await told("devices/1") == []
-    for wrong in (None, {}, {"format": "opaque"}, {"format": "email", "email": "x"}, {"format": "complex"}):
+    for wrong in (
+        None,
+        {},
+        {"format": "opaque"},
+        {"format": "email", "email": "x"},
+        {"format": "complex"},
+        {"format": "opaque", "id": "\ud800"},
+    ):
         assert await change("remove", wrong) == 400
     assert (
         await bench.call("POST", "/ssf/subjects:add", _about(stream, device, verified=1), token=token)
@@ -97,10 +106,14 @@ def _about(stream: str, subject: object, **more: object) -> dict[str, object]:
     return {"stream_id": stream, "subject": subject, **more}
 
 
-async def test_replicas_that_feed_at_once_queue_nothing_twice_and_lose_nothing(tmp_path: Path) -> None:
-    async with keys_world(tmp_path) as world:
+async def test_replicas_that_feed_at_once_queue_nothing_twice_and_lose_nothing(
+    tmp_path: Path, world_url: str | None
+) -> None:
+    async with keys_world(tmp_path, world_url) as world, contextlib.AsyncExitStack() as closing:
         first = await make_bench(world)
-        second = await make_bench(world, seed=6)
+        beside = Database(world.world.url)
+        closing.callback(beside.close)
+        second = await make_bench(world, seed=6, database=beside)
         token = (await first.receiver()).token
         stream = await first.stream(token)
         expected = []

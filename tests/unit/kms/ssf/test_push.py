@@ -1,12 +1,14 @@
 """Push delivery (RFC 8935) to a real receiver: what arrives, what is tried again, when it stops."""
 
 import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kms.core.database import Database
 from kms.ssf import push, push_http
 from kms.ssf.model import Delivery, Method, Overview, StreamStatus
 from support.keys_world import keys_world
@@ -136,9 +138,15 @@ async def test_pauses_grow_and_then_the_stream_is_paused_and_says_why(bench: Ssf
         assert (await _overview(bench)).pending == 0
 
 
-async def test_two_replicas_push_once(tmp_path: Path) -> None:
-    async with keys_world(tmp_path) as world, receiving() as receiver:
-        first, second = await make_bench(world), await make_bench(world, seed=6)
+async def test_two_replicas_push_once(tmp_path: Path, world_url: str | None) -> None:
+    async with (
+        keys_world(tmp_path, world_url) as world,
+        receiving() as receiver,
+        contextlib.AsyncExitStack() as closing,
+    ):
+        beside = Database(world.world.url)
+        closing.callback(beside.close)
+        first, second = await make_bench(world), await make_bench(world, seed=6, database=beside)
         token = (await first.receiver()).token
         await _configured(first, token, receiver)
         for number in range(5):

@@ -60,7 +60,7 @@ async def test_whoever_is_sent_away_can_do_nothing_any_more(bench: SsfBench, tok
     with pytest.raises(NotFound):
         await bench.receivers.delete(name, now=bench.clock.now())
     for table in ("ssf_stream", "ssf_queue", "ssf_removed_subject", "ssf_receiver"):
-        query = text(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of ours
+        query = text(f"SELECT count(*) FROM {table}")
         assert await bench.database.read(lambda tx, query=query: tx.execute(query).scalar_one()) == 0
     assert [entry["type"] for entry in await _logged(bench)] == ["ssf-receiver.created", "ssf-receiver.deleted"]
     assert (await bench.receiver()).token not in {"", token}

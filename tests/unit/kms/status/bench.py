@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from hallmark_events.manifest import VerifiedManifest
-from hallmark_events.snapshot import Snapshot, read_manifest
+from hallmark_events.manifest import VerifiedManifest, sha256_hex
+from hallmark_events.snapshot import Snapshot, verify_manifest
 from hallmark_events.verified import EventVerifier
 from kms.events.model import SIGNING_KEY_ID, Status
 from kms.keys.algorithms import ALGORITHMS
@@ -34,18 +34,28 @@ __all__ = ["BASE", "ENTRIES", "ISSUER", "TENANT", "Reader", "StatusBench", "stat
 class Reader:
     """A device with plain HTTP: it keeps a snapshot and goes from manifest to manifest."""
 
-    folder: Path
+    fetch: Callable[[str], bytes]
     verifier: EventVerifier
     snapshot: Snapshot = field(default_factory=Snapshot)
     asked: list[str] = field(default_factory=list)
 
     def read(self, path: str) -> bytes:
         self.asked.append(path)
-        return (self.folder / path).read_bytes()
+        return self.fetch(f"status/{TENANT}/{path}")
 
     def manifest(self, bench: "StatusBench") -> VerifiedManifest:
-        now = bench.service.clock.now()
-        return read_manifest(self.read, self.verifier, tenant=TENANT, seen=self.snapshot.seen, now=now)
+        """By the signature and the proof that lie under its own SHA-256."""
+        data = self.read("manifest.json")
+        beside = f"sets/{sha256_hex(data)}"
+        return verify_manifest(
+            data,
+            self.read(f"{beside}.sig"),
+            self.read(f"{beside}.tlog-proof"),
+            self.verifier,
+            tenant=TENANT,
+            seen=self.snapshot.seen,
+            now=bench.service.clock.now(),
+        )
 
     def update(self, bench: "StatusBench") -> VerifiedManifest:
         self.asked.clear()
@@ -69,11 +79,11 @@ class StatusBench:
     def publisher(self) -> SnapshotPublisher:
         return self.schedule.publisher
 
-    def reader(self) -> Reader:
+    def reader(self, fetch: Callable[[str], bytes] | None = None) -> Reader:
         keys = {f"tenants/{SYSTEM_TENANT}/keys/{SIGNING_KEY_ID}/versions/1": self.service.public_key}
         log = tuple(self.service.log.verifier_keys())
         verifier = EventVerifier(trusted_keys=keys, log_policy=log, issuer=ISSUER, parent=f"tenants/{TENANT}")
-        return Reader(self.public / "status" / TENANT, verifier)
+        return Reader(fetch or (lambda path: (self.public / path).read_bytes()), verifier)
 
     async def subject(self) -> str:
         """A new one that has an index."""
@@ -93,7 +103,7 @@ class StatusBench:
 
     async def passes(self, seconds: float) -> int:
         """Time, and one look."""
-        self.service.clock.advance(timedelta(seconds=seconds))
+        self.service.clock.advance(seconds)
         return await self.schedule.step()
 
     def another(self, files: PublicFiles | None = None) -> SnapshotSchedule:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hallmark_events.errors import Stale
+from hallmark_events.snapshot import read_manifest
 from hallmark_events.status_list import StatusReference, parse_aggregation
 from hallmark_events.types import StatusValue
 from kms.core.database import metadata
@@ -74,7 +75,7 @@ async def test_it_is_made_again_before_it_is_over(bench: StatusBench) -> None:
     second = reader.update(bench).manifest
     assert (second.number, second.state, second.lists) == (2, first.state, first.lists)
     assert second.not_after > first.not_after
-    bench.service.clock.advance(timedelta(seconds=900))
+    bench.service.clock.advance(900)
     with pytest.raises(Stale):
         reader.manifest(bench)
 
@@ -93,7 +94,7 @@ async def test_two_replicas_make_one_history(bench: StatusBench) -> None:
     assert numbers == [1]
     assert bench.reader().update(bench).manifest.number == 1
     await bench.set(await bench.subject(), Status.INVALID)
-    bench.service.clock.advance(timedelta(seconds=60))
+    bench.service.clock.advance(60)
     made = await asyncio.gather(bench.publisher.make(TENANT, bench.service.clock.now()), other.step())
     assert [each is not None for each in made].count(True) >= 1
     await other.step()
@@ -125,7 +126,7 @@ async def test_the_address_stays_what_it_was_at_first(bench: StatusBench) -> Non
 async def test_an_older_backup_begins_another_history(bench: StatusBench) -> None:
     await bench.service.revoke_keys("manifest")
     await bench.schedule.step()
-    bench.service.clock.advance(timedelta(seconds=60))
+    bench.service.clock.advance(60)
     reader = bench.reader()
     before = reader.update(bench).manifest
     snapshots = metadata.tables["status_snapshot"]
@@ -165,3 +166,11 @@ async def test_all_lists_are_named_in_one_file(bench: StatusBench) -> None:
     folder = bench.public / "status" / TENANT
     named = parse_aggregation(json.loads((folder / "lists.json").read_bytes()))
     assert named == (f"{BASE}/status/{TENANT}/lists/0.jwt",)
+
+
+async def test_the_three_files_beside_each_other_belong_together(bench: StatusBench) -> None:
+    await bench.subject()
+    await bench.schedule.step()
+    reader = bench.reader()
+    verified = read_manifest(reader.read, reader.verifier, tenant=TENANT, seen=None, now=bench.service.clock.now())
+    assert verified.seen == reader.manifest(bench).seen

@@ -1,0 +1,63 @@
+"""`hallmark bench streams`: one server process, thousands of devices that watch."""
+
+import click
+
+from kms.cli.invocation import json_option
+from kms.cli.output import print_json, print_table
+
+
+@click.command()
+@click.option("--subscribers", type=click.IntRange(1, 100_000), default=10_000, show_default=True, help="Devices.")
+@click.option("--events", type=click.IntRange(1, 1000), default=10, show_default=True, help="For everybody.")
+@click.option("--reconnect/--no-reconnect", default=True, show_default=True, help="Everybody at once, at the end.")
+@click.option("--idle-seconds", type=click.FloatRange(1, 600), default=10, show_default=True, help="Quiet time.")
+@click.option("--clients", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes of subscribers.")
+@click.option("--floor", is_flag=True, help="Measure a bare grpc.aio server first, for ratios.")
+@click.option("--plaintext", is_flag=True, help="And bare servers without TLS: the service itself has no such port.")
+@json_option
+def streams(
+    subscribers: int,
+    events: int,
+    reconnect: bool,
+    idle_seconds: float,
+    clients: int,
+    floor: bool,
+    plaintext: bool,
+    as_json: bool,
+) -> None:
+    """Streams of WatchEvents: what one costs, how fast an event reaches all, what an outage does.
+
+    \b
+    KIB A STREAM   the server's memory for a device that watches both feeds over a connection of its own
+    CONNECTS/S     with mutual TLS and a certificate of its own for each, until it has caught up
+    P50, P99 MS    from before an artifact is suspended until a device knows: signature, log and commit included
+    CPU US/EVENT   of the server, for one event to one device
+    IDLE CPU %     of one core, with heartbeats every 30 s
+    RECONNECT S    everybody loses the connection at the same moment; an event happens while they come back
+    cancelled      streams that the server ended, or that never came to be
+    lost           events that a device did not get within 30 s
+
+    A throw-away server, and subscribers in processes of their own on the same machine, which take as much CPU for a
+    handshake as the server does: with --floor the ratios say what is the service's, and what is grpc's.
+
+    \b
+    Example:  hallmark bench streams --subscribers 10000 --json
+              hallmark bench streams --subscribers 2000 --floor --plaintext
+    """
+    from kms.cli.bench.streams_descriptors import SPARE_DESCRIPTORS, take_descriptors
+    from kms.cli.bench.streams_measure import StreamsPlan
+    from kms.cli.bench.streams_report import HEADER
+    from kms.cli.bench.streams_runs import run_streams
+
+    take_descriptors(subscribers + SPARE_DESCRIPTORS)  # the server inherits what there is
+    plan = StreamsPlan(
+        subscribers=subscribers, events=events, reconnect=reconnect, idle_seconds=idle_seconds, clients=clients
+    )
+    report = run_streams(plan, floor=floor, plaintext=plaintext, say=lambda text: click.echo(text, err=True))
+    if as_json:
+        print_json(report.to_dict())
+        return
+    click.echo(f"{subscribers:,} subscribers, {events} events, {report.cores} cores")
+    print_table(HEADER, report.rows())
+    for each in (*report.compared, report.found):
+        click.echo(f"{each.server}: {each.cancelled} cancelled, {each.lost} lost, {each.duplicated} duplicated")
