@@ -7,14 +7,14 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from kms.core.errors import not_found
-from kms.core.ids import new_id
 from kms.core.names import ChildName
 from kms.core.randomness import Randomness
 from kms.devices import store, verdict_store
-from kms.devices.model import Device, DeviceVerdict
-from kms.events.model import InitiatingEntity, Status, device_feed
+from kms.devices.assurance_changes import taken_back
+from kms.devices.model import DeviceVerdict
+from kms.events.model import Status, device_feed
 from kms.revocation import assurance_store
-from kms.revocation.model import AssuranceChange, AssuranceLevel, RevocationReason, Subject
+from kms.revocation.model import RevocationReason, Subject
 from kms.revocation.payload import Telling, credential_change
 from kms.status import lists
 
@@ -55,18 +55,7 @@ class RevocableVerdicts:
             return
         lists.set_value(tx, device.name.tenant, str(device.name), Status.SUSPENDED)
         if device.latest_verdict.appraised:
-            assurance_store.insert_note(tx, self._lost(device, now))
-
-    def _lost(self, device: Device, now: datetime) -> AssuranceChange:
-        return AssuranceChange(
-            id=new_id(now, self.randomness),
-            subject=device.name,
-            verdict=str(device.latest_verdict.name),
-            current=AssuranceLevel.NOT_APPRAISED,
-            previous=AssuranceLevel.APPRAISED,
-            event_time=now,
-            initiating_entity=InitiatingEntity.ADMIN,
-        )
+            assurance_store.insert_note(tx, taken_back(device, self.randomness, now))
 
 
 def _verdict(tx: Connection, subject: Subject) -> DeviceVerdict:

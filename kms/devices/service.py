@@ -22,6 +22,7 @@ from kms.core.ids import new_id
 from kms.core.names import ChildName
 from kms.core.randomness import Randomness
 from kms.devices import challenge_store, store, verdict_store
+from kms.devices.assurance_changes import regained
 from kms.devices.certificates import CertificateIssuer
 from kms.devices.findings import Standing, class_of, describe, own_reasons
 from kms.devices.model import (
@@ -46,6 +47,7 @@ from kms.devices.verification import Judged, Verifier
 from kms.events.model import Status
 from kms.log.model import LogEntry
 from kms.log.service import TransparencyLog
+from kms.revocation import assurance_store
 from kms.status import lists
 
 CHALLENGES_KEPT = timedelta(days=1)
@@ -244,6 +246,8 @@ class DeviceService:
         )
         lists.allocate(tx, target.tenant, str(target), self.randomness)
         lists.set_value(tx, target.tenant, str(target), Status.VALID)
+        if known is not None and not known.latest_verdict.appraised:
+            assurance_store.insert_note(tx, regained(known, decision.verdict, self.randomness))
 
     async def _confirmed(self, answer: AttestAnswer, *, published: bool) -> AttestAnswer:
         return replace(answer, promise=await self.log.confirm(answer.promise, published=published))

@@ -14,7 +14,6 @@ from sqlalchemy.engine import Connection
 
 from kms.core.clock import Clock
 from kms.core.database import Database
-from kms.core.errors import ServiceError
 from kms.core.steady_time import SteadyTime
 from kms.events.model import Priority
 from kms.events.tables import acknowledgement, batch, event, feed_event, feed_subject, held
@@ -33,8 +32,8 @@ async def clean_for_ever(database: Database, clock: Clock) -> None:
         await asyncio.sleep(CLEAN_SECONDS)
         try:
             await clean(database, steady.now())
-        except ServiceError as error:
-            _logger.warning("replaced leases could not be deleted, later again: %s", error)
+        except Exception:  # whatever it was, what is distributed beside this goes on
+            _logger.warning("replaced leases could not be deleted, later again", exc_info=True)
 
 
 async def clean(database: Database, now: datetime) -> int:

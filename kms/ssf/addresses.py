@@ -59,14 +59,16 @@ def parse_endpoint(url: str, networks: Networks) -> Endpoint:
     return endpoint
 
 
-async def resolve(endpoint: Endpoint, networks: Networks) -> str:
-    """The address to connect to. Raises AddressRefused when one of the host's may not be reached, and OSError."""
+async def resolve(endpoint: Endpoint, networks: Networks) -> list[str]:
+    """The addresses that may be connected to, in the system's order. Raises AddressRefused when one of the host's may
+    not be reached, and OSError.
+    """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
     for address in addresses:
         check_address(address, networks, is_tls=endpoint.is_tls)
-    return str(addresses[0])
+    return [str(address) for address in addresses]
 
 
 def check_address(address: Address, networks: Networks, *, is_tls: bool) -> None:

@@ -80,7 +80,14 @@ class MethodNotAllowed(SsfRefusal):
         super().__init__(f"this endpoint takes {allowed}", headers={"allow": allowed})
 
 
-class BodyLate(SsfRefusal):
+class _BodyUnread(SsfRefusal):
+    """The rest of the body may still come, so the connection is good for nothing else."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description, headers={"connection": "close"})
+
+
+class BodyLate(_BodyUnread):
     status = 408
 
 
@@ -88,7 +95,7 @@ class StreamExists(SsfRefusal):
     status = 409
 
 
-class BodyTooLarge(SsfRefusal):
+class BodyTooLarge(_BodyUnread):
     status = 413
 
 

@@ -9,7 +9,6 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Self
 
-from hallmark_events.subject_ids import SubjectId
 from hallmark_events.types import (
     ARTIFACT_REVOKED,
     ARTIFACT_STATUS_CHANGE,
@@ -195,14 +194,6 @@ class Overview:
     receiver: Receiver
     stream: Stream | None
     pending: int
-
-
-@dataclass(frozen=True, slots=True)
-class RemovedSubject:
-    """Of one stream: events about it are not sent."""
-
-    stream: str
-    subject: SubjectId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

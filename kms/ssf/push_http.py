@@ -56,13 +56,7 @@ class PushClient:
         try:
             endpoint = parse_endpoint(delivery.endpoint_url, self.networks)
             async with asyncio.timeout(self.exchange_seconds):
-                address = await resolve(endpoint, self.networks)
-                reader, writer = await asyncio.open_connection(
-                    address,
-                    endpoint.port,
-                    ssl=self.tls if endpoint.is_tls else None,
-                    server_hostname=endpoint.host if endpoint.is_tls else None,
-                )
+                reader, writer = await self._connect(endpoint)
         except AddressRefused as error:
             raise PushFailed(str(error)) from error
         except (OSError, ValueError) as error:  # TimeoutError and SSLError are OSErrors; ValueError: IDNA
@@ -71,6 +65,17 @@ class PushClient:
             yield Exchange(endpoint, delivery.authorization_header, reader, writer, self.exchange_seconds)
         finally:
             writer.transport.abort()  # nothing is left to be said, and nobody waits for the other side to agree
+
+    async def _connect(self, endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To the first address that takes it. Raises AddressRefused, OSError."""
+        tls = {"ssl": self.tls, "server_hostname": endpoint.host} if endpoint.is_tls else {}
+        problem = OSError("the host has no address")
+        for address in await resolve(endpoint, self.networks):
+            try:
+                return await asyncio.open_connection(address, endpoint.port, **tls)  # type: ignore[arg-type]
+            except OSError as error:
+                problem = error
+        raise problem
 
 
 @dataclass(slots=True)

@@ -7,12 +7,17 @@ from google.protobuf.descriptor import ServiceDescriptor
 from hallmark.v1 import (
     appraisal_pb2,
     approvals_pb2,
+    artifacts_pb2,
     collateral_pb2,
+    consent_pb2,
     devices_pb2,
     envelopes_pb2,
+    events_pb2,
     keys_pb2,
     log_pb2,
+    removal_pb2,
     revocation_pb2,
+    ssf_pb2,
 )
 from kms.server.policy import POLICY
 
@@ -25,6 +30,11 @@ FILES = (
     devices_pb2,
     revocation_pb2,
     log_pb2,
+    artifacts_pb2,
+    consent_pb2,
+    events_pb2,
+    removal_pb2,
+    ssf_pb2,
 )
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import queue
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,14 @@ AUDIENCE = "https://mdm.example.com/"
 CREDENTIAL_CHANGE = "https://schemas.openid.net/secevent/caep/event-type/credential-change"
 
 
-SETTINGS = '[ssf]\nenabled = true\nissuer = "https://signals.example.com"\nport = 0'
+SETTINGS = """
+[ssf]
+enabled = true
+issuer = "https://signals.example.com"
+port = 0
+push_networks = ["127.0.0.0/8", "::1/128"]
+push_interval_seconds = 0.1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +102,41 @@ def test_a_revoked_key_is_told_to_a_receiver(service: RunningService, admin: grp
     assert found.HasField("last_delivery_time")
     assert stub.DeleteSsfReceiver(ssf_pb2.DeleteSsfReceiverRequest(name=found.name), timeout=20) == found
     assert _call(port, "POST", path, {}, token=token)[0] == 401
+
+
+class _Pushed(BaseHTTPRequestHandler):
+    """Takes every set, and hands it over."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.taken.put((dict(self.headers), body.decode()))  # type: ignore[attr-defined]
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_set_is_pushed(admin: grpc.Channel, port: int) -> None:
+    stub = ssf_pb2_grpc.SsfServiceStub(admin)
+    token = stub.CreateSsfReceiver(_create("pushed-to"), timeout=20).token
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Pushed) as receiver:
+        receiver.taken = queue.Queue()  # type: ignore[attr-defined]
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        delivery = {
+            "method": "urn:ietf:rfc:8935",
+            "endpoint_url": f"http://127.0.0.1:{receiver.server_address[1]}/events",
+            "authorization_header": "Bearer theirs",
+        }
+        _, stream = _call(port, "POST", "/ssf/stream", {"delivery": delivery}, token=token)
+        body = {"stream_id": stream["stream_id"], "state": "hello"}
+        assert _call(port, "POST", "/ssf/verify", body, token=token) == (204, None)
+        headers, text = receiver.taken.get(timeout=20)  # type: ignore[attr-defined]
+        receiver.shutdown()
+    assert (headers["Content-Type"], headers["Authorization"]) == ("application/secevent+jwt", "Bearer theirs")
+    _, jwks = _call(port, "GET", "/jwks.json")
+    assert list(verified_claims(text, jwks, audience=AUDIENCE)["events"].values()) == [{"state": "hello"}]
 
 
 def test_refusals(admin: grpc.Channel) -> None:

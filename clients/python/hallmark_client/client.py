@@ -11,6 +11,7 @@ from hallmark_client.approvals import Approvals
 from hallmark_client.artifacts import Artifacts
 from hallmark_client.calls import Calls
 from hallmark_client.collateral import CollateralCalls
+from hallmark_client.consents import Consents
 from hallmark_client.devices import Devices
 from hallmark_client.envelopes import Envelopes
 from hallmark_client.grpc_transport import GrpcTransport
@@ -20,8 +21,10 @@ from hallmark_client.model.capabilities import Capabilities
 from hallmark_client.names import Names
 from hallmark_client.policies import Policies
 from hallmark_client.profile import Profile
+from hallmark_client.removals import Removals
 from hallmark_client.revocations import Revocations
 from hallmark_client.signing import Signing
+from hallmark_client.ssf import SsfReceivers
 from hallmark_client.system import System
 from hallmark_client.transport import Transport
 from hallmark_client.trust import Trust
@@ -60,6 +63,12 @@ class Client:
     """Attest devices."""
     revocations: Revocations
     """Revoke, and follow what is revoked."""
+    consents: Consents
+    """Grant, renew and withdraw consent; leases."""
+    removals: Removals
+    """Ask devices to delete; receipts; what was removed."""
+    ssf: SsfReceivers
+    """Servers that hear of events."""
     artifacts: Artifacts
     """Which artifacts may be used, and from which version on."""
     log: Log
@@ -107,6 +116,9 @@ class Client:
         self.anchors = Anchors(self._calls)
         self.devices = Devices(self._calls)
         self.revocations = Revocations(self._calls)
+        self.consents = Consents(self._calls)
+        self.removals = Removals(self._calls)
+        self.ssf = SsfReceivers(self._calls)
         self.artifacts = Artifacts(self._calls)
         self.log = Log(self._calls)
 

@@ -5,13 +5,9 @@ from typing import Final
 from hallmark.v1 import ssf_pb2
 from hallmark_client.calls import Calls
 from hallmark_client.model.ssf import CreatedSsfReceiver, SsfReceiver
-from hallmark_client.rpc import Rpc
+from hallmark_client.permission_rpc import CREATE_SSF_RECEIVER, DELETE_SSF_RECEIVER, LIST_SSF_RECEIVERS
 from hallmark_client.wire.ssf import created_of, receiver_of
 
-_SSF: Final = "/hallmark.v1.SsfService/"
-_CREATE: Final = Rpc(f"{_SSF}CreateSsfReceiver", ssf_pb2.CreateSsfReceiverRequest, ssf_pb2.CreateSsfReceiverResponse)
-_LIST: Final = Rpc(f"{_SSF}ListSsfReceivers", ssf_pb2.ListSsfReceiversRequest, ssf_pb2.ListSsfReceiversResponse)
-_DELETE: Final = Rpc(f"{_SSF}DeleteSsfReceiver", ssf_pb2.DeleteSsfReceiverRequest, ssf_pb2.SsfReceiver)
 _COLLECTION: Final = "ssfReceivers/"
 
 
@@ -33,15 +29,15 @@ class SsfReceivers:
             audience=audience,
             request_id=self._calls.request_id(request_id),
         )
-        return self._calls(_CREATE, request, created_of)
+        return self._calls(CREATE_SSF_RECEIVER, request, created_of)
 
     def list(self) -> tuple[SsfReceiver, ...]:
         """All of this tenant, by id."""
         request = ssf_pb2.ListSsfReceiversRequest(parent=self._calls.names.parent)
-        return self._calls(_LIST, request, lambda page: tuple(map(receiver_of, page.receivers)))
+        return self._calls(LIST_SSF_RECEIVERS, request, lambda page: tuple(map(receiver_of, page.receivers)))
 
     def delete(self, name: str) -> SsfReceiver:
         """Its token ends, its stream and all that waits go; gives what was there. Raises NotFound."""
         if not name.startswith("tenants/"):
             name = f"{self._calls.names.parent}/{_COLLECTION}{name.removeprefix(_COLLECTION)}"
-        return self._calls(_DELETE, ssf_pb2.DeleteSsfReceiverRequest(name=name), receiver_of)
+        return self._calls(DELETE_SSF_RECEIVER, ssf_pb2.DeleteSsfReceiverRequest(name=name), receiver_of)

@@ -1,9 +1,14 @@
 """`hallmark bench streams`: one server process, thousands of devices that watch."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from kms.cli.bench.streams_report import StreamsReport
 
 
 @click.command()
@@ -37,27 +42,34 @@ def streams(
     cancelled      streams that the server ended, or that never came to be
     lost           events that a device did not get within 30 s
 
-    A throw-away server, and subscribers in processes of their own on the same machine, which take as much CPU for a
-    handshake as the server does: with --floor the ratios say what is the service's, and what is grpc's.
+    Throw-away server; subscribers in processes of their own on the same machine, which take about as much CPU as the
+    server does. With --floor, ratios say what is the service's and what is grpc's.
 
     \b
-    Example:  hallmark bench streams --subscribers 10000 --json
-              hallmark bench streams --subscribers 2000 --floor --plaintext
+    Example:  hallmark bench streams --subscribers 2000 --floor --plaintext
     """
     from kms.cli.bench.streams_descriptors import SPARE_DESCRIPTORS, take_descriptors
     from kms.cli.bench.streams_measure import StreamsPlan
-    from kms.cli.bench.streams_report import HEADER
     from kms.cli.bench.streams_runs import run_streams
 
     take_descriptors(subscribers + SPARE_DESCRIPTORS)  # the server inherits what there is
     plan = StreamsPlan(
         subscribers=subscribers, events=events, reconnect=reconnect, idle_seconds=idle_seconds, clients=clients
     )
-    report = run_streams(plan, floor=floor, plaintext=plaintext, say=lambda text: click.echo(text, err=True))
+    _tell(run_streams(plan, floor=floor, plaintext=plaintext, say=_say), as_json=as_json)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _tell(report: "StreamsReport", *, as_json: bool) -> None:
+    from kms.cli.bench.streams_report import HEADER
+
     if as_json:
         print_json(report.to_dict())
         return
-    click.echo(f"{subscribers:,} subscribers, {events} events, {report.cores} cores")
+    click.echo(f"{report.found.subscribers:,} subscribers, {report.found.events} events, {report.cores} cores")
     print_table(HEADER, report.rows())
     for each in (*report.compared, report.found):
         click.echo(f"{each.server}: {each.cancelled} cancelled, {each.lost} lost, {each.duplicated} duplicated")

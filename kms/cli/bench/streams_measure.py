@@ -14,10 +14,9 @@ from kms.cli.bench.cpu import cpu_of_server, resident_bytes
 from kms.cli.bench.numbers import percentile
 from kms.cli.bench.processes import answer, started
 from kms.cli.bench.streams_report import Streams
+from kms.cli.failure import not_so
 
 _CONNECT_SECONDS: Final = 120.0
-_COLLECT_SECONDS: Final = 30.0
-_SETTLE_SECONDS: Final = 2.0
 _BETWEEN_EVENTS_SECONDS: Final = 0.3
 _INTO_STORM_SECONDS: Final = 0.5
 """After which an event is published while everybody is reconnecting."""
@@ -40,7 +39,9 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamsPlan:
-    """`feeds`: those that each subscriber watches (hallmark.v1.Feed). `at_once`: connects in progress."""
+    """`feeds`: those that each subscriber watches (hallmark.v1.Feed). `at_once`: connects in progress.
+    `settle_seconds`: before memory is read. `collect_seconds`: after which an event that has not come is lost.
+    """
 
     subscribers: int
     events: int
@@ -49,6 +50,8 @@ class StreamsPlan:
     at_once: int = 256
     clients: int = 2
     heartbeat_seconds: int = 30
+    settle_seconds: float = 2.0
+    collect_seconds: float = 30.0
     feeds: tuple[int, ...] = (1, 2)
 
 
@@ -83,7 +86,7 @@ def measure_streams(
         say(f"{name}: connecting {plan.subscribers:,} subscribers")
         connected = _connect(crowd, plan)
         connect_cpu = _cpu(target) - cpu_before
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(plan.settle_seconds)
         memory = resident_bytes(target.pid) - before
         crowd.ask(do="mark")
         say(f"{name}: idle for {plan.idle_seconds:g} s")
@@ -101,8 +104,8 @@ def measure_streams(
         connect_cpu_us=connect_cpu / plan.subscribers * 1e6,
         idle_cpu_percent=idle,
         events=plan.events,
-        fanout_p50_ms=percentile(fan_out.latencies, 50) * 1000,
-        fanout_p99_ms=percentile(fan_out.latencies, 99) * 1000,
+        fanout_p50_ms=fan_out.percentile_ms(50),
+        fanout_p99_ms=fan_out.percentile_ms(99),
         fanout_last_ms=percentile(fan_out.last, 50) * 1000,
         delivery_cpu_us=fan_out.cpu / max(len(fan_out.latencies), 1) * 1e6,
         client_delivery_cpu_us=fan_out.client_cpu / max(len(fan_out.latencies), 1) * 1e6,
@@ -124,6 +127,10 @@ class _FanOut:
     cpu: float
     client_cpu: float
 
+    def percentile_ms(self, percent: float) -> float:
+        """Infinite when nothing came."""
+        return percentile(self.latencies or [math.inf], percent) * 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Storm:
@@ -138,7 +145,7 @@ def _publish(target: Target, crowd: Crowd, plan: StreamsPlan) -> _FanOut:
     before, clients_before = _cpu(target), _client_cpu(crowd)
     for _ in range(plan.events):
         began = target.publish()
-        answers = crowd.ask(do="collect", events=1, seconds=_COLLECT_SECONDS)
+        answers = crowd.ask(do="collect", events=1, seconds=plan.collect_seconds)
         arrived = [time for each in answers for times in each["arrivals"].values() for time in times if time]
         latencies += [moment - began for moment in arrived]
         last.append(max(arrived, default=math.inf) - began)
@@ -164,13 +171,17 @@ def _storm(target: Target, crowd: Crowd, plan: StreamsPlan, *, say: Callable[[],
     time.sleep(_INTO_STORM_SECONDS)
     target.publish()
     seconds = _duration(crowd.answers())
-    answers = crowd.ask(do="collect", events=1, seconds=_COLLECT_SECONDS)
+    answers = crowd.ask(do="collect", events=1, seconds=plan.collect_seconds)
     return _Storm(seconds=seconds, lost=sum(each["lost"] for each in answers))
 
 
 def _connect(crowd: Crowd, plan: StreamsPlan) -> float:
-    at_once = max(plan.at_once // plan.clients, 1)
-    return _duration(crowd.ask(do="connect", at_once=at_once, seconds=_CONNECT_SECONDS))
+    """Seconds. Raises CommandError when nobody got through: nothing can be measured then."""
+    answers = crowd.ask(do="connect", at_once=max(plan.at_once // plan.clients, 1), seconds=_CONNECT_SECONDS)
+    if not any(each["open"] for each in answers):
+        causes = ", ".join(_added(each["causes"] for each in answers))
+        raise not_so("NO_STREAMS", f"no subscriber came to a stream: {causes}")
+    return _duration(answers)
 
 
 def _duration(answers: Sequence[dict[str, Any]]) -> float:

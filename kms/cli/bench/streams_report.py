@@ -1,5 +1,6 @@
 """What `hallmark bench streams` found, and how it is told."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -37,6 +38,11 @@ class Streams:
     lost: int
     duplicated: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Without the times of events when none came."""
+        document: dict[str, Any] = rounded(asdict(self))
+        return {name: None if value == math.inf else value for name, value in document.items()}
+
     def row(self) -> tuple[str, ...]:
         return (
             f"{self.server}, {'mutual TLS' if self.mtls else 'no TLS'}",
@@ -59,10 +65,8 @@ class StreamsReport:
     compared: tuple[Streams, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        document: dict[str, Any] = rounded(
-            {**asdict(self.found), "cores": self.cores, "compared": [asdict(each) for each in self.compared]}
-        )
-        return document
+        compared = [each.to_dict() for each in self.compared]
+        return {**self.found.to_dict(), "cores": self.cores, "compared": compared}
 
     def rows(self) -> list[tuple[str, ...]]:
         return [each.row() for each in (*self.compared, self.found)]

@@ -37,10 +37,10 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class Service:
-    """`artifacts`: one for each event, by its SHA-256 in hexadecimal."""
+    """`artifacts`: what calls ArtifactService as the admin."""
 
     process: ServerProcess
-    stub: Any
+    artifacts: Any
     published: int = 0
 
     @property
@@ -61,7 +61,7 @@ class Service:
             request_id=System().request_id(),
         )
         began = time.monotonic()
-        self.stub.SetArtifactStatus(request, timeout=_TIMEOUT_SECONDS)
+        self.artifacts.SetArtifactStatus(request, timeout=_TIMEOUT_SECONDS)
         return began
 
 
@@ -113,31 +113,13 @@ def floor(home: Path, *flags: str) -> Iterator[Floor]:
 def enrol(home: Path, identities: Sequence[Identity]) -> None:
     """As rows: what is measured is streams, not ten thousand attestations. Beside the server, which may run."""
     now = datetime.now(UTC)
-    verdict = DeviceVerdict(
-        name=ChildName(LOCAL_TENANT, "verdicts", "00000000-0000-7000-8000-000000000000"),
-        format="bench",
-        authentic=True,
-        appraised=True,
-        reasons=(),
-        detail="a row of a benchmark's throw-away database",
-        claims={},
-        not_checked=(),
-        input_sha256={},
-        verify_time=now,
-    )
+    verdict = _verdict(now)
+    judged = {"verdict": verdict_json.dump_json(verdict).decode(), "evidence": b"", "challenge": bytes(32)}
+    row = verdict_table.insert().values(tenant=LOCAL_TENANT, id=verdict.name.id, create_time=now, **judged)
     database = Database(load_config(None, overrides={"home": home}).database_url)
     try:
         with database.engine.begin() as tx:
-            tx.execute(
-                verdict_table.insert().values(
-                    tenant=LOCAL_TENANT,
-                    id=verdict.name.id,
-                    verdict=verdict_json.dump_json(verdict).decode(),
-                    evidence=b"",
-                    challenge=bytes(32),
-                    create_time=now,
-                )
-            )
+            tx.execute(row)
             for identity in identities:
                 store.enrol(
                     tx,
@@ -152,3 +134,19 @@ def enrol(home: Path, identities: Sequence[Identity]) -> None:
                 )
     finally:
         database.close()
+
+
+def _verdict(now: datetime) -> DeviceVerdict:
+    """One for all of them."""
+    return DeviceVerdict(
+        name=ChildName(LOCAL_TENANT, "verdicts", "00000000-0000-7000-8000-000000000000"),
+        format="bench",
+        authentic=True,
+        appraised=True,
+        reasons=(),
+        detail="a row of a benchmark's throw-away database",
+        claims={},
+        not_checked=(),
+        input_sha256={},
+        verify_time=now,
+    )

@@ -21,6 +21,7 @@ from hallmark_client.testing.log_entries import FakeEntries
 from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.policies import FakePolicies
 from hallmark_client.testing.signing import FakeSigning
+from hallmark_client.testing.ssf import FakeSsf
 from hallmark_client.testing.state import State
 from hallmark_client.testing.transfer import FakeTransfer
 from hallmark_client.testing.trust import FakeTrust
@@ -100,6 +101,10 @@ def key_life_handlers(life: FakeKeyLife, aliases: FakeAliases, trust: FakeTrust)
 
 def event_handlers(events: FakeEvents) -> Handlers:
     return {"PollEvents": events.poll, "AcknowledgeEvents": events.acknowledge}
+
+
+def ssf_handlers(ssf: FakeSsf) -> Handlers:
+    return {"CreateSsfReceiver": ssf.create, "ListSsfReceivers": ssf.list, "DeleteSsfReceiver": ssf.delete}
 
 
 def policy_handlers(policies: FakePolicies) -> Handlers:

@@ -50,4 +50,6 @@ class Replays:
         answer = copy_of(known[1])
         if "replayed" in answer.DESCRIPTOR.fields_by_name:
             setattr(answer, "replayed", True)  # noqa: B010 - not every answer has it
+        if "token" in answer.DESCRIPTOR.fields_by_name:
+            answer.ClearField("token")  # told once
         return answer

@@ -32,6 +32,7 @@ from hallmark_client.testing.handlers import (
     key_life_handlers,
     log_handlers,
     people_handlers,
+    ssf_handlers,
 )
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
@@ -44,6 +45,7 @@ from hallmark_client.testing.replays import Replays
 from hallmark_client.testing.roles import Role, check_role
 from hallmark_client.testing.running import Running, Watcher
 from hallmark_client.testing.signing import FakeSigning
+from hallmark_client.testing.ssf import FakeSsf
 from hallmark_client.testing.state import State
 from hallmark_client.testing.transfer import FakeTransfer
 from hallmark_client.testing.transport import InMemoryTransport
@@ -100,6 +102,7 @@ class FakeService:
                 self._trust,
             ),
             **event_handlers(self._events),
+            **ssf_handlers(FakeSsf(self._state)),
             **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,

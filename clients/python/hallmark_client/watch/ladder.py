@@ -45,6 +45,7 @@ class Ladder:
     """Where the climb that is being tried falls back to."""
     _climb_at: float | None = None
     _climbs: int = 0
+    _is_circling: bool = False
 
     def __post_init__(self) -> None:
         self.rung = self.best
@@ -61,9 +62,12 @@ class Ladder:
         self._on_rung += 1
         if self._fell_from is not None:
             self._to(self._fell_from, now)
-        elif is_refusal(error):
+        elif is_refusal(error) and self.rung is not self.worst:
             self._to(self.worst, now)
-        elif self._on_rung >= FAILURES_MAX and self.rung < self.worst:
+        elif self.rung is self.worst and self.rung is not self.best:
+            # Nothing answers at all: round and round, so that whatever comes back first is found soon.
+            self.rung, self._on_rung, self._climb_at, self._climbs, self._is_circling = self.best, 0, None, 0, True
+        elif (self._is_circling or self._on_rung >= FAILURES_MAX) and self.rung < self.worst:
             self._to(Rung(self.rung + 1), now)
         wait = full_jitter(
             self._in_a_row, first_seconds=FIRST_SECONDS, ceiling_seconds=CEILING_SECONDS, jitter=self.jitter
@@ -74,7 +78,7 @@ class Ladder:
     def succeeded(self) -> None:
         """It holds: a stream that lived, an answer to a question, files that were good."""
         self._in_a_row = self._on_rung = 0
-        self._fell_from = None
+        self._fell_from, self._is_circling = None, False
         if self.rung is self.best:
             self._climb_at, self._climbs = None, 0
 

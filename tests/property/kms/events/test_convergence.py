@@ -42,7 +42,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     patched = pytest.MonkeyPatch()
-    patched.setattr(global_feed, "RING_EVENTS", 3)
+    patched.setattr(global_feed, "RING_EVENTS", 1)
     patched.setattr(subscriber, "PAGE_EVENTS", 2)
     folder: Path = tmp_path_factory.mktemp("events")
     with asyncio.Runner() as runner:

@@ -178,9 +178,7 @@ def test_a_heartbeat_of_another_stream_proves_nothing(world, device) -> None:
     kept = []
 
     def replay(frames):
-        for frame in frames:
-            if frame.HasField("heartbeat"):
-                kept.append(frame)
+        kept.extend(frame for frame in frames if frame.HasField("heartbeat"))
         return [kept[0] if frame.HasField("heartbeat") else frame for frame in frames]
 
     world.spoil = replay
@@ -263,9 +261,12 @@ def test_a_stale_cache_gives_nothing_back(world, device, artifact) -> None:
     device.advance(900)
     assert device.decision(artifact).decision == Suspended(Why.SUSPENDED)
     world.cached = old
-    device.advance(900)
-    assert device.decision(artifact).decision == Suspended(Why.SUSPENDED)
-    assert {"ROLLED_BACK", "STALE"} & set(device.core.status().reasons)
+    reasons = set()
+    for _ in range(60):
+        device.advance(15)
+        reasons |= set(device.core.status().reasons)
+        assert device.decision(artifact).decision == Suspended(Why.SUSPENDED)
+    assert "ROLLED_BACK" in reasons
 
 
 def test_a_refused_device_goes_to_the_files_at_once(world, device) -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-
 from sqlalchemy.engine import Connection
 
 from kms.core.database import Database
@@ -18,6 +17,7 @@ class Answers:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
+        self.reading = threading.Event()
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.fails = False
@@ -25,6 +25,7 @@ class Answers:
     def __call__(self, tx: Connection, questions: Sequence[int]) -> list[int]:
         assert tx.exec_driver_sql("SELECT 1").scalar() == 1
         self.asked.append(list(questions))
+        self.reading.set()
         assert self.may_answer.wait(10)
         if self.fails:
             raise RuntimeError("away")
@@ -58,8 +59,7 @@ async def test_what_is_asked_during_a_read_gets_a_read_of_its_own(database: Data
     answers.may_answer.clear()
     gathering = Gathering(database, answers, at_most=10)
     first = asyncio.ensure_future(gathering.ask(7))
-    while not answers.asked:
-        await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(answers.reading.wait, 10)
     second = asyncio.ensure_future(gathering.ask(7))
     await asyncio.sleep(0)
     answers.may_answer.set()
@@ -82,8 +82,7 @@ async def test_who_leaves_does_not_take_the_answer_from_others(database: Databas
     answers.may_answer.clear()
     gathering = Gathering(database, answers, at_most=10)
     leaving, staying = asyncio.ensure_future(gathering.ask(7)), asyncio.ensure_future(gathering.ask(7))
-    while not answers.asked:
-        await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(answers.reading.wait, 10)
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving

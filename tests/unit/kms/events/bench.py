@@ -262,8 +262,9 @@ async def replica_of(
 
 
 @contextlib.asynccontextmanager
-async def event_world(folder: Path) -> AsyncIterator[LogWorld]:
-    world = LogWorld(folder)
+async def event_world(folder: Path, url: str | None = None) -> AsyncIterator[LogWorld]:
+    """`url`: of a database with all tables; None: SQLite in the folder."""
+    world = LogWorld(folder, url=url)
     log = await world.open()
     await log.prepare()
     keys = KeyService(world.database, world.provider, log, SeededRandomness(99))

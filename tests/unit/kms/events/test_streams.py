@@ -1,12 +1,13 @@
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 
 from hallmark.v1 import events_pb2
 from hallmark_events.state import FeedState
-from kms.core.errors import PermissionDenied, Reason
-from kms.events import global_feed, subscriber
+from kms.core.errors import PermissionDenied, Reason, Unavailable
+from kms.events import global_feed, streams, subscriber
 from kms.events.model import GLOBAL, Priority, Status, device_feed
 from support.log_world import LogWorld
 from unit.kms.events.bench import REVOKED, Replica, device_named, fold, replica_of, start, told
@@ -222,3 +223,30 @@ async def test_an_act_of_both_feeds_is_told_in_both(replica: Replica) -> None:
         await frames.take(4)
         await replica.act("keys/a", feeds=[GLOBAL, device_feed(MINE)])
         assert sorted(told(await frames.take(4))) == ["a", "a", "bookmark", "bookmark"]
+
+
+async def test_a_stream_outlives_a_database_that_is_away(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "PAUSE_SECONDS", 0.01)
+    real, away = replica.database.read, [False]
+
+    async def read(work: Any) -> Any:
+        if away[0]:
+            raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the database is away", retry_after_seconds=1)
+        return await real(work)
+
+    monkeypatch.setattr(replica.database, "read", read)
+    async with replica.watching(start(), start(DEVICE), device=MINE) as frames:
+        await frames.take(4)
+        waiting = asyncio.create_task(frames.take(2))
+        await replica.act("leases/a", feeds=[device_feed(MINE)], notifies=False)
+        away[0] = True
+        (subscriber_,) = replica.parts.hub._followed["default"].everybody
+        subscriber_.grow()
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        away[0] = False
+        assert told(await waiting) == ["a", "bookmark"]
+    away[0] = True
+    with pytest.raises(Unavailable):
+        async with replica.watching(start(DEVICE), device=MINE) as frames:
+            await frames.take(1)

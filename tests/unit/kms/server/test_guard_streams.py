@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from kms.core.clock import SystemClock
-from kms.core.errors import InvalidArgument, Reason
+from kms.core.errors import InvalidArgument, PermissionDenied, Reason
 from kms.core.identity import Role
 from kms.server.guard import Guard
 from kms.server.identity import spiffe_id
@@ -60,9 +60,17 @@ class Context:
         raise Aborted(message)
 
 
-class Anybody:
+class Standings:
+    """Everybody may go on, until the check that `revoked_at` counts to."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+        self.revoked_at = 0
+
     async def check(self, caller: object) -> None:
-        """Everybody may go on."""
+        self.checks += 1
+        if self.checks == self.revoked_at:
+            raise PermissionDenied(Reason.DEVICE_REVOKED, "this device was revoked")
 
 
 class Stage:
@@ -71,12 +79,13 @@ class Stage:
     def __init__(self, *, rate: float = 1e9, per_caller: int = 16) -> None:
         self.limit = RateLimit(rate, SystemClock())
         self.streams = StreamLimit(per_caller=per_caller, total=100)
+        self.standing = Standings()
         self.guard = Guard(
             trust_domain="hallmark.test",
             require_pq_tls=False,
             rate=self.limit,
             streams=self.streams,
-            standing=Anybody(),
+            standing=self.standing,
             clock=SystemClock(),
             randomness=SeededRandomness(),
         )
@@ -124,6 +133,25 @@ def decode(body: bytes) -> str:
 async def echo(requests: AsyncIterator[str], call: Any) -> AsyncIterator[str]:
     async for request in requests:
         yield f"{request} for {call.caller.name}"
+
+
+async def watched(stage: Stage, method: str, frames: list[Any], context: Context) -> AsyncIterator[Any]:
+    """A stream with one request, as devices open it; each frame as it goes out."""
+
+    async def behaviour(_request: str, _call: Any) -> AsyncIterator[Any]:
+        for frame in frames:
+            yield frame
+
+    handler = grpc.unary_stream_rpc_method_handler(
+        behaviour, request_deserializer=decode, response_serializer=str.encode
+    )
+
+    async def found(_: Any) -> Any:
+        return handler
+
+    wrapped = await stage.guard.intercept_service(found, SimpleNamespace(method=method))
+    async for frame in answers(wrapped.unary_stream(b"please", context), context):
+        yield wrapped.response_serializer(frame)
 
 
 async def several(count: int, *more: bytes) -> AsyncIterator[bytes]:
@@ -247,3 +275,52 @@ async def test_who_waits_for_the_rate_can_be_cancelled() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await anext(stream)  # the call itself has cost what there was
+
+
+WATCH_EVENTS, WATCH_HEALTH = (
+    "/hallmark.v1.EventService/WatchEvents",
+    "/grpc.health.v1.Health/Watch",
+)
+
+
+async def test_a_revoked_device_hears_no_more_of_a_stream() -> None:
+    stage, context = Stage(), Context(Role.DEVICE)
+    stage.standing.revoked_at = 3  # when it opens, then before each answer
+    stream = watched(stage, WATCH_HEALTH, ["1", "2", "3"], context)
+    assert await anext(stream) == b"1"
+    with pytest.raises(Aborted):
+        await anext(stream)
+    assert context.reason == "DEVICE_REVOKED"
+
+
+async def test_a_servicer_that_ends_revoked_streams_itself_can_say_so_first() -> None:
+    stage, context = Stage(), Context(Role.DEVICE)
+    stage.standing.revoked_at = 2
+    assert [each async for each in watched(stage, WATCH_EVENTS, ["1", "revoked"], context)] == [b"1", b"revoked"]
+    assert stage.standing.checks == 1
+
+
+async def test_a_revoked_device_opens_no_stream_at_all() -> None:
+    stage, context = Stage(), Context(Role.DEVICE)
+    stage.standing.revoked_at = 1
+    with pytest.raises(Aborted):
+        await anext(watched(stage, WATCH_EVENTS, ["1"], context))
+    assert context.reason == "DEVICE_REVOKED"
+
+
+async def test_bytes_are_a_message_that_is_serialised_already() -> None:
+    frame = b"the same object for everybody"
+    stage, context = Stage(), Context(Role.DEVICE)
+    said = [each async for each in watched(stage, WATCH_EVENTS, [frame, "text"], context)]
+    assert said[0] is frame
+    assert said[1] == b"text"
+
+
+async def test_a_caller_who_has_gone_while_being_written_to_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    stage, context = Stage(per_caller=1), Context(Role.DEVICE)
+    context.has_gone = True
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.aio.InternalError):
+        await anext(watched(stage, WATCH_EVENTS, ["1"], context))
+    assert [record.facts["outcome"] for record in caplog.records if record.name == "hallmark.audit"] == ["CANCELLED"]
+    assert not [record for record in caplog.records if record.name == "hallmark.fault"]
+    assert [each async for each in watched(stage, WATCH_EVENTS, ["1"], Context(Role.DEVICE))] == [b"1"], "given back"

@@ -185,7 +185,8 @@ async def make_bench(
     """Another one over the same world is another replica. `database`: the world's own, perhaps behind a fault."""
     clock, database, randomness = world.world.clock, database or world.world.database, SeededRandomness(seed)
     await world.keys.ensure_service_key(SIGNING_KEY_ID, clock.now(), algorithm=CLASSICAL_ALGORITHM)
-    fields = {"issuer": ISSUER, "networks": (ip_network("127.0.0.0/8"),), "push_interval": timedelta(0), **changes}
+    loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    fields = {"issuer": ISSUER, "networks": loopback, "push_interval": timedelta(0), **changes}
     settings = SsfSettings(**fields)
     maker, signer = SetMaker(ISSUER, randomness), SetSigner(world.signing)
     streams = StreamService(database=database, settings=settings, maker=maker)
