@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
+
+from kms.config_permission import ConsentConfig, EventsConfig, RemovalConfig, SsfConfig
+from kms.config_section import Section
 
 ENVIRONMENT_PREFIX = "HALLMARK__"
 
@@ -19,11 +22,7 @@ class ConfigError(Exception):
     """A setting is wrong; the text says which and what it should be."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerConfig(_Section):
+class ServerConfig(Section):
     address: str = Field("127.0.0.1", description="Address the gRPC port binds to.")
     port: int = Field(7443, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     public_address: str = Field("127.0.0.1", description="Address the public files' HTTP port binds to.")
@@ -43,7 +42,7 @@ class ServerConfig(_Section):
     drain_seconds: float = Field(5, ge=0, description="How long running calls may go on after a stop is asked for.")
 
 
-class HsmConfig(_Section):
+class HsmConfig(Section):
     module: str | None = Field(None, description="PKCS#11 library; default: SoftHSM where it is usually found.")
     token_label: str = Field("hallmark", description="Label of the token.")
     pin_file: str | None = Field(None, description="File with the user PIN, mode 0600; default: made on first run.")
@@ -55,14 +54,14 @@ class HsmConfig(_Section):
     signers: int = Field(0, ge=0, le=64, description="Signer processes; 0: one for each core.")
 
 
-class RequiredApprovals(_Section):
+class RequiredApprovals(Section):
     destroy: int = Field(0, ge=0, le=32, description="For destroying key versions and shredding epochs.")
     export: int = Field(0, ge=0, le=32, description="For letting a wrapped private key out; always one at least.")
     policy_change: int = Field(0, ge=0, le=32, description="For changing policies.")
     trust_root_change: int = Field(0, ge=0, le=32, description="For changing roots of trust.")
 
 
-class ApprovalsConfig(_Section):
+class ApprovalsConfig(Section):
     required: RequiredApprovals = Field(
         RequiredApprovals(),
         description="How many people, beside the one who proposes it, must sign that an act may be done. 0 asks "
@@ -70,7 +69,7 @@ class ApprovalsConfig(_Section):
     )
 
 
-class EnvelopesConfig(_Section):
+class EnvelopesConfig(Section):
     key_lifetime_seconds: int = Field(
         86400,
         ge=600,
@@ -79,14 +78,14 @@ class EnvelopesConfig(_Section):
     )
 
 
-class DatabaseConfig(_Section):
+class DatabaseConfig(Section):
     url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the home folder.")
     commit_interval_seconds: float = Field(
         0.003, ge=0, le=1, description="Least time between two commits: under load, calls share more of them."
     )
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     origin: str | None = Field(None, description="Origin of the log; default: made on first run and kept.")
     checkpoint_interval_seconds: float = Field(
         0.03,
@@ -152,7 +151,7 @@ class LogConfig(_Section):
     )
 
 
-class DevicesConfig(_Section):
+class DevicesConfig(Section):
     challenge_lifetime_seconds: int = Field(300, ge=10, le=3600, description="How long a challenge may be used.")
     certificate_lifetime_seconds: int = Field(
         8 * 3600, ge=300, le=7 * 86400, description="How long a device's client certificate holds; it attests again."
@@ -172,63 +171,13 @@ class DevicesConfig(_Section):
     )
 
 
-class EventsConfig(_Section):
-    snapshot_interval_seconds: float = Field(
-        60, ge=1, description="Least time between two published snapshots of what is revoked; a revocation hastens one."
-    )
-    snapshot_lifetime_seconds: float = Field(
-        900, ge=10, description="How long a snapshot is fresh: it is signed again before, even when nothing changed."
-    )
-    public_url: str | None = Field(
-        None,
-        description="Where devices and receivers read the public files: the beginning of the URI of every status list. "
-        "It never changes again. Default: what the HTTP port of the public files listens on.",
-    )
-    lease_event_days: float = Field(1, ge=0.01, description="How long leases that were renewed are kept in the feeds.")
-
-
-class ConsentConfig(_Section):
-    removal_seconds: int = Field(
-        86400, ge=60, le=30 * 86400, description="Promised removal time of a consent that names none."
-    )
-    renew_fraction: float = Field(
-        0.5, gt=0, lt=1, description="When so much of a lease is over, it is renewed if its consent still holds."
-    )
-    renew_interval_seconds: float = Field(
-        5, gt=0, description="How often leases that are due are renewed, all of them in one batch."
-    )
-
-
-class RemovalConfig(_Section):
-    check_interval_seconds: float = Field(5, gt=0, description="How often deadlines are looked at.")
-    unreachable_seconds: float = Field(
-        3600, gt=0, description="A device that was not reached for so long after a request counts as unreachable."
-    )
-    revoke_overdue: bool = Field(
-        True, description="A device that was reached and gave no receipt in time is revoked; else it only gets no lease."
-    )
-
-
-class SsfConfig(_Section):
-    address: str = Field("127.0.0.1", description="Address of the HTTP port for receivers of shared signals.")
-    port: int = Field(7481, ge=0, le=65535, description="HTTP port of the SSF transmitter; 0 takes a free one.")
-    enabled: bool = Field(False, description="Serve the SSF transmitter. Put TLS in front of its port.")
-    issuer: str | None = Field(
-        None, description="https URL, without a path, that receivers know the transmitter by; required when enabled."
-    )
-    push_networks: tuple[str, ...] = Field(
-        (), description="Private networks that push may reach, such as 10.20.0.0/16; 127.0.0.0/8 for trials."
-    )
-    push_interval_seconds: float = Field(1, gt=0, description="Least time between two attempts to one receiver.")
-
-
-class SourceConfig(_Section):
+class SourceConfig(Section):
     kind: str = Field(description="A kind of collateral, as `hallmark collateral list` writes it, such as amd-crl.")
     location: str = Field(description="File, https URL of the vendor or a mirror, or http URL of this machine.")
     label: str = Field("", description="For tpm-keys and arm-devices: whose list it is.")
 
 
-class CollateralConfig(_Section):
+class CollateralConfig(Section):
     folder: str | None = Field(
         "collateral",
         description="Watched folder: what lies in its subfolders, named after kinds (such as amd-crl), is taken in.",
@@ -242,7 +191,7 @@ class CollateralConfig(_Section):
     )
 
 
-class Config(_Section):
+class Config(Section):
     """The whole tree."""
 
     home: Path = Field(Path("hallmark-data"), description="Folder of everything the server keeps.")

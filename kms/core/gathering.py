@@ -1,9 +1,11 @@
 """Asks the database for many callers at once: while one read is under way, the next questions gather.
 
-One read at a time, whatever the storm: the other readers of the database stay free for everybody else.
+One read at a time, whatever the storm: the other readers of the database stay free for everybody else. And not one read
+after the other: callers of a storm come a little apart, and each alone would cost a transaction.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
@@ -19,12 +21,18 @@ AnswerAll = Callable[[Connection, Sequence[Q]], Sequence[A]]
 
 
 class Gathering(Generic[Q, A]):
-    """For one kind of question, which must be hashable. `at_most`: questions that one read takes."""
+    """For one kind of question, which must be hashable. `at_most`: questions that one read takes. `interval_seconds`:
+    the least time between the beginnings of two reads; the first after a quiet time begins at once.
+    """
 
-    def __init__(self, database: Database, answer_all: AnswerAll[Q, A], *, at_most: int) -> None:
+    def __init__(
+        self, database: Database, answer_all: AnswerAll[Q, A], *, at_most: int, interval_seconds: float = 0.0
+    ) -> None:
         self._database = database
         self._answer_all = answer_all
         self._at_most = at_most
+        self._interval_seconds = interval_seconds
+        self._not_before = -math.inf
         self._waiting: dict[Q, asyncio.Future[A]] = {}
         self._worker: asyncio.Task[None] | None = None
 
@@ -40,6 +48,7 @@ class Gathering(Generic[Q, A]):
     async def _work(self) -> None:
         try:
             while self._waiting:
+                await self._gather()
                 questions = list(self._waiting)[: self._at_most]
                 futures = [self._waiting.pop(question) for question in questions]
                 try:
@@ -51,6 +60,12 @@ class Gathering(Generic[Q, A]):
                         future.set_result(answer)
         finally:
             self._worker = None
+
+    async def _gather(self) -> None:
+        clock = asyncio.get_running_loop().time
+        if len(self._waiting) < self._at_most and (rest := self._not_before - clock()) > 0:
+            await asyncio.sleep(rest)
+        self._not_before = clock() + self._interval_seconds
 
     def _read(self, questions: Sequence[Q], tx: Connection) -> Sequence[A]:
         return self._answer_all(tx, questions)

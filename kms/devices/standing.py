@@ -15,6 +15,7 @@ from kms.devices.model import DeviceState
 
 REMEMBERED_SECONDS: Final = 1.0
 LOOKED_UP_AT_ONCE: Final = 500
+_GATHERED_SECONDS: Final = 0.01
 _KEPT_MAX: Final = 50_000
 
 _States: TypeAlias = Gathering[ChildName, DeviceState | None]
@@ -26,31 +27,31 @@ class _Seen:
     at: float
 
     def is_known_at(self, now: float) -> bool:
-        """Revoked is for ever."""
-        return self.state is DeviceState.REVOKED or now - self.at < REMEMBERED_SECONDS
+        return now - self.at < REMEMBERED_SECONDS
 
 
 class DeviceStanding:
-    """Only callers whose certificate names an attested device are looked up; others are the operator's own.
+    """Only callers whose certificate names an attested device are looked up; others are the operator's own. Revoked is
+    for ever.
 
     Thousands may come at once, after an outage: those who wait are looked up together.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._states: _States = Gathering(database, store.find_states, at_most=LOOKED_UP_AT_ONCE)
+        self._states: _States = Gathering(
+            database, store.find_states, at_most=LOOKED_UP_AT_ONCE, interval_seconds=_GATHERED_SECONDS
+        )
         self._clock = clock
         self._seen: OrderedDict[ChildName, _Seen] = OrderedDict()
+        self._revoked: OrderedDict[ChildName, None] = OrderedDict()
+        self._asked: dict[ChildName, object] = {}
 
     async def check(self, caller: Caller) -> None:
         """Raises PermissionDenied/DEVICE_REVOKED, and what the database raises."""
         device = device_of(caller)
         if device is None:
             return
-        seen = self._seen.get(device)
-        if seen is None or not seen.is_known_at(self._clock.monotonic()):
-            asked_at = self._clock.monotonic()
-            seen = self._remember(device, _Seen(await self._states.ask(device), asked_at))
-        if seen.state is not DeviceState.ATTESTED:
+        if device in self._revoked or await self._look_up(device) is not DeviceState.ATTESTED:
             raise PermissionDenied(
                 Reason.DEVICE_REVOKED,
                 "this device was revoked; it comes back only with a new key, attested anew under another identity",
@@ -58,18 +59,38 @@ class DeviceStanding:
 
     def revoked(self, device: ChildName) -> None:
         """Somebody knows it already, here or at another replica: it is refused from now on, without a look-up."""
-        self._remember(device, _Seen(DeviceState.REVOKED, self._clock.monotonic()))
+        self._asked.pop(device, None)
+        self._seen.pop(device, None)
+        self._revoked[device] = None
+        while len(self._revoked) > _KEPT_MAX:
+            self._revoked.popitem(last=False)
 
     def forget(self, device: ChildName) -> None:
-        """Something may have changed: the next call looks it up."""
+        """Something may have changed: the next call looks it up, and one that waits for an answer does so again."""
+        self._asked.pop(device, None)
         self._seen.pop(device, None)
 
-    def _remember(self, device: ChildName, found: _Seen) -> _Seen:
-        """What is known now. A look-up that began before a revocation does not undo it."""
-        known = self._seen.pop(device, None)
-        if known is not None and known.state is DeviceState.REVOKED:
-            found = known
+    async def _look_up(self, device: ChildName) -> DeviceState | None:
+        """Again, when something has changed meanwhile: an answer may be older than the change."""
+        while device not in self._revoked:
+            seen = self._seen.get(device)
+            if seen is not None and seen.is_known_at(self._clock.monotonic()):
+                return seen.state
+            asked_at, token = self._clock.monotonic(), self._asked.setdefault(device, object())
+            try:
+                state = await self._states.ask(device)
+            finally:
+                nothing_changed = self._asked.pop(device, None) is token
+            if state is DeviceState.REVOKED:
+                self.revoked(device)
+            elif nothing_changed:
+                self._remember(device, _Seen(state, asked_at))
+                return state
+        return DeviceState.REVOKED
+
+    def _remember(self, device: ChildName, found: _Seen) -> None:
+        """For a second; what is older goes, or ten thousand streams would each keep what they never ask for again."""
+        self._seen.pop(device, None)
         self._seen[device] = found
-        while len(self._seen) > _KEPT_MAX:
+        while not next(iter(self._seen.values())).is_known_at(found.at) or len(self._seen) > _KEPT_MAX:
             self._seen.popitem(last=False)
-        return found

@@ -35,7 +35,8 @@ class RemovalKeeper:
         try:
             while await self.deadlines.check_due(now):
                 pass
-            await self.enforcement.enforce_due(now)
+            while await self.enforcement.enforce_due(now):
+                pass
             await self.days.close_due(now)
         except ServiceError as error:
             _logger.warning("removals wait: %s", error)

@@ -5,6 +5,7 @@ done from the note, so that a kill between two steps loses nothing. Several repl
 When its last overdue receipt has come, the device is compliant again; a revocation stays.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -67,10 +68,15 @@ class Enforcement:
         return self.revocations.events
 
     async def enforce_due(self, now: datetime) -> int:
-        """Goes on with what is noted; gives how many devices it looked at. Raises what HSM and database raise."""
+        """Goes on with what is noted; gives how many devices it looked at: call it again until that is none.
+
+        Raises what HSM and database raise, after every device had its turn.
+        """
         noted = await self.events.database.read(overdue_store.pending)
-        for each in noted:
-            await self._enforce(each, now)
+        outcomes = await asyncio.gather(*(self._enforce(each, now) for each in noted), return_exceptions=True)
+        for failure in outcomes:
+            if failure is not None:
+                raise failure
         return len(noted)
 
     async def _enforce(self, seen: OverdueDevice, now: datetime) -> None:

@@ -30,9 +30,9 @@ def tune_interpreter() -> None:
 def hold_little_memory() -> None:
     """Before anything is served. Where the C library is glibc; elsewhere nothing.
 
-    Blocks from 16 KiB on come from pages of their own (mallopt(3), M_MMAP_THRESHOLD; by default from 128 KiB, and more
-    as time goes by). A TLS connection keeps such buffers and uses the first page or two of each; in the common heap,
-    what other handshakes had used before stays resident, about 4 KiB for each connection.
+    Where the heap would have to grow, blocks from 16 KiB on get pages of their own (mallopt(3), M_MMAP_THRESHOLD; by
+    default from 128 KiB, and more as time goes by). A TLS connection keeps such buffers and uses the first page or two
+    of each; in the heap, what other handshakes had used before stays resident, about 4 KiB for each connection.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,6 +1,7 @@
 """A token bucket for each caller, and a bound on the streams it holds open.
 
-Memory is bounded: the callers seen longest ago are forgotten first.
+Memory is bounded: a caller who was quiet for a second has a full bucket again and is forgotten, and of too many the one
+seen longest ago.
 """
 
 from collections import OrderedDict
@@ -10,6 +11,8 @@ from kms.core.clock import Clock
 from kms.core.errors import Reason, ResourceExhausted
 
 _CALLERS_MAX = 50_000
+_FULL_SECONDS = 1.0
+"""A bucket holds one second's worth."""
 
 
 @dataclass(slots=True)
@@ -43,15 +46,18 @@ class RateLimit:
         rate, now = self._device_rate if device else self._rate, self._clock.monotonic()
         bucket = self._buckets.pop(caller, None) or _Bucket(rate, now)
         self._buckets[caller] = bucket
-        while len(self._buckets) > _CALLERS_MAX:
-            self._buckets.popitem(last=False)
         bucket.tokens = min(rate, bucket.tokens + (now - bucket.updated) * rate)
         bucket.updated = now
+        self._forget(now)
         cost = min(cost, rate)
         if bucket.tokens < cost:
             return (cost - bucket.tokens) / rate
         bucket.tokens -= cost
         return 0.0
+
+    def _forget(self, now: float) -> None:
+        while now - next(iter(self._buckets.values())).updated >= _FULL_SECONDS or len(self._buckets) > _CALLERS_MAX:
+            self._buckets.popitem(last=False)
 
 
 class StreamLimit:

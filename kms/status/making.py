@@ -4,7 +4,7 @@ File by file: the state of the global feed, each list in zlib, a delta from each
 manifest that names them all.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -76,23 +76,24 @@ def make_snapshot(making: Making, contents: Contents, earlier: Sequence[Earlier]
         previous=sha256_hex(earlier[0].data) if earlier else "",
         state=stored(encode_state(contents.packed())),
         state_digest=contents.digest,
-        lists=tuple(
-            ListRef(
-                number=number,
-                uri=list_uri(making.base, making.tenant, number),
-                bits=statuses.bits,
-                size=len(statuses),
-                sha256=stored(statuses.compress()).sha256,
-                raw_sha256=sha256_hex(statuses.raw),
-            )
-            for number, statuses in sorted(contents.lists.items())
-        ),
+        lists=tuple(_list_ref(making, number, each, stored) for number, each in sorted(contents.lists.items())),
         deltas=tuple(sorted(deltas, key=lambda delta: delta.start)),
         leases_until={
             seconds: making.issued_at + timedelta(seconds=seconds) for seconds in sorted(making.removal_seconds)
         },
     )
     return Made(manifest.encode(), files)
+
+
+def _list_ref(making: Making, number: int, statuses: StatusList, stored: Callable[[bytes], FileRef]) -> ListRef:
+    return ListRef(
+        number=number,
+        uri=list_uri(making.base, making.tenant, number),
+        bits=statuses.bits,
+        size=len(statuses),
+        sha256=stored(statuses.compress()).sha256,
+        raw_sha256=sha256_hex(statuses.raw),
+    )
 
 
 def named_files(manifest: Manifest) -> set[str]:

@@ -163,3 +163,29 @@ def test_lists_and_the_report(backend, auditor, holder: Holder) -> None:
     assert set(report.grades) == {"A0", "A1", "A2"}
     elsewhere = removal_pb2.GetRemovalReportRequest(parent="tenants/other")
     assert refused(auditor.GetRemovalReport, elsewhere).code is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_withdrawal_asks_the_device_that_held_a_lease(auditor, holder: Holder, service: RunningService) -> None:
+    artifact = _artifact()
+    with service.client("backend") as client:
+        granted = client.consents.grant(
+            f"person-{fresh_id()}",
+            controller="https://bank.example",
+            purposes=["dpv:FraudPreventionAndDetection"],
+            artifacts=[artifact],
+            devices=[holder.name],
+        )
+        withdrawn = client.consents.withdraw(granted.consent.name)
+    (name,) = withdrawn.removals
+    asked = removal_of(auditor.GetRemoval(removal_pb2.GetRemovalRequest(name=name), timeout=20))
+    assert (asked.device, asked.artifact, asked.consent) == (holder.name, artifact, granted.consent.name)
+    assert asked.deadline == withdrawn.deadline
+    assert asked.lease_end_time is not None
+    assert asked.lease_end_time <= asked.deadline, "never longer than the promise"
+    given = _submission(name, holder.receipt(name, signed=True))
+    answer = holder.removals.SubmitDeletionReceipt(given, timeout=20)
+    assert answer.removal.state == removal_pb2.REMOVAL_STATE_DELETED
+    start = [events_pb2.FeedStart(feed=DEVICE)]
+    request = events_pb2.PollEventsRequest(parent=PARENT, feeds=start, return_immediately=True)
+    closed = [frame.event.set for frame in holder.events.PollEvents(request, timeout=20).sets if frame.event.set]
+    assert any(b"deletion-completed" in each for each in closed)

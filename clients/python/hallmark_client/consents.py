@@ -58,12 +58,11 @@ class Consents:
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> ConsentChange:
-        """Record a consent, and give leases to its devices.
+        """Record a consent, and give leases to its devices. Lengths of time in whole seconds.
 
-        subject: who consents, as you know the person (1 to 256 bytes): made into a pseudonym for this controller, and
-        kept nowhere. purposes: DPV terms such as "dpv:ServiceProvision", or IRIs. validity: default one year.
-        removal_time: what is promised after a withdrawal, 1 minute to 30 days, default 24 h. All in whole seconds.
-        Raises InvalidArgument, NotFound (a device), FailedPrecondition (DEVICE_REVOKED).
+        subject: who consents, 1 to 256 bytes: made into a pseudonym for this controller, and kept nowhere. purposes:
+        DPV terms such as "dpv:ServiceProvision", or IRIs. validity: default one year. removal_time: the promise, 1
+        minute to 30 days, default 24 h. Raises InvalidArgument, NotFound, FailedPrecondition (DEVICE_REVOKED).
         """
         request = consent_pb2.GrantConsentRequest(
             parent=self._calls.names.parent,
@@ -78,10 +77,7 @@ class Consents:
             request_id=self._calls.request_id(request_id),
             log_wait=log_wait_argument(wait),
         )
-        wire.set_span(request, "validity_duration", validity)
-        wire.set_span(request, "removal_time", removal_time)
-        if lease_terms is not None:
-            request.lease_terms.CopyFrom(wire.terms_argument(lease_terms))
+        wire.set_lengths(request, validity=validity, removal_time=removal_time, lease_terms=lease_terms)
         return self._calls(permission_rpc.GRANT_CONSENT, request, wire.change_of)
 
     def renew(

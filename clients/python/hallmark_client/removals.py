@@ -1,8 +1,9 @@
 """client.removals: ask devices to delete, give receipts, see what was removed by when and what proves it."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any, Protocol
 
 from hallmark.v1 import removal_pb2
 from hallmark_client.calls import Calls
@@ -134,8 +135,24 @@ class Removals:
         return f"{self._calls.names.parent}/{collection}/{name.removeprefix(collection + '/')}"
 
 
+class DeletionCommand(Protocol):
+    """What is known of a deletion-requested event: an EventSet, or the DeletionRequested that a watcher tells of."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def jti(self) -> str: ...
+
+    @property
+    def own(self) -> Mapping[str, Any]: ...
+
+
 def deletion_receipt(
-    event: EventSet | bytes,
+    event: DeletionCommand | bytes,
     *,
     device: str,
     jti: str,
@@ -167,7 +184,7 @@ def deletion_receipt(
 
 
 def _receipt_set(
-    request: EventSet,
+    request: DeletionCommand,
     device: str,
     jti: str,
     epochs: tuple[int, int],
@@ -186,7 +203,7 @@ def _receipt_set(
         jti=jti,
         uri=DELETION_COMPLETED,
         subject=request.subject,
-        revision=request.revision + 1,
+        revision=wanted["revision"] + 1,
         status=StatusValue.INVALID,
         event_time=device_time,
         initiating_entity=Initiator.SYSTEM,

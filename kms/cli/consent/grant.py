@@ -1,11 +1,12 @@
 """`hallmark consent grant`: record what somebody consented to."""
 
-from datetime import timedelta
+from typing import Any
 
 import click
 
 from kms.cli.connection import Server, server_options
-from kms.cli.consent.choices import ACTIONS, KINDS, artifact_digest, show_consent
+from kms.cli.consent.choices import KINDS, artifact_digest, show_consent
+from kms.cli.consent.lease_options import lease_options
 from kms.cli.identifiers import DEVICE
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, short
@@ -24,36 +25,12 @@ from kms.cli.times import SPAN
 @click.option("--lawful-basis", default="", help="A DPV term, such as eu-gdpr:A6-1-a. Default: dpv:Consent.")
 @click.option("--validity", type=SPAN, help="For how long it holds: default one year.")
 @click.option("--removal-time", type=SPAN, help="So long after a withdrawal nothing is usable any more. Default: 24h.")
-@click.option("--lease", "duration", type=SPAN, help="How long a lease holds. Default and most: the removal time.")
-@click.option("--max-staleness", type=SPAN, help="How long a device may go without news. Default: by kind.")
-@click.option("--offline-grace", type=SPAN, help="For how much longer it may go on, telling its user. Default: none.")
-@click.option("--on-silence", type=ACTIONS, default="suspend", show_default=True, help="What it does without news.")
-@click.option("--on-expiry", type=ACTIONS, default="shred", show_default=True, help="What it does when a lease ends.")
-@click.option("--how-to-withdraw", default="", help="For the person, in words or as a URL.")
-@click.option("--stored-in", multiple=True, help="Where the data are, in words. May be repeated.")
+@lease_options()
+@click.option("--how-to-withdraw", "withdrawal_method", default="", help="For the person, in words or as a URL.")
+@click.option("--stored-in", "storage_locations", multiple=True, help="Where the data are, in words. May be repeated.")
 @server_options("backend")
 @json_option
-def grant(
-    *,
-    subject: str,
-    controller: str,
-    purposes: tuple[str, ...],
-    artifacts: tuple[str, ...],
-    kind: str,
-    devices: tuple[str, ...],
-    lawful_basis: str,
-    validity: timedelta | None,
-    removal_time: timedelta | None,
-    duration: timedelta | None,
-    max_staleness: timedelta | None,
-    offline_grace: timedelta | None,
-    on_silence: str,
-    on_expiry: str,
-    how_to_withdraw: str,
-    stored_in: tuple[str, ...],
-    server: Server,
-    as_json: bool,
-) -> None:
+def grant(*, server: Server, as_json: bool, **asked: Any) -> None:
     """Record a consent. Its devices that are attested get leases at once; others ask later.
 
     Lengths of time are such as 24h, 30m or 365d. A lease and its grace are never longer than the removal time, so that
@@ -65,31 +42,12 @@ def grant(
                 --kind model-weights --removal-time 24h
     Then:     hallmark consent receipt ID --output receipt.html
     """
-    from hallmark_client.model.consents import ArtifactKind, ConsentArtifact, LeaseAction, LeaseTerms
+    from hallmark_client.model.consents import ArtifactKind, ConsentArtifact
 
-    as_kind = ArtifactKind[kind.upper().replace("-", "_")]
-    terms = LeaseTerms(
-        duration=duration,
-        max_staleness=max_staleness,
-        offline_grace=offline_grace,
-        on_silence=LeaseAction[on_silence.upper()],
-        on_expiry=LeaseAction[on_expiry.upper()],
-    )
-    wanted = [ConsentArtifact(artifact=artifact_digest(each), kind=as_kind) for each in artifacts]
+    kind = ArtifactKind[asked.pop("kind").upper().replace("-", "_")]
+    asked["artifacts"] = [ConsentArtifact(artifact=artifact_digest(each), kind=kind) for each in asked["artifacts"]]
     with server.connect() as client:
-        change = client.consents.grant(
-            subject,
-            controller=controller,
-            purposes=purposes,
-            artifacts=wanted,
-            devices=devices,
-            lawful_basis=lawful_basis,
-            validity=validity,
-            removal_time=removal_time,
-            lease_terms=terms,
-            withdrawal_method=how_to_withdraw,
-            storage_locations=stored_in,
-        )
+        change = client.consents.grant(asked.pop("subject"), **asked)
     if as_json:
         print_json(change.to_dict())
         return

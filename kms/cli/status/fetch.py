@@ -10,8 +10,9 @@ import click
 
 from kms.cli.failure import not_so, not_usable
 from kms.cli.invocation import json_option
-from kms.cli.log.trust import fetcher, is_url
+from kms.cli.log.trust import is_url
 from kms.cli.output import print_facts, print_json, read_file
+from kms.cli.status.reading import fetch_file
 
 _JWKS_BYTES_MAX: Final = 64 * 1024
 
@@ -69,4 +70,7 @@ def fetch(uri: str, index: int | None, jwks: Path | None, as_json: bool) -> None
 
 def _get(url: str) -> bytes:
     base, _, name = url.rpartition("/")
-    return fetcher(base)(name)
+    data = fetch_file(base, name)
+    if data is None:
+        raise not_usable("TOKEN_MISSING", f"{url} is not there", "Give the `uri` of a reference")
+    return data

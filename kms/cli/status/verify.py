@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kms.cli.failure import not_so
+from kms.cli.failure import not_so, not_usable
 from kms.cli.invocation import json_option
-from kms.cli.log.trust import Trust, fetcher, trust_options
+from kms.cli.log.trust import Trust, trust_options
 from kms.cli.output import print_facts, print_json, read_file
-from kms.cli.status.reading import Read, beside, reader
+from kms.cli.status.reading import Read, beside, fetch_file, reader
 
 if TYPE_CHECKING:
     from hallmark_events.trust import TrustedKeys
@@ -40,8 +40,8 @@ def verify(public: str, tenant: str, bundle: Path | None, trust: Trust, as_json:
     Then:     hallmark log verify --public http://127.0.0.1:7480 --vkey log.vkey
     """
     read = reader(public, tenant)
-    path = f"trust/{tenant}/latest.json"
-    document = fetcher(public)(path) if bundle is None else read_file(bundle, _BUNDLE_BYTES_MAX)
+    read("manifest.json")  # what is not there at all is said first
+    document = _public_bundle(public, tenant) if bundle is None else read_file(bundle, _BUNDLE_BYTES_MAX)
     report = _verify(read, tenant, _service_keys(document, tenant), trust)
     if as_json:
         print_json(report)
@@ -83,6 +83,14 @@ def _verify(read: Read, tenant: str, keys: "TrustedKeys", trust: Trust) -> dict[
         "suspended": values[StatusValue.SUSPENDED],
         "tokens": tokens,
     }
+
+
+def _public_bundle(public: str, tenant: str) -> bytes:
+    data = fetch_file(public, f"trust/{tenant}/latest.json")
+    if data is None:
+        advice = "It comes with the first key of the tenant; or say with --bundle where one is that you trust"
+        raise not_usable("BUNDLE_MISSING", f"no trust bundle of {tenant} is at {public}", advice)
+    return data
 
 
 def _service_keys(document: bytes, tenant: str) -> "TrustedKeys":

@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     _create_consents()
+    _create_what_belongs_to_them()
     _create_leases()
     op.create_table(
         "consent_pseudonym_key",
@@ -49,6 +50,9 @@ def _create_consents() -> None:
         sqlite_where=sa.text("removal_due = 1"),
         postgresql_where=sa.text("removal_due"),
     )
+
+
+def _create_what_belongs_to_them() -> None:
     op.create_table(
         "consent_device",
         sa.Column("tenant", sa.String(length=63), nullable=False),

@@ -13,7 +13,9 @@ depends_on = None
 
 def upgrade() -> None:
     _create_removal()
-    _create_the_rest()
+    _create_receipts()
+    _create_overdue()
+    _create_days()
 
 
 def _create_removal() -> None:
@@ -48,7 +50,7 @@ def _create_removal() -> None:
     op.create_index("ix_removal_state", "removal", ["tenant", "state", "id"])
 
 
-def _create_the_rest() -> None:
+def _create_receipts() -> None:
     op.create_table(
         "removal_receipt",
         sa.Column("tenant", sa.String(length=63), nullable=False),
@@ -67,6 +69,9 @@ def _create_the_rest() -> None:
         sa.Column("entry", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "removal", "grade"),
     )
+
+
+def _create_overdue() -> None:
     op.create_table(
         "removal_overdue_device",
         sa.Column("tenant", sa.String(length=63), nullable=False),
@@ -77,6 +82,9 @@ def _create_the_rest() -> None:
         sa.PrimaryKeyConstraint("tenant", "device"),
     )
     op.create_index("ix_removal_overdue_device_pending", "removal_overdue_device", ["pending"])
+
+
+def _create_days() -> None:
     op.create_table(
         "removal_day",
         sa.Column("tenant", sa.String(length=63), nullable=False),

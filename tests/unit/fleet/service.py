@@ -28,6 +28,7 @@ from hallmark_events.event_set import EventSet
 from kms.app.consent import ConsentParts, make_consent
 from kms.app.removal import RemovalParts, make_orders, make_removal
 from kms.config import Config
+from kms.consent import store as consent_store
 from kms.consent.given import GivenLeases
 from kms.core.call import Call, Channel
 from kms.core.database import Database, metadata
@@ -105,18 +106,29 @@ class FleetService:
         return names
 
     async def grant(self, devices: Sequence[ChildName], artifact: str) -> ChildName:
-        """One person's consent for these devices, with the terms that a server has by default."""
+        """One consent, with the terms that a server has by default, and a lease for each of the devices: what each gets
+        by AcquireLease, all in one transaction.
+        """
         request = consent_pb2.GrantConsentRequest(
             parent=f"tenants/{TENANT}",
             subject=str(uuid.uuid4()),
             controller="https://bank.example",
             purposes=["dpv:FraudPreventionAndDetection"],
             artifacts=[{"artifact": artifact, "kind": consent_pb2.ARTIFACT_KIND_LORA_ADAPTER}],
-            devices=[str(each) for each in devices],
             request_id=str(uuid.uuid4()),
         )
         answer = await self.consents.servicer.GrantConsent(request, self._call("GrantConsent"))
-        return ChildName.parse(answer.consent.name, "consents")
+        name, digest = ChildName.parse(answer.consent.name, "consents"), DigestName.parse(artifact, "artifacts")
+        giving, now = self.consents.servicer.leases.giving, self.clock.now()
+
+        def give(tx: Connection) -> None:
+            consent = consent_store.find(tx, name, lock=True)
+            assert consent is not None
+            assert giving.conditions.devices(tx, devices) == frozenset(devices)
+            giving.give_in(tx, consent, [(each, digest) for each in devices], now)
+
+        await self.database.write(give)
+        return name
 
     async def withdraw(self, consent: ChildName) -> consent_pb2.WithdrawConsentResponse:
         request = consent_pb2.WithdrawConsentRequest(name=str(consent), request_id=str(uuid.uuid4()))

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.appending import FakeAppending
 from hallmark_client.testing.approvals import FakeApprovals
+from hallmark_client.testing.artifacts import FakeArtifacts
 from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.capabilities import capabilities
 from hallmark_client.testing.collateral import FakeCollateral
@@ -105,6 +106,18 @@ def event_handlers(events: FakeEvents) -> Handlers:
 
 def ssf_handlers(ssf: FakeSsf) -> Handlers:
     return {"CreateSsfReceiver": ssf.create, "ListSsfReceivers": ssf.list, "DeleteSsfReceiver": ssf.delete}
+
+
+def permission_handlers(state: State, events: FakeEvents) -> Handlers:
+    """What is told to devices and other servers, beside revocations."""
+    artifacts = FakeArtifacts(state)
+    return {
+        "SetArtifactStatus": artifacts.set_status,
+        "SetMinimumVersion": artifacts.set_minimum,
+        "ListArtifactStatuses": artifacts.list,
+        **event_handlers(events),
+        **ssf_handlers(FakeSsf(state)),
+    }
 
 
 def policy_handlers(policies: FakePolicies) -> Handlers:

@@ -28,11 +28,10 @@ from hallmark_client.testing.gates import FakeGates
 from hallmark_client.testing.handlers import (
     attestation_handlers,
     basic_handlers,
-    event_handlers,
     key_life_handlers,
     log_handlers,
     people_handlers,
-    ssf_handlers,
+    permission_handlers,
 )
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
@@ -45,7 +44,6 @@ from hallmark_client.testing.replays import Replays
 from hallmark_client.testing.roles import Role, check_role
 from hallmark_client.testing.running import Running, Watcher
 from hallmark_client.testing.signing import FakeSigning
-from hallmark_client.testing.ssf import FakeSsf
 from hallmark_client.testing.state import State
 from hallmark_client.testing.transfer import FakeTransfer
 from hallmark_client.testing.transport import InMemoryTransport
@@ -90,8 +88,8 @@ class FakeService:
         self._approvals = FakeApprovals(self._state)
         self._people: dict[tuple[str, str], Person] = {}
         self._gates = FakeGates(self._state, self._devices)
-        signing = FakeSigning(self._state, self._keys, self._gates)
         self._replays = Replays(self._state.log)
+        signing = FakeSigning(self._state, self._keys, self._gates)
         self._batches = FakeBatches(self._state, self._keys, signing, self._replays.once)
         self._replays.handlers |= {
             **basic_handlers(self._state, self._keys, self._feed, signing, self._batches),
@@ -101,8 +99,7 @@ class FakeService:
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
-            **event_handlers(self._events),
-            **ssf_handlers(FakeSsf(self._state)),
+            **permission_handlers(self._state, self._events),
             **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,

@@ -7,6 +7,7 @@ Where things are
 - for programs: watcher, async_watcher, settings, status, changes, decisions, snapshot, store
 - the core, without a connection of its own: core (which way, when), ladder (down and up again), following (what a frame
   does), file_plane (what files do), held (what there is), commands (what it asks of whoever drives it)
+- trust: service_keys (asked of the server)
 - the edges: frames (the wire), grpc_aio, http_files, clocks
 """
 
@@ -32,8 +33,10 @@ from hallmark_client.watch.changes import (
 )
 from hallmark_client.watch.clocks import DeviceClock
 from hallmark_client.watch.decisions import NotGranted, Use
+from hallmark_client.watch.files_only import files_client
 from hallmark_client.watch.frames import Feed
 from hallmark_client.watch.ladder import Rung
+from hallmark_client.watch.service_keys import PinnedKeys, ServiceKeys, log_keys
 from hallmark_client.watch.settings import WatchSettings
 from hallmark_client.watch.snapshot import HeldSubject, WatchSnapshot
 from hallmark_client.watch.status import Status, WatchStatus
@@ -58,10 +61,12 @@ __all__ = [
     "LeaseRenewed",
     "MemoryStore",
     "NotGranted",
+    "PinnedKeys",
     "PolicyChanged",
     "Restored",
     "Revoked",
     "Rung",
+    "ServiceKeys",
     "SqliteStore",
     "Status",
     "Store",
@@ -74,4 +79,6 @@ __all__ = [
     "WatchSnapshot",
     "WatchStatus",
     "Watcher",
+    "files_client",
+    "log_keys",
 ]

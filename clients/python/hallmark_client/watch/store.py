@@ -124,7 +124,7 @@ class SqliteStore:
         with self._lock:
             try:
                 return self._load(owner)
-            except (sqlite3.Error, EventsError, ValueError, TypeError) as error:
+            except (sqlite3.Error, EventsError, ValueError, TypeError, LookupError) as error:
                 raise _failed(self._path, error) from error
 
     def save(self, writing: Writing) -> None:
@@ -281,4 +281,4 @@ def _time(value: str) -> Any:
 def _failed(path: Path, error: Exception) -> StoreFailed:
     if isinstance(error, StoreFailed):
         return error
-    return StoreFailed("WATCH_STORE", f"{path} can not be used: {error}")
+    return StoreFailed("WATCH_STORE", f"{path} can not be used: {error!r}")

@@ -61,6 +61,20 @@ def terms_argument(terms: LeaseTerms) -> consent_pb2.LeaseTerms:
     return message
 
 
+def set_lengths(
+    request: consent_pb2.GrantConsentRequest,
+    *,
+    validity: timedelta | None,
+    removal_time: timedelta | None,
+    lease_terms: LeaseTerms | None,
+) -> None:
+    """What is None is left to the server. Raises InvalidArgument."""
+    set_span(request, "validity_duration", validity)
+    set_span(request, "removal_time", removal_time)
+    if lease_terms is not None:
+        request.lease_terms.CopyFrom(terms_argument(lease_terms))
+
+
 def set_span(message: Message, field: str, value: timedelta | None) -> None:
     """None leaves it out. Raises InvalidArgument."""
     if value is not None:

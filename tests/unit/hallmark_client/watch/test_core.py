@@ -5,7 +5,7 @@ import pytest
 
 from hallmark_client.errors import ResourceExhausted
 from hallmark_client.testing import refusal
-from hallmark_client.testing.watching import NAME
+from hallmark_client.testing.watching import NAME, PowerCut
 from hallmark_client.watch import Feed, Rung, Status
 from hallmark_events import types
 from hallmark_events.lease import Allowed, Shred, Suspended, Why
@@ -123,6 +123,21 @@ def test_a_callback_that_fails_is_called_again(world, device) -> None:
     device.crash()
     device.advance(60)
     assert len(attempts) == 3
+
+
+def test_a_power_cut_in_the_callback_of_a_full_transfer_loses_nothing(world, device) -> None:
+    jti = world.lease()
+    attempts = []
+
+    def cut_once(change):
+        attempts.append(change.jti)
+        if len(attempts) == 1:
+            raise PowerCut
+
+    device.on_change = cut_once
+    device.advance(1)
+    device.advance(1)
+    assert attempts == [jti, jti]
 
 
 def test_a_changed_state_is_asked_for_again(world, device) -> None:

@@ -88,3 +88,22 @@ async def test_who_leaves_does_not_take_the_answer_from_others(database: Databas
         await leaving
     answers.may_answer.set()
     assert await staying == 14
+
+
+async def test_who_comes_a_little_apart_is_read_together(database: Database) -> None:
+    answers = Answers()
+    gathering = Gathering(database, answers, at_most=10, interval_seconds=0.3)
+    assert await gathering.ask(0) == 0, "nobody waits after a quiet time"
+    asked = []
+    for number in range(1, 6):
+        asked.append(asyncio.ensure_future(gathering.ask(number)))
+        await asyncio.sleep(0.01)
+    assert await asyncio.gather(*asked) == [2, 4, 6, 8, 10]
+    assert answers.asked == [[0], [1, 2, 3, 4, 5]]
+
+
+async def test_a_full_read_does_not_wait(database: Database) -> None:
+    answers = Answers()
+    gathering = Gathering(database, answers, at_most=5, interval_seconds=60)
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(gathering.ask(number) for number in range(10))) == [2 * n for n in range(10)]

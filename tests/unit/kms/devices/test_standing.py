@@ -1,6 +1,7 @@
 """Thousands of devices come back at the same moment; one of them was revoked."""
 
 import asyncio
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -27,10 +28,15 @@ class World:
         self.clock = FakeClock()
         self.standing = DeviceStanding(database, self.clock)
         self.reads = 0
-        sa.event.listen(database.engine, "before_cursor_execute", self._count)
+        self.has_read, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
+        sa.event.listen(database.engine, "after_cursor_execute", self._count)
 
     def _count(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        self.reads += "FROM device" in statement
+        if "FROM device" in statement:
+            self.reads += 1
+            self.has_read.set()
+            assert self.may_answer.wait(10)
 
     async def enrol(self, count: int, tenant: str = "default") -> list[Caller]:
         now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -114,10 +120,35 @@ async def test_a_lookup_that_began_before_the_revocation_does_not_undo_it(world:
     await world.refuses(caller)
 
 
+async def test_devices_that_ask_no_more_are_not_remembered(world: World) -> None:
+    callers = await world.enrol(20)
+    for caller in callers:
+        await world.standing.check(caller)
+        world.clock.advance(REMEMBERED_SECONDS / 2)
+    assert len(world.standing._seen) <= 2
+    world.standing.revoked(name_of(callers[0]))
+    world.standing.forget(name_of(callers[0]))
+    await world.refuses(callers[0])
+
+
 async def test_what_was_forgotten_is_looked_up_again(world: World) -> None:
     (caller,) = await world.enrol(1)
     await world.standing.check(caller)
     await world.database.write(lambda tx: tx.execute(metadata.tables["device"].update().values(state="revoked")))
     await world.standing.check(caller)
     world.standing.forget(name_of(caller))
+    await world.refuses(caller)
+
+
+async def test_an_answer_that_is_older_than_a_change_does_not_count(world: World) -> None:
+    """The row was read, then the device was revoked and its feed grew, then the answer came."""
+    (caller,) = await world.enrol(1)
+    world.may_answer.clear()
+    asked = asyncio.ensure_future(world.standing.check(caller))
+    assert await asyncio.to_thread(world.has_read.wait, 10)
+    await world.database.write(lambda tx: tx.execute(metadata.tables["device"].update().values(state="revoked")))
+    world.standing.forget(name_of(caller))
+    world.may_answer.set()
+    with pytest.raises(PermissionDenied):
+        await asked
     await world.refuses(caller)

@@ -1,6 +1,7 @@
 """Removals on the bench of the devices: the whole service below gRPC, a clock that stands, devices that give receipts."""
 
 import contextlib
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -121,7 +122,8 @@ class RemovalBench:
         keeper, now = self.keeper, self.now
         while await keeper.deadlines.check_due(now):
             pass
-        await keeper.enforcement.enforce_due(now)
+        while await keeper.enforcement.enforce_due(now):
+            pass
         await keeper.days.close_due(now)
 
     async def enrol(self) -> Holder:
@@ -223,7 +225,6 @@ class RemovalBench:
 
     async def logged(self, event_type: str) -> list[dict[str, Any]]:
         """Entries of that type, in the order of the queue and the log."""
-        import json
 
         def find(tx: Connection) -> list[dict[str, Any]]:
             rows = [tx.execute(sa.text(f"SELECT data FROM {source}")).scalars() for source in _LOG]

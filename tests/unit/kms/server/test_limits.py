@@ -42,6 +42,24 @@ def test_devices_have_a_rate_of_their_own() -> None:
     limit.take("backend", 100)
 
 
+def test_who_was_quiet_for_a_second_is_not_remembered_and_has_a_full_bucket() -> None:
+    clock = FakeClock()
+    limit = RateLimit(4, clock)
+    limit.take("quiet", 4)
+    clock.advance(0.5)
+    limit.take("busy", 1)
+    limit.take("quiet", 2)
+    clock.advance(0.75)
+    assert limit.wait_seconds("busy", 4) == 0, "0.75 of a second brings more than the one that it took"
+    assert limit.wait_seconds("quiet", 4) == pytest.approx(0.25)
+    clock.advance(1)
+    for number in range(1000):
+        clock.advance(0.01)
+        limit.take(f"one of many {number}", 1)
+    assert len(limit._buckets) <= 101
+    limit.take("quiet", 4)
+
+
 def test_streams_are_bounded_for_each_caller_and_together() -> None:
     limit = StreamLimit(per_caller=2, total=3)
     limit.take("a")

@@ -2,21 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rpc.cli.conftest import hallmark  # noqa: F401 - the fixture
 from support.service import RunningService
 
 GRANT = ("consent", "grant", "--controller", "https://bank.example", "--purpose", "dpv:IdentityVerification")
 
 
 @pytest.fixture
-def artifact(tmp_path: Path) -> Iterator[str]:
+def artifact(tmp_path: Path) -> str:
     (tmp_path / "model.bin").write_bytes(b"weights")
-    yield "model.bin"
+    return "model.bin"
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def device(service: RunningService) -> str:
     return found.name.rpartition("/")[2]
 
 
-def test_the_whole_life(hallmark, tmp_path: Path, artifact: str, device: str) -> None:  # noqa: F811
+def test_the_whole_life(hallmark, tmp_path: Path, artifact: str, device: str) -> None:
     granted = hallmark(
         *GRANT, "--subject", "alice", "--artifact", artifact, "--kind", "model-weights", "--device", device,
         "--removal-time", "2h", "--validity", "30d", "--lease", "1h", "--json",
@@ -42,7 +40,7 @@ def test_the_whole_life(hallmark, tmp_path: Path, artifact: str, device: str) ->
     assert consent["artifacts"][0]["artifact"].endswith(hashlib.sha256(b"weights").hexdigest())
     shown = hallmark("consent", "get", name)
     assert "GIVEN (revision 1)" in shown.out
-    assert "removal within   2h" in shown.out
+    assert "removal within  2h" in shown.out
     leases = hallmark("consent", "leases", "--consent", name)
     assert (leases.out.count("live"), "model-weights" in leases.out) == (1, True)
     renewed = hallmark("consent", "renew", name, "--validity", "60d")
@@ -58,7 +56,7 @@ def test_the_whole_life(hallmark, tmp_path: Path, artifact: str, device: str) ->
     assert [lease["live"] for lease in leases] == [False]
 
 
-def test_a_receipt_for_the_person(hallmark, tmp_path: Path, artifact: str) -> None:  # noqa: F811
+def test_a_receipt_for_the_person(hallmark, tmp_path: Path, artifact: str) -> None:
     granted = hallmark(*GRANT, "--subject", "bob", "--artifact", artifact, "--how-to-withdraw", "Call us")
     assert granted.code == 0, granted.err
     assert "hallmark consent receipt consents/" in granted.out
@@ -72,7 +70,7 @@ def test_a_receipt_for_the_person(hallmark, tmp_path: Path, artifact: str) -> No
     assert hallmark("consent", "receipt", name).out == payload + "\n"
 
 
-def test_a_lease_for_a_device(hallmark, artifact: str, device: str) -> None:  # noqa: F811
+def test_a_lease_for_a_device(hallmark, artifact: str, device: str) -> None:
     granted = hallmark(*GRANT, "--subject", "carol", "--artifact", artifact, "--json")
     name = granted.document["consent"]["name"].rpartition("/")[2]
     lease = hallmark("consent", "acquire", name, "--artifact", artifact, "--device", device, "--json")
@@ -81,7 +79,7 @@ def test_a_lease_for_a_device(hallmark, artifact: str, device: str) -> None:  # 
     assert "live" in hallmark("consent", "acquire", name, "--artifact", artifact, "--device", device).out
 
 
-def test_lists(hallmark, artifact: str) -> None:  # noqa: F811
+def test_lists(hallmark, artifact: str) -> None:
     hallmark(*GRANT, "--subject", "dora", "--artifact", artifact)
     person = ("--subject", "dora", "--controller", "https://bank.example")
     listed = hallmark("consent", "list", *person)
@@ -100,11 +98,11 @@ def test_lists(hallmark, artifact: str) -> None:  # noqa: F811
         (("acquire", "01933b5e-7c2f-7e0e-b0a5-0d4f1a6f0f8e", "--artifact", "none"), 2, "neither a file nor"),
     ],
 )
-def test_mistakes_are_explained(hallmark, arguments: tuple[str, ...], code: int, words: str) -> None:  # noqa: F811
+def test_mistakes_are_explained(hallmark, arguments: tuple[str, ...], code: int, words: str) -> None:
     ran = hallmark("consent", *arguments)
     assert (ran.code, words in ran.err) == (code, True), ran.err
 
 
-def test_a_lease_that_is_longer_than_the_promise(hallmark, artifact: str) -> None:  # noqa: F811
+def test_a_lease_that_is_longer_than_the_promise(hallmark, artifact: str) -> None:
     ran = hallmark(*GRANT, "--subject", "eve", "--artifact", artifact, "--removal-time", "1h", "--lease", "2h")
     assert (ran.code, "lease_terms.duration" in ran.err) == (3, True)

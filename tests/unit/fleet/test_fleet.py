@@ -1,0 +1,214 @@
+"""Ten thousand devices, a third of them offline: after the promised time nothing that was withdrawn is usable anywhere.
+
+The services are real and write to SQLite; the clock is moved by the test; each device decides by hallmark_events, and
+hears what a bad network lets through. Restrictions need not arrive: leases end by themselves.
+"""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hallmark_events.event_set import EventSet
+from hallmark_events.types import DELETION_REQUESTED
+from kms.core.names import ChildName
+from kms.removal.model import RemovalState
+from unit.fleet.device import HEARTBEAT_LATE_SECONDS, RTC_WRONG_SECONDS, Device, Habits, Rtc, moment
+from unit.fleet.service import FleetService, artifact_named, fleet_service
+
+DEVICES = 10_000
+CONSENTS = 20
+WITHDRAWN = 2
+"""So many of the consents are taken back."""
+OFFLINE = 0.3
+WITHDRAWAL, PROMISED = 0.1, 24.1
+"""Hours. The promise is the default: 24 hours."""
+TOLERANCE = (HEARTBEAT_LATE_SECONDS + RTC_WRONG_SECONDS) / 3600
+"""A device's time is behind by what the heartbeat took on its way, or as its real-time clock is wrong after a reboot."""
+
+
+@dataclass
+class Fleet:
+    service: FleetService
+    devices: dict[ChildName, Device] = field(default_factory=dict)
+    consents: list[list[ChildName]] = field(default_factory=list)
+    """Devices of each."""
+    names: list[ChildName] = field(default_factory=list)
+    lease_of: dict[str, ChildName] = field(default_factory=dict)
+    """Lease name -> consent."""
+
+    async def tell(self, at: float) -> None:
+        """The server's news of now are sent off."""
+        for news in await self.service.news():
+            self.devices[news.device].send(at, news.event)
+            if "/leases/" in news.event.subject:
+                self.lease_of[news.event.subject] = ChildName.parse(news.event.own["consent"], "consents")
+
+    async def meet(self, at: float, *, share: float = 0.8) -> None:
+        """Those that are online speak to the server: most of them, and then they acknowledge and give receipts."""
+        self.service.move_to(moment(at))
+        ends = await self.service.ends()
+        online = [
+            each
+            for each in self.devices.values()
+            if each.habits.has_network(at) and each.name in ends and each.random.random() < share
+        ]
+        differing = [each for each in online if not each.meet(at, ends[each.name])]
+        told = await self.service.state(each.name for each in differing)
+        for each in differing:
+            each.transfer(at, ends[each.name], told[each.name])
+        await self._answer(online)
+
+    async def _answer(self, online: Sequence[Device]) -> None:
+        applied: list[tuple[Device, EventSet]] = [
+            (device, command) for device in online for command in device.take_commands()
+        ]
+        if not applied:
+            return
+        ids = [(device.name, command.jti) for device, command in applied]
+        await self.service.delivered(ids)
+        await self.service.acknowledged(ids)
+        for device, command in applied:
+            if device.habits.gives_receipts:
+                await self.service.take_receipt(device.name, command)
+
+    def usable(self, at: float, consents: Sequence[ChildName]) -> list[ChildName]:
+        """Devices that can use something by these consents now."""
+        wanted = set(consents)
+        return [
+            each.name
+            for each in self.devices.values()
+            if any(self.lease_of[lease] in wanted for lease in each.usable(at))
+        ]
+
+
+def habits(chance: random.Random) -> Habits:
+    """A third is away when consents are withdrawn; some of all lose power, and have clocks that are wrong."""
+    away = None
+    if chance.random() < OFFLINE:
+        away = chance.uniform(0.05, 0.09), chance.choice((1e9, chance.uniform(25, 26)))
+    off = None
+    if chance.random() < 0.15:
+        began = chance.uniform(0.1, 20)
+        off = began, began + chance.uniform(0.01, 8)
+    rtc = chance.choices(list(Rtc), weights=(60, 15, 15, 10))[0]
+    return Habits(
+        away=away,
+        off=off,
+        rtc=rtc,
+        wound_at=chance.uniform(0.05, 20),
+        gives_receipts=chance.random() < 0.8,
+    )
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
+    """Everybody has heard of a lease a few minutes ago."""
+    chance = random.Random(20261122)
+    async with fleet_service(tmp_path) as service:
+        made = Fleet(service)
+        names = await service.enrol(DEVICES)
+        made.devices = {name: Device(name, habits(chance), random.Random(chance.random())) for name in names}
+        size = DEVICES // CONSENTS
+        made.consents = [names[start : start + size] for start in range(0, DEVICES, size)]
+        made.consents.append(names[::40])  # a second lease for some of all of them
+        for number, devices in enumerate(made.consents):
+            made.names.append(await service.grant(devices, artifact_named(number)))
+        await service.publish()
+        await made.tell(0.01)
+        for at in (0.02, 0.03, 0.04):
+            await made.meet(at, share=0.95)
+        yield made
+
+
+async def test_nothing_that_was_withdrawn_is_usable_after_the_promised_time(fleet: Fleet) -> None:
+    withdrawn, kept = fleet.names[:WITHDRAWN], fleet.names[WITHDRAWN:]
+    concerned = {name for devices in fleet.consents[:WITHDRAWN] for name in devices}
+    assert len(fleet.usable(0.045, withdrawn)) > 0.95 * len(concerned), "everybody has begun"
+
+    fleet.service.move_to(moment(WITHDRAWAL))
+    for name in withdrawn:
+        await fleet.service.withdraw(name)
+    await fleet.tell(WITHDRAWAL)
+    for at in (0.11, 0.12, 0.15, 1, 6):
+        await fleet.meet(at)
+    still = set(fleet.usable(6, withdrawn))
+    offline = {name for name in concerned if fleet.devices[name].habits.away is not None}
+    assert still, "offline devices may go on: nobody has told them"
+    assert still <= offline | {name for name in concerned if fleet.devices[name].state.is_transferring}
+
+    fleet.service.move_to(moment(12.01))
+    assert await fleet.service.renew_due() == sum(map(len, fleet.consents[WITHDRAWN:]))
+    await fleet.service.publish()
+    await fleet.tell(12.01)
+    for at in (12.1, 13, 20):
+        await fleet.meet(at)
+    assert len(fleet.usable(23.9, withdrawn)) > 0, "until its lease ends a device that hears nothing goes on"
+
+    fleet.service.move_to(moment(PROMISED + TOLERANCE))
+    await fleet.service.keep()
+    for at in (PROMISED + TOLERANCE, 24.5, 30, 35, 60):
+        assert fleet.usable(at, withdrawn) == [], f"after {at} hours"
+    await _others_go_on(fleet, kept, concerned)
+    await _states_add_up(fleet, concerned)
+    await _nothing_comes_back(fleet, withdrawn)
+
+
+async def _others_go_on(fleet: Fleet, kept: Sequence[ChildName], concerned: set[ChildName]) -> None:
+    """No device of another consent is touched: neither what it may use nor what the service holds of it."""
+    of_kept = {name for name in fleet.lease_of if fleet.lease_of[name] in set(kept)}
+    for device in fleet.devices.values():
+        if device.name not in concerned:
+            assert not device.shredded & of_kept or device.habits.away is not None
+        entries = [device.state.get(name) for name in device.state.subjects()]
+        commands = [entry for entry in entries if entry is not None and entry.uri == DELETION_REQUESTED]
+        assert not commands or device.name in concerned
+    untouched = {
+        name
+        for devices in fleet.consents[WITHDRAWN:CONSENTS]
+        for name in devices
+        if fleet.devices[name].habits == Habits(gives_receipts=fleet.devices[name].habits.gives_receipts)
+    }
+    usable = set(fleet.usable(24.5, kept))
+    assert len(untouched & usable) > 0.95 * len(untouched)
+    leases = {(row["consent"], row["live"]) for row in await fleet.service.rows("lease")}
+    assert leases == {(name.id, name in kept) for name in fleet.names}
+    assert {row["device"] for row in await fleet.service.rows("removal")} == {name.id for name in concerned}
+    revoked = {row["id"] for row in await fleet.service.rows("device") if row["state"] == "revoked"}
+    assert revoked <= {name.id for name in concerned}
+
+
+async def _states_add_up(fleet: Fleet, concerned: set[ChildName]) -> None:
+    report = await fleet.service.report()
+    states = Counter({state: count for state, count in report.states.items() if count})
+    assert states.total() == len(concerned)
+    assert states.keys() == {RemovalState.DELETED, RemovalState.LAPSED, RemovalState.OVERDUE}
+    assert sum(report.grades.values()) == states[RemovalState.DELETED]
+    assert report.to_acknowledgement is not None
+    assert report.to_receipt is not None
+    assert report.to_receipt.count == states[RemovalState.DELETED]
+    assert report.to_acknowledgement.count == states[RemovalState.DELETED] + states[RemovalState.OVERDUE]
+    by_device = {row["device"]: row["state"] for row in await fleet.service.rows("removal")}
+    for name in concerned:
+        device = fleet.devices[name]
+        match RemovalState(by_device[name.id]):
+            case RemovalState.DELETED:
+                assert device.habits.gives_receipts
+            case RemovalState.OVERDUE:
+                assert not device.habits.gives_receipts
+            case state:
+                assert state is RemovalState.LAPSED
+                assert device.habits.away is not None or not device.known
+    assert len(report.overdue) == states[RemovalState.OVERDUE]
+
+
+async def _nothing_comes_back(fleet: Fleet, withdrawn: Sequence[ChildName]) -> None:
+    """Those that return hear of it late; what was shredded stays so."""
+    await fleet.tell(26)
+    for at in (26, 26.1, 26.2):
+        await fleet.meet(at)
+    for at in (26.3, 40):
+        assert fleet.usable(at, withdrawn) == []
