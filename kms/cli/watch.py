@@ -1,35 +1,48 @@
-"""`hallmark watch`: revocations as they happen, verified before they are shown."""
+"""`hallmark watch`: what is granted and taken back as it happens, verified before it is shown."""
 
 import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import click
 
+from hallmark_client.watch.service_keys import ServiceKeys
 from kms.cli.connection import Server, server_options
 from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_json_line, read_file, short, write_file
 
 if TYPE_CHECKING:
-    from hallmark_client.client import Client
     from hallmark_client.model.revocations import Frame
-    from hallmark_composite import CompositePublicKey
 
-_SERVICE_KEYS: Final = "tenants/system/keys/"
 _MAX_CURSOR_BYTES: Final = 4096
 
 
 @click.command()
 @click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep what is held there (SQLite) and go on from it next time. Without one: from the beginning.",
+)
+@click.option("--once", is_flag=True, help="Ask once, then end with 0 when all is known to be current, else 1.")
+@click.option("--files", metavar="URL", help="Read only the public files there, over plain HTTP: no API, no identity.")
+@click.option(
+    "--log-key",
+    "log_keys",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Believe proofs of the log that has this verifier key (see `hallmark log keys`). Default: ask the server.",
+)
+@click.option("--tenant", default="default", show_default=True, help="With --files: whose files.")
+@click.option("--revocations", is_flag=True, help="For back offices: every revocation, as WatchRevocations tells them.")
+@click.option(
     "--cursor-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep the position there and go on from it next time. Without one: from the beginning.",
+    help="With --revocations: keep the position there and go on from it next time. Without one: from the beginning.",
 )
 @click.option(
     "--service-key",
@@ -43,25 +56,57 @@ _MAX_CURSOR_BYTES: Final = 4096
 @server_options("device")
 @json_option
 def watch(
+    *,
+    revocations: bool,
     cursor_file: Path | None,
     pinned: tuple[Path, ...],
     heartbeat: float,
     limit: int | None,
     server: Server,
     as_json: bool,
+    **events: Any,
 ) -> None:
-    """Print revocations as they happen, the earlier ones first. Ctrl-C ends it.
+    """Print what is granted and taken back as it happens, the earlier first. Ctrl-C ends it.
 
-    Every event is verified with the service's hybrid key before it is shown; heartbeats are signed over our own random
-    bytes, so silence and replays are noticed. When the connection or the server is lost, it goes on by itself.
+    A device sees what concerns everybody and what concerns itself: leases, consents, requests to delete. Each event is
+    verified with the service's hybrid key before it is shown, and what grants something also with its proof of the log.
+    When the connection or the server is lost, it goes on by itself.
 
     \b
-    Example:  hallmark watch --cursor-file revocations.cursor --json
-    Then, in another terminal:  hallmark revoke manifest/versions/1 --reason key-compromise
+    Example:  hallmark watch --profile phone --state phone.db
+    Files:    hallmark watch --files https://status.example.com --service-key service.pem --log-key log.vkey --once
+    Back office:  hallmark watch --revocations --cursor-file revocations.cursor --json
     """
     stop = threading.Event()
+    with _ended_by_signals(stop), _telling_interruptions(stop):
+        if revocations:
+            _watch_revocations(_for_back_office(server), cursor_file, pinned, heartbeat, limit, stop, as_json=as_json)
+            return
+        if cursor_file is not None:
+            raise not_usable("CURSOR_FILE", "--cursor-file is for --revocations", "--state keeps both feeds")
+        from kms.cli.watch_events import Wanted, watch_events
+
+        watch_events(server, Wanted(pinned=pinned, heartbeat=heartbeat, limit=limit, as_json=as_json, **events), stop)
+
+
+def _for_back_office(server: Server) -> Server:
+    """Devices may not watch the revocations of others, and this command is a device where nothing else is named."""
+    is_named = server.role != "device" or server.profile_folder is not None
+    return server if is_named else Server(home=server.home, role="backend", profile_folder=None)
+
+
+def _watch_revocations(
+    server: Server,
+    cursor_file: Path | None,
+    pinned: tuple[Path, ...],
+    heartbeat: float,
+    limit: int | None,
+    stop: threading.Event,
+    *,
+    as_json: bool,
+) -> None:
     cursor = _read_cursor(cursor_file)
-    with server.connect(patient=True) as client, _ended_by_signals(stop), _telling_interruptions():
+    with server.connect(patient=True) as client:
         frames = client.revocations.watch(
             cursor=cursor, heartbeat_seconds=heartbeat, trusted_keys=ServiceKeys(client, pins_of(pinned)), stop=stop
         )
@@ -85,36 +130,6 @@ def _follow(frames: "Iterator[Frame]", cursor_file: Path | None, limit: int | No
         events += isinstance(frame, Event)
         if events == limit:
             return
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceKeys(Mapping[str, "CompositePublicKey"]):
-    """The service's own public keys by version name, asked for when first met and kept.
-
-    With pins, a key counts only if it is one of them; without, the server that mutual TLS proved is believed.
-    """
-
-    client: "Client"
-    pins: frozenset[bytes] = frozenset()
-    """SHA-256 of the SubjectPublicKeyInfo of each key to believe."""
-    _known: dict[str, "CompositePublicKey"] = field(default_factory=dict)
-
-    def __getitem__(self, version: str) -> "CompositePublicKey":
-        if version not in self._known:
-            # Nobody else's key may speak for the service, whatever an event names.
-            if not version.startswith(_SERVICE_KEYS):
-                raise KeyError(version)
-            key = self.client.keys.public_key(version).composite()
-            if self.pins and key.fingerprint() not in self.pins:
-                raise KeyError(version)
-            self._known[version] = key
-        return self._known[version]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
 
 
 def pins_of(files: tuple[Path, ...]) -> frozenset[bytes]:
@@ -148,22 +163,30 @@ def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
 
 
 class _ToStderr(logging.Handler):
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(logging.INFO)
+        self._stop = stop
+
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        if not self._stop.is_set():
+            click.echo(record.getMessage(), err=True)
 
 
 @contextlib.contextmanager
-def _telling_interruptions() -> Iterator[None]:
+def _telling_interruptions(stop: threading.Event) -> Iterator[None]:
     """The watch goes on by itself when the server is lost; whoever looks on should know why it is quiet."""
-    logger, handler = logging.getLogger("hallmark_client.revocation_watch"), _ToStderr(logging.INFO)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    handler = _ToStderr(stop)
+    loggers = [logging.getLogger(f"hallmark_client.{name}") for name in ("revocation_watch", "watch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 def _tell(frame: "Frame") -> None:

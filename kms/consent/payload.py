@@ -3,7 +3,7 @@
 consent-status-change  {"consent_status": DPV IRI, "controller", "expire_time", "purposes": [IRI], "removal_seconds"}
 lease-granted          {"lease", "consent", "device", "artifact", "kind", "not_before", "expires_at",
                         "max_staleness_seconds", "offline_grace_seconds", "on_silence", "on_expiry",
-                        "status": {"status_list": {"idx", "uri"}}}
+                        "status_list": {"idx", "uri"}}
 Both have a complex subject identifier (SSF 1.0, section 3.5) with the person as an opaque pairwise pseudonym.
 """
 
@@ -89,7 +89,7 @@ def lease_draft(lease: Lease, event_id: str, *, uri: str, now: datetime) -> Draf
         "offline_grace_seconds": whole_seconds(lease.offline_grace),
         "on_silence": lease.on_silence.value,
         "on_expiry": lease.on_expiry.value,
-        "status": {"status_list": {"idx": lease.status.idx, "uri": uri}},
+        "status_list": {"idx": lease.status.idx, "uri": uri},
     }
     return Draft(
         id=event_id,

@@ -43,6 +43,19 @@ from hallmark_client.model.appending import Appended, AppendWait, ToAppend
 from hallmark_client.model.approvals import Approval, Proposal
 from hallmark_client.model.attestation_gate import AttestationGate
 from hallmark_client.model.capabilities import Capabilities
+from hallmark_client.model.consents import (
+    ArtifactKind,
+    Consent,
+    ConsentArtifact,
+    ConsentChange,
+    ConsentReceipt,
+    ConsentState,
+    Lease,
+    LeaseAction,
+    LeaseTerms,
+    StatusReference,
+    Withdrawal,
+)
 from hallmark_client.model.devices import (
     Attestation,
     AttestationResult,
@@ -107,6 +120,15 @@ from hallmark_client.model.log import (
     VerifierKeys,
 )
 from hallmark_client.model.policies import DeviceChange, DeviceStanding, DryRun, Policy, PolicyChange
+from hallmark_client.model.removals import (
+    DailyRoot,
+    DeletionReceipt,
+    Percentiles,
+    ReceiptGrade,
+    Removal,
+    RemovalReport,
+    RemovalState,
+)
 from hallmark_client.model.revocations import (
     Bookmark,
     Event,
@@ -121,6 +143,7 @@ from hallmark_client.model.signed import ServiceSignature, TrustedKeys
 from hallmark_client.model.transfer import ExportedKey, Recipient, VerifiedWrappingKey, WrappingKey
 from hallmark_client.model.trust import TrustBundle, VerifiedBundle
 from hallmark_client.profile import Profile
+from hallmark_client.removals import deletion_receipt
 from hallmark_client.to_sign import ToSign, ToVerify
 from hallmark_client.trust import read_public_bundle
 from hallmark_client.verifying_key import PlainPublicKey, VerifiedPlain
@@ -133,6 +156,7 @@ __all__ = [
     "AppendWait",
     "Appended",
     "Approval",
+    "ArtifactKind",
     "Attestation",
     "AttestationGate",
     "AttestationResult",
@@ -144,11 +168,18 @@ __all__ = [
     "ChecksumMismatch",
     "Client",
     "Compromise",
+    "Consent",
+    "ConsentArtifact",
+    "ConsentChange",
+    "ConsentReceipt",
+    "ConsentState",
     "ConsistencyProof",
     "Consistent",
     "CursorInvalid",
+    "DailyRoot",
     "DataKey",
     "DeadlineExceeded",
+    "DeletionReceipt",
     "Device",
     "DeviceCertificate",
     "DeviceChange",
@@ -180,6 +211,9 @@ __all__ = [
     "KeyVersion",
     "KeyVersionAction",
     "KeyVersionState",
+    "Lease",
+    "LeaseAction",
+    "LeaseTerms",
     "LogPromise",
     "LogWait",
     "Logged",
@@ -188,6 +222,7 @@ __all__ = [
     "ManifestReport",
     "NotFound",
     "OpenedEnvelope",
+    "Percentiles",
     "PermissionDenied",
     "PlainPublicKey",
     "Policy",
@@ -202,8 +237,12 @@ __all__ = [
     "ProtectionLevel",
     "PublicKey",
     "Readiness",
+    "ReceiptGrade",
     "Recipient",
     "Rehearsal",
+    "Removal",
+    "RemovalReport",
+    "RemovalState",
     "ResourceExhausted",
     "RevocationEvent",
     "RevocationReason",
@@ -216,6 +255,7 @@ __all__ = [
     "Signature",
     "SignatureInvalid",
     "Snapshot",
+    "StatusReference",
     "ToAppend",
     "ToSign",
     "ToVerify",
@@ -238,8 +278,10 @@ __all__ = [
     "VerifiedPlain",
     "VerifiedWrappingKey",
     "VerifierKeys",
+    "Withdrawal",
     "WrappingKey",
     "build_manifest",
+    "deletion_receipt",
     "hpke_message",
     "load_public_key",
     "prehash_file",

@@ -3,12 +3,15 @@
 import click
 
 from kms.cli.consent.acquire import acquire
+from kms.cli.consent.demo import demo
 from kms.cli.consent.grant import grant
 from kms.cli.consent.leases import leases
 from kms.cli.consent.look import get, list_consents
 from kms.cli.consent.receipt import receipt
 from kms.cli.consent.renew import renew
+from kms.cli.consent.report import report
 from kms.cli.consent.withdraw import withdraw
+from kms.cli.removals import removals, request_deletion
 
 
 @click.group()
@@ -26,5 +29,18 @@ def consent() -> None:
     """
 
 
-for _command in (grant, renew, withdraw, get, list_consents, receipt, leases, acquire):
+for _command in (
+    grant,
+    renew,
+    withdraw,
+    get,
+    list_consents,
+    receipt,
+    leases,
+    acquire,
+    removals,
+    request_deletion,
+    report,
+    demo,
+):
     consent.add_command(_command)

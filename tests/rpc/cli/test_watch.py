@@ -31,7 +31,7 @@ def _names(out: str) -> list[str]:
 
 
 def test_a_watch_goes_on_from_its_cursor_file(hallmark, revoked, tmp_path) -> None:
-    given = ("watch", "--cursor-file", "cursor", "--json", "--limit", 1)
+    given = ("watch", "--revocations", "--cursor-file", "cursor", "--json", "--limit", 1)
     seen: list[str] = []
     subjects: list[str] = []
     while revoked not in subjects:  # what other tests revoked comes first
@@ -48,14 +48,14 @@ def test_a_watch_goes_on_from_its_cursor_file(hallmark, revoked, tmp_path) -> No
 
 
 def test_people_see_one_line_for_each_event(hallmark, revoked) -> None:
-    outcome = hallmark("watch", "--limit", 1)
+    outcome = hallmark("watch", "--revocations", "--limit", 1)
     assert outcome.code == 0
     assert "REVOKED" in outcome.out
 
 
 def test_a_foreign_cursor_ends_3_and_says_what_to_remove(hallmark, tmp_path) -> None:
     (tmp_path / "cursor").write_text("bm90LW91cnM")
-    outcome = hallmark("watch", "--cursor-file", "cursor", "--json")
+    outcome = hallmark("watch", "--revocations", "--cursor-file", "cursor", "--json")
     assert (outcome.code, "remove the cursor file" in outcome.err) == (3, True)
 
 
@@ -63,14 +63,14 @@ def test_a_pinned_key_that_is_not_the_services_refuses_every_event(hallmark, rev
     hallmark("keys", "create", name := fresh_name())
     hallmark("keys", "public", name, "--output", "other.pem")
     hallmark("keys", "public", "tenants/system/keys/revocation-events", "--output", "service.pem")
-    refused = hallmark("watch", "--service-key", "other.pem", "--limit", 1, "--json")
+    refused = hallmark("watch", "--revocations", "--service-key", "other.pem", "--limit", 1, "--json")
     assert (refused.code, refused.document["error"]["reason"]) == (1, "KEY_NOT_TRUSTED")
-    assert hallmark("watch", "--service-key", "service.pem", "--limit", 1).code == 0
+    assert hallmark("watch", "--revocations", "--service-key", "service.pem", "--limit", 1).code == 0
 
 
 def test_a_signal_ends_it_in_order(service, revoked, tmp_path) -> None:
     watch = subprocess.Popen(
-        [str(Path(sys.executable).parent / "hallmark"), "watch", "--json", "--home", str(service.home)],
+        [str(Path(sys.executable).parent / "hallmark"), "watch", "--revocations", "--json", "--home", str(service.home)],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -74,6 +74,8 @@ class Device:
     waiting: list[tuple[float, EventSet]] = field(default_factory=list)
     is_whole: bool = False
     """A full transfer was committed once."""
+    heard_at: float = -1.0
+    """When it last knew that nothing is missing."""
     shredded: set[str] = field(default_factory=set)
     obeyed: list[EventSet] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
@@ -172,6 +174,7 @@ class Device:
 
     def _heard(self, at: float) -> None:
         late = timedelta(seconds=self.random.uniform(0, HEARTBEAT_LATE_SECONDS))
+        self.heard_at = at
         self.trusted = self.trusted.heard(moment(at) - late, self.clocks(at))
 
     def _rtc(self, at: float, began: float) -> datetime:

@@ -74,6 +74,7 @@ class FleetService:
     observer: RemovalObserver
     releaser: Releaser
     keys: dict[ChildName, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
+    _parsed: dict[str, EventSet] = field(default_factory=dict)
     _told: int = 0
     """How much of the tenant's events `news` has told."""
 
@@ -157,7 +158,7 @@ class FleetService:
             for sequence, places, event in rows:
                 self._told = sequence
                 if places:
-                    told = EventSet.parse(event.payload)
+                    told = self._parsed[event.id] = EventSet.parse(event.payload)
                     found += [News(_device_of(feed), told) for feed in places if feed.startswith("devices/")]
 
     async def ends(self) -> dict[ChildName, FeedEnd]:
@@ -178,16 +179,20 @@ class FleetService:
         return await self.database.read(read)
 
     async def state(self, devices: Iterable[ChildName]) -> dict[ChildName, list[EventSet]]:
-        """What a full transfer tells each of them."""
+        """What a full transfer tells each of them: the newest event of each subject (kms.events.history.state_after)."""
+        subject, names = metadata.tables["feed_subject"], list(devices)
 
         def read(tx: Connection) -> dict[ChildName, list[EventSet]]:
-            return {
-                each: [
-                    EventSet.parse(placed.event.payload)
-                    for placed in history.state_after(tx, TENANT, device_feed(each), 0, limit=1000)
-                ]
-                for each in devices
-            }
+            found: dict[ChildName, list[EventSet]] = {each: [] for each in names}
+            for start in range(0, len(names), _ROWS):
+                feeds = [device_feed(each) for each in names[start : start + _ROWS]]
+                mine = sa.and_(subject.c.tenant == TENANT, subject.c.feed.in_(feeds))
+                rows = tx.execute(sa.select(subject).where(mine).order_by(subject.c.sequence)).all()
+                events = history.find_events(tx, {row.event for row in rows} - self._parsed.keys())
+                self._parsed |= {name: EventSet.parse(event.payload) for name, event in events.items()}
+                for row in rows:
+                    found[_device_of(row.feed)].append(self._parsed[row.event])
+            return found
 
         return await self.database.read(read)
 

@@ -136,9 +136,8 @@ async def test_nothing_that_was_withdrawn_is_usable_after_the_promised_time(flee
     for at in (0.11, 0.12, 0.15, 1, 6):
         await fleet.meet(at)
     still = set(fleet.usable(6, withdrawn))
-    offline = {name for name in concerned if fleet.devices[name].habits.away is not None}
-    assert still, "offline devices may go on: nobody has told them"
-    assert still <= offline | {name for name in concerned if fleet.devices[name].state.is_transferring}
+    assert all(fleet.devices[name].heard_at < WITHDRAWAL for name in still), "whoever heard of it obeys"
+    assert len(still) < (OFFLINE + 0.05) * len(concerned)
 
     fleet.service.move_to(moment(12.01))
     assert await fleet.service.renew_due() == sum(map(len, fleet.consents[WITHDRAWN:]))

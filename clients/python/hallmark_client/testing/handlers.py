@@ -21,6 +21,7 @@ from hallmark_client.testing.keys import FakeKeys
 from hallmark_client.testing.log_entries import FakeEntries
 from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.policies import FakePolicies
+from hallmark_client.testing.removals import FakeRemovals
 from hallmark_client.testing.signing import FakeSigning
 from hallmark_client.testing.ssf import FakeSsf
 from hallmark_client.testing.state import State
@@ -108,7 +109,17 @@ def ssf_handlers(ssf: FakeSsf) -> Handlers:
     return {"CreateSsfReceiver": ssf.create, "ListSsfReceivers": ssf.list, "DeleteSsfReceiver": ssf.delete}
 
 
-def permission_handlers(state: State, events: FakeEvents) -> Handlers:
+def removal_handlers(removals: FakeRemovals) -> Handlers:
+    return {
+        "RequestDeletion": removals.request,
+        "SubmitDeletionReceipt": removals.submit,
+        "GetRemoval": removals.get,
+        "ListRemovals": removals.list,
+        "GetRemovalReport": removals.report,
+    }
+
+
+def permission_handlers(state: State, events: FakeEvents, devices: FakeDevices) -> Handlers:
     """What is told to devices and other servers, beside revocations."""
     artifacts = FakeArtifacts(state)
     return {
@@ -117,6 +128,7 @@ def permission_handlers(state: State, events: FakeEvents) -> Handlers:
         "ListArtifactStatuses": artifacts.list,
         **event_handlers(events),
         **ssf_handlers(FakeSsf(state)),
+        **removal_handlers(FakeRemovals(state, devices.find)),
     }
 
 

@@ -26,6 +26,7 @@ from hallmark_client.testing.faults import Fault, Faults
 from hallmark_client.testing.feed import FakeFeed
 from hallmark_client.testing.gates import FakeGates
 from hallmark_client.testing.handlers import (
+    Handlers,
     attestation_handlers,
     basic_handlers,
     key_life_handlers,
@@ -91,7 +92,10 @@ class FakeService:
         self._replays = Replays(self._state.log)
         signing = FakeSigning(self._state, self._keys, self._gates)
         self._batches = FakeBatches(self._state, self._keys, signing, self._replays.once)
-        self._replays.handlers |= {
+        self._replays.handlers |= self._handlers(signing)
+
+    def _handlers(self, signing: FakeSigning) -> Handlers:
+        return {
             **basic_handlers(self._state, self._keys, self._feed, signing, self._batches),
             **log_handlers(self._entries, FakeLogKeys(self._state), self._appending),
             **key_life_handlers(
@@ -99,7 +103,7 @@ class FakeService:
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
-            **permission_handlers(self._state, self._events),
+            **permission_handlers(self._state, self._events, self._devices),
             **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,

@@ -217,6 +217,8 @@ class Core:
                 if isinstance(frame, Intent | Told):
                     self.held.feeds[frame.feed].page = frame.cursor
             more = response.more_available
+            if more and not response.sets:
+                raise Unavailable("POLL_EMPTY", "the server promises more and tells nothing")
         yield from self._alive()
         yield from self._acks.send()
         self.ladder.succeeded()

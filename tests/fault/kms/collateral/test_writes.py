@@ -122,11 +122,12 @@ async def test_telling_of_a_change_of_assurance(bench: CollateralBench, fault: F
     )
     await service.database.write(lambda tx: assurance_store.insert_note(tx, change))
     telling = AssuranceService(service.revocations)
-    real, service.revocations.database = service.revocations.database, FlakyDatabase(service.database)
-    service.revocations.database.plan(fault)  # type: ignore[attr-defined]
+    events_of = service.revocations.events
+    real, events_of.database = events_of.database, FlakyDatabase(service.database)
+    events_of.database.plan(fault)  # type: ignore[attr-defined]
     with pytest.raises(ConnectionLost):
         await telling.announce_due(START)
-    service.revocations.database = real
+    events_of.database = real
     assert await telling.announce_due(START) == (fault is Fault.LOST_BEFORE)
     events = (await service.list()).events
     assert [event.assurance_change.verdict for event in events] == [change.verdict]
