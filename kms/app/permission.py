@@ -22,6 +22,7 @@ from kms.appraisal.revocable import RevocablePolicies
 from kms.artifacts.revocable import RevocableArtifacts
 from kms.collateral.revocable import RevocableAnchors
 from kms.consent.given import GivenLeases
+from kms.consent.promised import removal_times
 from kms.consent.revocable import RevocableConsents
 from kms.devices.revocable_verdicts import RevocableVerdicts
 from kms.devices.service import DeviceService
@@ -91,6 +92,7 @@ class Permission:
             place=place,
             satisfies=satisfied_by(ground.log, witness_settings(ground.config).policy),
             clock=ground.clock,
+            removal_times=removal_times,
         )
         ground.spawn(schedule.run())
 

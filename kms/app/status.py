@@ -1,9 +1,7 @@
 """What devices with plain HTTP read, put together."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
-
-from sqlalchemy.engine import Connection
 
 from kms.config import Config
 from kms.core.clock import Clock
@@ -15,7 +13,7 @@ from kms.keys.service import KeyService
 from kms.public.files import PublicFiles
 from kms.status.model import TOKEN_KEY_ID, Pace
 from kms.status.place import StatusPlace
-from kms.status.publisher import SnapshotPublisher
+from kms.status.publisher import RemovalTimes, SnapshotPublisher
 from kms.status.schedule import SnapshotSchedule
 from kms.status.tokens import TokenSigner
 
@@ -38,13 +36,9 @@ def make_status(
     place: StatusPlace,
     satisfies: Satisfies,
     clock: Clock,
-    removal_times: Callable[[Connection, str], Collection[int]] | None = None,
+    removal_times: RemovalTimes,
 ) -> SnapshotSchedule:
     """`files`: all public files, not those of the log alone. Its `run` is not started."""
-
-    def promised(_tx: Connection, _tenant: str) -> Collection[int]:
-        return (config.consent.removal_seconds,)
-
     settings = config.events
     publisher = SnapshotPublisher(
         events=events,
@@ -56,6 +50,6 @@ def make_status(
             lifetime=timedelta(seconds=settings.snapshot_lifetime_seconds),
         ),
         satisfies=satisfies,
-        removal_times=removal_times or promised,
+        removal_times=removal_times,
     )
     return SnapshotSchedule(publisher=publisher, clock=clock)

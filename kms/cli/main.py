@@ -37,7 +37,7 @@ COMMANDS = {
     "anchors": Entry("kms.cli.anchors:anchors", "Keys that evidence may end in: the vendors' and your own."),
     "collateral": Entry("kms.cli.collateral:collateral", "Revocation lists, TCB levels, metadata, endorsed keys."),
     "revoke": Entry("kms.cli.revoke:revoke", "Take trust back from a key or a device."),
-    "watch": Entry("kms.cli.watch:watch", "Follow revocations as they happen."),
+    "watch": Entry("kms.cli.watch:watch", "Follow what is granted and taken back as it happens."),
     "consent": Entry("kms.cli.consent.group:consent", "Grant, renew, withdraw consent; leases; what was removed."),
     "artifacts": Entry("kms.cli.artifacts:artifacts", "Suspend artifacts; demand a newer version of a model."),
     "status": Entry("kms.cli.status.group:status", "Public status files: show, verify, fetch, sizes."),

@@ -19,6 +19,8 @@ from kms.cli.output import moment, print_json_line, read_file, short, write_file
 if TYPE_CHECKING:
     from hallmark_client.model.revocations import Frame
 
+__all__ = ["ServiceKeys", "pins_of", "watch"]
+
 _MAX_CURSOR_BYTES: Final = 4096
 
 

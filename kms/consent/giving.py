@@ -43,7 +43,7 @@ class Giving:
         return leases
 
     def _again(self, consent: Consent, lease: Lease, now: datetime) -> Lease:
-        due = Renewal(lease, consent.terms.duration, consent.expire_time)
+        due = Renewal(lease, consent.terms.duration)
         return renewed(due, now=now, renew_fraction=self.renew_fraction)
 
     def _first(self, tx: Connection, consent: Consent, pairs: Sequence[Pair], now: datetime) -> list[Lease]:

@@ -23,9 +23,9 @@ _RENEW: Final = DirectSql(
     "WHERE tenant = ? AND id = ? AND revision = ? AND live"
 )
 _CHUNK: Final = 500
-_with_consent = sa.select(lease, consent.c.pii_principal_id, consent.c.expire_time.label("consent_expire_time")).join(
-    consent, sa.and_(consent.c.tenant == lease.c.tenant, consent.c.id == lease.c.consent)
-)
+_with_consent = sa.select(
+    lease, consent.c.pii_principal_id, consent.c.expire_time.label("consent_expire_time"), consent.c.removal_seconds
+).join(consent, sa.and_(consent.c.tenant == lease.c.tenant, consent.c.id == lease.c.consent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +113,7 @@ def due(tx: Connection, now: datetime, *, limit: int) -> list[Renewal]:
     """Live leases whose time to be renewed has come, those of open consents only, longest due first."""
     still = sa.and_(lease.c.renew_time <= now, lease.c.live == sa.true(), consent.c.ends_at > now)
     query = _with_consent.where(still).order_by(lease.c.renew_time).limit(limit)
-    return [
-        Renewal(_read(row), timedelta(seconds=row.duration_seconds), row.consent_expire_time)
-        for row in tx.execute(query)
-    ]
+    return [Renewal(_read(row), timedelta(seconds=row.duration_seconds)) for row in tx.execute(query)]
 
 
 def lock_open(tx: Connection, tenant: str, names: Collection[str], now: datetime) -> frozenset[str]:
@@ -211,4 +208,6 @@ def _read(row: sa.Row[Any]) -> Lease:
         status=StatusReference(row.status_list, row.status_idx),
         live=row.live,
         user=row.pii_principal_id,
+        consent_expire_time=row.consent_expire_time,
+        removal_time=timedelta(seconds=row.removal_seconds),
     )

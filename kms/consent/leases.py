@@ -18,10 +18,11 @@ _STALENESS_ELSE: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """`renew_time`: when it is due; None when there is nothing to prolong. `user`: the pseudonym of its person.
+    """`renew_time`: when it is due; None when there is nothing to prolong. `user`, `consent_expire_time` and
+    `removal_time` are its consent's: the pseudonym of the person, when it ends, and the promise.
 
-    Always: expire_time + offline_grace <= not_before + the consent's removal time, and expire_time is not after the
-    consent's. Every renewal moves not_before and counts `revision` up.
+    Always: expire_time + offline_grace <= not_before + removal_time, and expire_time <= consent_expire_time. Every
+    renewal moves not_before and counts `revision` up.
     """
 
     name: ChildName
@@ -40,6 +41,8 @@ class Lease:
     status: StatusReference
     live: bool
     user: str
+    consent_expire_time: datetime
+    removal_time: timedelta
 
     def is_live_at(self, now: datetime) -> bool:
         """Time alone ends a lease."""
@@ -52,11 +55,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A lease that is due, and what its consent says now."""
+    """A lease that is due, and how long it lasts by its consent's terms."""
 
     lease: Lease
     duration: timedelta
-    consent_expire_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ def first_lease(
         status=status,
         live=True,
         user=consent.pii_principal_id,
+        consent_expire_time=consent.expire_time,
+        removal_time=consent.removal_time,
     )
 
 
@@ -126,7 +130,7 @@ def renewed(due: Renewal, *, now: datetime, renew_fraction: float) -> Lease:
     span = window(
         now=now,
         duration=due.duration,
-        consent_expire_time=due.consent_expire_time,
+        consent_expire_time=due.lease.consent_expire_time,
         renew_fraction=renew_fraction,
     )
     return replace(

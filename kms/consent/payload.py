@@ -2,8 +2,8 @@
 
 consent-status-change  {"consent_status": DPV IRI, "controller", "expire_time", "purposes": [IRI], "removal_seconds"}
 lease-granted          {"lease", "consent", "device", "artifact", "kind", "not_before", "expires_at",
-                        "max_staleness_seconds", "offline_grace_seconds", "on_silence", "on_expiry",
-                        "status_list": {"idx", "uri"}}
+                        "consent_expires_at", "removal_seconds", "max_staleness_seconds", "offline_grace_seconds",
+                        "on_silence", "on_expiry", "status_list": {"idx", "uri"}}
 Both have a complex subject identifier (SSF 1.0, section 3.5) with the person as an opaque pairwise pseudonym.
 """
 
@@ -85,6 +85,8 @@ def lease_draft(lease: Lease, event_id: str, *, uri: str, now: datetime) -> Draf
         "kind": lease.kind.value,
         "not_before": format_time(lease.not_before),
         "expires_at": format_time(lease.expire_time),
+        "consent_expires_at": format_time(lease.consent_expire_time),
+        "removal_seconds": whole_seconds(lease.removal_time),
         "max_staleness_seconds": whole_seconds(lease.max_staleness),
         "offline_grace_seconds": whole_seconds(lease.offline_grace),
         "on_silence": lease.on_silence.value,

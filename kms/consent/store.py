@@ -85,6 +85,7 @@ def insert(tx: Connection, made: Consent) -> None:
             end_reason="",
             ends_at=made.expire_time,
             removal_due=False,
+            removal_seconds=made.removal_time // timedelta(seconds=1),
             said=_said.dump_json(said).decode(),
         )
     )

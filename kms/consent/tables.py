@@ -1,8 +1,8 @@
-"""Tables of consents and leases; kms.consent.store and kms.consent.lease_store read and write them, nobody else.
+"""Tables of consents and leases; kms.consent.store and lease_store write them, those two and promised.py read them.
 
 consent         one row a record. `said`: the parts that never change, as JSON. `ends_at`: its expire_time while it is
                 open, else null: what the clock has to look at. `removal_due`: it was ended without asking the devices
-                to delete yet
+                to delete yet. `removal_seconds`: the promise, as `said` has it
 consent_device  whom it was given to, in their order
 consent_change  what the log promised for each revision, with the receipt where one was issued
 lease           one row for each (consent, device, artifact). `renew_time`: null when it is not to be renewed
@@ -27,6 +27,7 @@ consent = sa.Table(
     sa.Column("end_reason", sa.String(512), nullable=False),
     sa.Column("ends_at", UtcTime),
     sa.Column("removal_due", sa.Boolean, nullable=False),
+    sa.Column("removal_seconds", sa.Integer, nullable=False),
     sa.Column("said", sa.Text, nullable=False),
     sa.Index("ix_consent_person", "tenant", "pii_principal_id", "id"),
     sa.Index("ix_consent_ends_at", "ends_at"),
@@ -36,6 +37,13 @@ sa.Index(
     consent.c.removal_due,
     sqlite_where=consent.c.removal_due == sa.true(),
     postgresql_where=consent.c.removal_due,
+)
+sa.Index(
+    "ix_consent_removal_seconds",
+    consent.c.tenant,
+    consent.c.removal_seconds,
+    sqlite_where=consent.c.ends_at.is_not(None),
+    postgresql_where=consent.c.ends_at.is_not(None),
 )
 
 consent_device = sa.Table(

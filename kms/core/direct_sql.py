@@ -47,14 +47,20 @@ class DirectSql:
 class InsertMany:
     """Rows of one table, many in one statement: each statement is one hand-over of the interpreter lock."""
 
-    def __init__(self, table: str, columns: Sequence[str], *, skip_existing: bool = False) -> None:
+    def __init__(
+        self, table: str, columns: Sequence[str], *, skip_existing: bool = False, key: Sequence[str] = ()
+    ) -> None:
+        """`key`: a row whose key is there already gets the other values. The rows of one call have different keys."""
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of ours, not of callers
         tail = " ON CONFLICT DO NOTHING" if skip_existing else ""
+        if key:
+            others = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+            tail = f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {others}"
         row = f"({', '.join('?' * len(columns))})"
         self._statements = [(size, DirectSql(head + ", ".join([row] * size) + tail)) for size in _CHUNKS]
 
     def __call__(self, tx: Connection, rows: Sequence[Row]) -> int:
-        """How many were inserted: all, unless existing ones are skipped. Raises sqlalchemy's IntegrityError."""
+        """How many were written: all, unless existing ones are skipped. Raises sqlalchemy's IntegrityError."""
         inserted = start = 0
         try:
             for size, statement in self._statements:

@@ -94,7 +94,7 @@ class Events:
         store.insert_events(tx, [event])
         store.place(tx, event.tenant, [store.Placing(event, feeds)], epoch=epoch)
         if held_for:
-            store.hold(tx, event, held_for)
+            store.hold(tx, [(event, held_for)])
         ends = history.find_newest_of(tx, event.tenant, feeds[:1])
         return Placed(ends[feeds[0]], event)
 
@@ -102,7 +102,7 @@ class Events:
         """Kept until the log has published `promise`; then into its feeds, unless a newer revision came first."""
         event = event_of(signed, promise)
         store.insert_events(tx, [event])
-        store.hold(tx, event, feeds)
+        store.hold(tx, [(event, feeds)])
         return event
 
     def hold_batch(self, tx: Connection, batch: Batch, leaves: Sequence[tuple[Draft, bytes, bytes, str]]) -> None:
@@ -115,8 +115,7 @@ class Events:
             for index, (draft, payload, path, _) in enumerate(leaves)
         ]
         store.insert_events(tx, events)
-        for event, (_, _, _, feed) in zip(events, leaves, strict=True):
-            store.hold(tx, event, [feed])
+        store.hold(tx, [(event, [feed]) for event, (_, _, _, feed) in zip(events, leaves, strict=True)])
 
     def lock(self, tx: Connection, tenant: str, now: datetime) -> bytes:
         """Holds the tenant's feeds until the commit; gives their epoch."""
@@ -149,7 +148,7 @@ class Events:
                 raise Overtaken(event.subject)
 
 
-def is_news(event: Event, before: Known | None) -> bool:
+def is_news(event: store.Told, before: Known | None) -> bool:
     """A newer revision; and what is INVALID stays so."""
     if before is None:
         return True

@@ -5,33 +5,60 @@ commit, so on PostgreSQL too no later number becomes visible before an earlier o
 """
 
 import contextlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from hsm.secret import Secret
+from kms.core.database import to_microseconds
+from kms.core.direct_sql import AmongSql, DirectSql, InsertMany, Row
 from kms.events.model import ALL, STATELESS, Batch, Event, Known, Status
 from kms.events.tables import batch, cursor_key, event, feed, feed_event, feed_subject, held
+from kms.keys.model import ServiceSignature
 
-_CHUNK = 500
-"""Names in one IN list: SQLite takes 32,766 parameters, but plans small lists better."""
+_PLACES: Final = 128
+"""Places that are asked for at once."""
+_FIND_KNOWN: Final = """
+WITH wanted(feed, subject) AS (VALUES {wanted})
+SELECT known.feed, known.subject, known.revision, known.status FROM wanted CROSS JOIN feed_subject AS known
+WHERE known.tenant = ? AND known.feed = wanted.feed AND known.subject = wanted.subject
+"""
+_KNOWN_OF: Final = DirectSql(_FIND_KNOWN.format(wanted=", ".join(["(?, ?)"] * _PLACES)))
+_KNOWN: Final = DirectSql(_FIND_KNOWN.format(wanted="(?, ?)"))
+_ENDS: Final = AmongSql("SELECT name, sequence FROM feed WHERE tenant = ? AND name IN (*)")
+_INSERT_EVENTS: Final = InsertMany("event", [column.name for column in event.columns])
+_HOLD: Final = InsertMany("event_held", [column.name for column in held.columns])
+_INSERT_PLACES: Final = InsertMany("feed_event", [column.name for column in feed_event.columns])
+_SAVE_STATES: Final = InsertMany(
+    "feed_subject", [column.name for column in feed_subject.columns], key=["tenant", "feed", "subject"]
+)
+_SAVE_ENDS: Final = InsertMany("feed", [column.name for column in feed.columns], key=["tenant", "name"])
+
+
+class Told(Protocol):
+    """What feeds keep of an event."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def status(self) -> Status: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
     """An event and the feeds it goes into, beside "all"."""
 
-    event: Event
+    event: Told
     feeds: Sequence[str]
-
-
-@dataclass(slots=True)
-class _Feed:
-    epoch: bytes
-    sequence: int
 
 
 def ensure_cursor_key(tx: Connection, fresh: bytes) -> Secret:
@@ -68,6 +95,20 @@ def known(tx: Connection, tenant: str, feed_name: str, subject: str) -> Known | 
     return None if row is None else Known(row.revision, Status(row.status))
 
 
+def known_of(tx: Connection, tenant: str, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+    """`known` of many (feed, subject)s; without those that nothing was said of."""
+    found: dict[tuple[str, str], Known] = {}
+    for start in range(0, len(places), _PLACES):
+        part = places[start : start + _PLACES]
+        filled = [*part, *part[-1:] * (_PLACES - len(part))] if len(part) > 1 else part
+        values = [value for place in filled for value in place]
+        for feed_name, subject, revision, status in (_KNOWN_OF if len(part) > 1 else _KNOWN).rows(
+            tx, (*values, tenant)
+        ):
+            found[feed_name, subject] = Known(revision, Status(status))
+    return found
+
+
 def insert_batch(tx: Connection, made: Batch) -> None:
     promise = made.promise
     values = {"leaf_hash": promise.leaf_hash, "entry": promise.entry}
@@ -75,104 +116,62 @@ def insert_batch(tx: Connection, made: Batch) -> None:
 
 
 def insert_events(tx: Connection, events: Sequence[Event]) -> None:
-    if events:
-        tx.execute(event.insert(), [_row(each) for each in events])
+    _INSERT_EVENTS(tx, [_row(each) for each in events])
 
 
 def place(tx: Connection, tenant: str, placings: Sequence[Placing], *, epoch: bytes) -> None:
     """Puts stored events into their feeds, in the order given. The caller has locked the tenant's feeds, and asked
-    `known` whether they are news.
+    `known` whether they are news. The newest event of each subject replaces what was known of it.
     """
     if not placings:
         return
-    ends = _ends(tx, tenant, {ALL, *(name for each in placings for name in each.feeds)}, epoch)
-    rows: list[dict[str, object]] = []
-    states: dict[tuple[str, str], dict[str, object]] = {}
+    ends = _ends(tx, tenant, {ALL, *(name for each in placings for name in each.feeds)})
+    places: list[Row] = []
+    states: dict[tuple[str, str], Row] = {}
     for each in placings:
+        told = each.event
         for name in (ALL, *each.feeds):
-            ends[name].sequence += 1
-            number = ends[name].sequence
-            rows.append({"tenant": tenant, "feed": name, "sequence": number, "event": each.event.id})
+            number = ends[name] = ends[name] + 1
+            places.append((tenant, name, number, told.id))
             if name not in STATELESS:
-                states[name, each.event.subject] = _state(tenant, name, number, each.event)
-    tx.execute(feed_event.insert(), rows)
-    _save_states(tx, tenant, states)
-    tx.execute(
-        feed.update()
-        .where(feed.c.tenant == tenant, feed.c.name == sa.bindparam("its_name"))
-        .values(sequence=sa.bindparam("its_sequence")),
-        [{"its_name": name, "its_sequence": end.sequence} for name, end in ends.items()],
-    )
+                state = number, told.id, told.revision, int(told.status)
+                states[name, told.subject] = (tenant, name, told.subject, *state)
+    _INSERT_PLACES(tx, places)
+    _SAVE_STATES(tx, list(states.values()))
+    _SAVE_ENDS(tx, [(tenant, name, epoch, number) for name, number in ends.items()])
 
 
-def hold(tx: Connection, waiting: Event, feeds: Sequence[str]) -> None:
-    tx.execute(held.insert().values(event=waiting.id, tenant=waiting.tenant, feeds=list(feeds)))
+def hold(tx: Connection, waiting: Sequence[tuple[Event, Sequence[str]]]) -> None:
+    """Events, each with the feeds that it waits for."""
+    _HOLD(tx, [(each.id, each.tenant, json.dumps(list(feeds))) for each, feeds in waiting])
 
 
-def _ends(tx: Connection, tenant: str, names: Iterable[str], epoch: bytes) -> dict[str, _Feed]:
-    """Where each feed ends, those that are new included."""
+def _ends(tx: Connection, tenant: str, names: Iterable[str]) -> dict[str, int]:
+    """Where each feed ends: 0 where nothing was put into it yet."""
     wanted = sorted(names)
-    found: dict[str, _Feed] = {}
-    for start in range(0, len(wanted), _CHUNK):
-        some = wanted[start : start + _CHUNK]
-        for row in tx.execute(sa.select(feed).where(feed.c.tenant == tenant, feed.c.name.in_(some))):
-            found[row.name] = _Feed(row.epoch, row.sequence)
-    fresh = [name for name in wanted if name not in found]
-    if fresh:
-        tx.execute(feed.insert(), [{"tenant": tenant, "name": name, "epoch": epoch, "sequence": 0} for name in fresh])
-    return found | {name: _Feed(epoch, 0) for name in fresh}
+    return dict.fromkeys(wanted, 0) | {name: sequence for name, sequence in _ENDS.rows(tx, [tenant], among=wanted)}
 
 
-def _save_states(tx: Connection, tenant: str, states: dict[tuple[str, str], dict[str, object]]) -> None:
-    """The newest event of each subject replaces what was known of it."""
-    doomed = [{"its_feed": name, "its_subject": subject} for name, subject in states]
-    if not doomed:
-        return
-    tx.execute(
-        feed_subject.delete().where(
-            feed_subject.c.tenant == tenant,
-            feed_subject.c.feed == sa.bindparam("its_feed"),
-            feed_subject.c.subject == sa.bindparam("its_subject"),
-        ),
-        doomed,
-    )
-    tx.execute(feed_subject.insert(), list(states.values()))
-
-
-def _state(tenant: str, name: str, sequence: int, placed: Event) -> dict[str, object]:
-    return {
-        "tenant": tenant,
-        "feed": name,
-        "subject": placed.subject,
-        "sequence": sequence,
-        "event": placed.id,
-        "revision": placed.revision,
-        "status": int(placed.status),
-    }
-
-
-def _row(each: Event) -> dict[str, object]:
+def _row(each: Event) -> Row:
     signature, promise, its_place = each.signature, each.promise, each.place
-    return {
-        "id": each.id,
-        "tenant": each.tenant,
-        "type": each.uri,
-        "subject": each.subject,
-        "revision": each.revision,
-        "status": int(each.status),
-        "priority": int(each.priority),
-        "event_time": each.event_time,
-        "payload": each.payload,
-        "key_version": None if signature is None else signature.key_version,
-        "signature": None if signature is None else signature.signature,
-        "sign_time": None if signature is None else signature.sign_time,
-        "leaf_hash": None if promise is None else promise.leaf_hash,
-        "entry": None if promise is None else promise.entry,
-        "tlog_proof": None if promise is None else promise.tlog_proof,
-        "batch": None if its_place is None else its_place.batch.id,
-        "batch_index": None if its_place is None else its_place.leaf_index,
-        "batch_path": None if its_place is None else its_place.path,
-    }
+    return (
+        each.id,
+        each.tenant,
+        each.uri,
+        each.subject,
+        each.revision,
+        int(each.status),
+        int(each.priority),
+        to_microseconds(each.event_time),
+        each.payload,
+        *((None, None, None) if signature is None else _signed(signature)),
+        *((None, None, None) if promise is None else (promise.leaf_hash, promise.entry, promise.tlog_proof)),
+        *((None, None, None) if its_place is None else (its_place.batch.id, its_place.leaf_index, its_place.path)),
+    )
+
+
+def _signed(signature: ServiceSignature) -> Row:
+    return signature.key_version, signature.signature, to_microseconds(signature.sign_time)
 
 
 def insert_if_first(tx: Connection, insert: sa.Insert) -> None:

@@ -1,7 +1,7 @@
 """The client: one connection's worth of Hallmark, typed."""
 
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
@@ -29,6 +29,9 @@ from hallmark_client.system import System
 from hallmark_client.transport import Transport
 from hallmark_client.trust import Trust
 from hallmark_client.wire.capabilities import capabilities_of
+
+if TYPE_CHECKING:
+    from hallmark_client.watch import Watcher
 
 
 class Client:
@@ -130,6 +133,12 @@ class Client:
     def capabilities(self) -> Capabilities:
         """What the server can do right now: algorithms, engines, HSM, limits, the log's keys."""
         return self._calls(rpc.GET_CAPABILITIES, keys_pb2.GetCapabilitiesRequest(), capabilities_of)
+
+    def watch(self, **options: Any) -> "Watcher":
+        """Follow what is granted and taken back, by stream, poll or files, whichever works: see `Watcher`."""
+        from hallmark_client.watch import Watcher  # it stands on this class
+
+        return Watcher(self, **options)
 
     def close(self) -> None:
         """Ends running watches and closes the connection. Closing twice is fine."""

@@ -15,7 +15,7 @@ from hallmark_client.tls_probe import Finding, look
 
 _MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     # Notices a dead peer within 40 s, and keeps load balancers from cutting a quiet watch. The server permits 30 s.
@@ -174,7 +174,7 @@ class GrpcTransport:
         return stream
 
     def _open(self) -> grpc.Channel:
-        return grpc.secure_channel(self._address, self._credentials, options=_OPTIONS)
+        return grpc.secure_channel(self._address, self._credentials, options=OPTIONS)
 
     def _refuse_closed(self) -> None:
         if self._closed:

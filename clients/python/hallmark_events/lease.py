@@ -92,7 +92,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What lease-granted says. `removal`: the time that the consent promises removal within, when it is known."""
+    """What lease-granted says. `removal`: the time that the consent promises removal within, when it is known.
+    `consent_expires_at`: when the consent ends by itself; no lease goes on beyond that, whatever lengthens it.
+    """
 
     lease: str
     consent: str
@@ -108,6 +110,7 @@ class Lease:
     status: StatusReference | None
     revision: int
     removal: timedelta | None = None
+    consent_expires_at: datetime | None = None
 
     @classmethod
     def from_event(cls, event: EventSet | Entry) -> Self:
@@ -122,6 +125,12 @@ class Lease:
         expires_at = parse_time(own.get("expires_at"), what="expires_at", refuse=LeaseInvalid)
         if not_before >= expires_at:
             raise LeaseInvalid("the lease ends before it begins")
+        consent_expires_at = None
+        if "consent_expires_at" in own:
+            told = own["consent_expires_at"]
+            consent_expires_at = parse_time(told, what="consent_expires_at", refuse=LeaseInvalid)
+            if expires_at > consent_expires_at:
+                raise LeaseInvalid("the lease outlasts its consent")
         if own.get("lease") != own.get("subject"):
             raise LeaseInvalid("the lease is not the subject of its event")
         return cls(
@@ -139,6 +148,7 @@ class Lease:
             status=_reference(own),
             revision=revision,
             removal=_duration(own, "removal_seconds") if "removal_seconds" in own else None,
+            consent_expires_at=consent_expires_at,
         )
 
     def renewed_by(self, newer: Self) -> Self:
@@ -149,17 +159,21 @@ class Lease:
 
     def extended_by(self, manifest: VerifiedManifest, status: StatusValue) -> Self:
         """Over plain HTTP: a log-proved manifest whose list says VALID at our index lengthens the lease, never beyond
-        issued_at + removal - offline_grace. Shortens nothing. Itself where that gives nothing.
+        issued_at + removal - offline_grace, nor beyond its consent. Shortens nothing. Itself where that gives nothing.
+        Of the removal times that the manifest names, the longest counts that promises no more than ours.
 
         Extend before the manifest's time is taken into the trusted time: then a lease that ran out on the way lives on.
         """
         if status is not StatusValue.VALID or self.removal is None:
             return self
         found = manifest.manifest
-        granted = found.leases_until.get(self.removal // timedelta(seconds=1))
-        if granted is None:
+        ours = self.removal // timedelta(seconds=1)
+        named = max((seconds for seconds in found.leases_until if seconds <= ours), default=None)
+        if named is None:
             return self
-        until = min(granted, found.issued_at + self.removal - self.offline_grace)
+        until = min(found.leases_until[named], found.issued_at + self.removal - self.offline_grace)
+        if self.consent_expires_at is not None:
+            until = min(until, self.consent_expires_at)
         return replace(self, expires_at=max(self.expires_at, until))
 
 

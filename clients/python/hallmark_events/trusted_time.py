@@ -72,16 +72,19 @@ class TrustedTime:
     """Of the boot clock when the floor was learnt."""
     source: Source = Source.STORED
     rtc_latest: datetime = _NEVER
-    """The latest time that was assumed by the real-time clock, which may since have been set back."""
+    """The latest time that was assumed by the real-time clock, which may since have been set back: time goes on from
+    there by the boot clock.
+    """
 
     def at(self, clocks: Clocks) -> Now:
         """Never earlier than at an earlier reading that was stored (`ticked`), whatever the clocks show."""
         same_boot = self.boot_id == clocks.boot_id
-        proven = self.floor + max(clocks.boot - self.boot if same_boot else clocks.boot, timedelta())
+        ran = max(clocks.boot - self.boot if same_boot else clocks.boot, timedelta())
+        proven = self.floor + ran
         if same_boot and self.source is Source.HEARTBEAT:
             return Now(proven=proven, time=proven, basis=Basis.BOOT_CLOCK)
         # What a manifest said, or the floor, may be long ago: the real-time clock may know better, but only upwards.
-        latest = max(proven, clocks.rtc, self.rtc_latest)
+        latest = max(proven, clocks.rtc, self.rtc_latest + ran)
         if same_boot and self.source is Source.MANIFEST:
             return Now(proven=proven, time=latest, basis=Basis.BOOT_CLOCK)
         return Now(proven=proven, time=latest, basis=Basis.UNKNOWN if clocks.rtc < proven else Basis.RTC)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from attestation.testing import VirtualPhone
-from hallmark_client.model.consents import ArtifactKind, ConsentArtifact
+from hallmark_client.model.consents import ArtifactKind, ConsentArtifact, LeaseTerms
 from hallmark_client.watch import WatchSnapshot
 from hallmark_events.types import LEASE_GRANTED
 from kms.cli.consent.demo_phone import attest_phone
-from kms.cli.consent.demo_stage import CONTROLLER, PATIENCE_SECONDS, PROMISE, Stage
+from kms.cli.consent.demo_stage import CONTROLLER, LEASE, PATIENCE_SECONDS, PROMISE, Stage
 from kms.cli.demo.stage import hold
 from kms.cli.output import moment, short, write_file
 
@@ -59,6 +59,7 @@ def grant_consent(stage: Stage) -> Sequence[str]:
         artifacts=[ConsentArtifact(artifact=digests[title], kind=_KINDS[title]) for title in digests],
         devices=[phone.name for phone in stage.phones.values()],
         removal_time=PROMISE,
+        lease_terms=LeaseTerms(duration=LEASE),
         withdrawal_method=f"{CONTROLLER}/withdraw",
         storage_locations=["the four phones of this demonstration"],
     )
@@ -76,7 +77,7 @@ def grant_consent(stage: Stage) -> Sequence[str]:
         f"for the {' and the '.join(stage.artifacts)}, on {len(stage.phones)} phones",
         f"promised: {PROMISE.total_seconds():.0f} s after a withdrawal nothing is usable any more",
         f"the person's receipt is signed; it names nobody, but {receipt.record['pii_principal_id'][:16]}...",
-        f"to read and print: {page}",
+        *stage.kept_file("to read and print", page),
     )
 
 
@@ -100,7 +101,7 @@ def hear_of_leases(stage: Stage) -> Sequence[str]:
     took = time.monotonic() - began
     return (
         f"{verified} leases, each proved to be in the log; after {took:.1f} s, with a first signed heartbeat,",
-        f"every phone opens both of its files: the decision is Allowed, for {PROMISE.total_seconds():.0f} s at a time",
+        f"every phone opens both of its files: the decision is Allowed, for {LEASE.total_seconds():.0f} s at a time",
     )
 
 

@@ -88,7 +88,7 @@ def _take(step: Step, stage: Stage, show: Show) -> None:
 def _stage(show: Show, *, keep: bool) -> Iterator[Stage]:
     """Folders and a server that is not started yet; both are gone afterwards, unless something failed."""
     folder = Path(tempfile.mkdtemp(prefix="hallmark-consent-demo-"))
-    stage = _prepare(folder)
+    stage = _prepare(folder, keep=keep)
     try:
         yield stage
     except DemoFailed:
@@ -103,7 +103,7 @@ def _stage(show: Show, *, keep: bool) -> Iterator[Stage]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare(folder: Path) -> Stage:
+def _prepare(folder: Path, *, keep: bool) -> Stage:
     home, outside = folder / "home", folder / "outside"
     outside.mkdir()
     vendor = VirtualVendor.create(now=datetime.now(UTC))
@@ -114,4 +114,4 @@ def _prepare(folder: Path) -> Stage:
     nowhere = socket.socket()
     nowhere.bind(("127.0.0.1", 0))
     server = ServerProcess(home=home, log_file=folder / "server.log", settings_file=settings)
-    return Stage(home=home, outside=outside, server=server, vendor=vendor, nowhere=nowhere)
+    return Stage(home=home, outside=outside, server=server, vendor=vendor, keep=keep, nowhere=nowhere)

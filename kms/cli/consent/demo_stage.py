@@ -20,6 +20,8 @@ from kms.cli.consent.demo_phone import Phone
 CONTROLLER: Final = "https://bank.example"
 PROMISE: Final = timedelta(minutes=1)
 """The shortest that the service takes."""
+LEASE: Final = timedelta(seconds=50)
+"""At a time. Less than the promise: a device's idea of the time is behind by what a heartbeat takes on its way."""
 PATIENCE_SECONDS: Final = 30.0
 
 
@@ -63,6 +65,7 @@ class Stage:
     """What others have: phones, the person's receipt, the auditor's report."""
     server: ServerProcess
     vendor: VirtualVendor
+    keep: bool
     nowhere: socket.socket
     """A port that nobody listens at: what a phone without a network reaches."""
     findings: Findings = field(default_factory=Findings)
@@ -86,6 +89,16 @@ class Stage:
     def vkeys(self) -> Sequence[VerifierKey]:
         """The log's, as everybody was given them on the first day."""
         return [parse_vkey(line) for line in self.log.verifier_keys]
+
+    @property
+    def no_api(self) -> str:
+        """An address that does not answer."""
+        host, port = self.nowhere.getsockname()
+        return f"{host}:{port}"
+
+    def kept_file(self, title: str, file: Path) -> tuple[str, ...]:
+        """The line that names a file for people, where it stays."""
+        return (f"{title}: {file}",) if self.keep else ()
 
     def client(self, role: str) -> Client:
         """As one of the four identities that the server made on its first run."""

@@ -16,13 +16,12 @@ _HEARTBEAT, _FILES_EVERY = timedelta(seconds=1), timedelta(seconds=1)
 
 def withdraw(stage: Stage) -> Sequence[str]:
     """B and C lose their networks before; A and D are online."""
-    unreachable = "%s:%d" % stage.nowhere.getsockname()[:2]
     for letter in "BC":
         phone = stage.phones[letter]
         phone.close()
         phone.used_at = None
     phone = stage.phones["C"]
-    phone.watch(address=unreachable, trusted_keys=stage.service_keys, log_policy=stage.vkeys, heartbeat=_HEARTBEAT)
+    phone.watch(address=stage.no_api, trusted_keys=stage.service_keys, log_policy=stage.vkeys, heartbeat=_HEARTBEAT)
     hold(_decided(stage, "C") == {"Allowed"}, "phone C can not go on offline with what it has stored")
     stage.withdrawn_at = time.monotonic()
     stage.withdrawal = stage.client("backend").consents.withdraw(stage.consent.name, reason="changed my mind")
@@ -65,9 +64,8 @@ def obey(stage: Stage) -> Sequence[str]:
 def read_files(stage: Stage) -> Sequence[str]:
     """B comes back with plain HTTP only: its API address leads nowhere."""
     phone = stage.phones["B"]
-    unreachable = "%s:%d" % stage.nowhere.getsockname()[:2]
     phone.watch(
-        address=unreachable,
+        address=stage.no_api,
         trusted_keys=stage.service_keys,
         log_policy=stage.vkeys,
         files_url=stage.server.public_url,

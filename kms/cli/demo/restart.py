@@ -74,7 +74,7 @@ def kill_and_restart(stage: Stage) -> Sequence[str]:
         f"keys, revocations and the device are the same; the log grew consistently, {checkpoint.size} to {now.size}",
         f"all {acknowledged} signatures acknowledged before the kill are in it",
         "the call that the kill interrupted was answered after the restart",
-        f"the device came back by itself and learned that {short(stage.device_name)} is revoked",
+        f"the watcher came back by itself and learned that {short(stage.device_name)} is revoked",
     )
 
 
@@ -82,9 +82,9 @@ def _revoke_device(stage: Stage) -> "LogPromise":
     """Everything before it in the log is published with it."""
     event = stage.client("admin").revocations.revoke(stage.device_name, "DEVICE_LOST", wait="published")
     arrived = stage.watcher.next().event
-    hold(arrived.name == event.name, f"the device was told {arrived.name} again, or missed {event.name}")
+    hold(arrived.name == event.name, f"the watcher was told {arrived.name} again, or missed {event.name}")
     surplus = stage.watcher.close()
-    hold(surplus == 0, f"the device was told {surplus} events too many")
+    hold(surplus == 0, f"the watcher was told {surplus} events too many")
     return event.log
 
 

@@ -42,7 +42,7 @@ STEPS: Final = (
     Step("Attest a device", devices.attest_device),
     Step("Refuse tampered copies of its evidence", devices.refuse_tampered),
     Step("Judge the evidence of a genuine phone", devices.judge_genuine),
-    Step("Let a device watch for revocations", revoking.open_watch),
+    Step("Let a back office watch for revocations", revoking.open_watch),
     Step("Revoke the old key version", revoking.revoke_old_version),
     Step("Kill the server with SIGKILL and start it again", restart.kill_and_restart),
     Step("Let an auditor verify the log from its public files", auditing.audit_log),

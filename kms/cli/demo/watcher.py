@@ -1,4 +1,4 @@
-"""A device that watches for revocations, in a thread and with an identity of its own."""
+"""A back office that watches for revocations, in a thread and with an identity of its own."""
 
 import queue
 import threading
@@ -28,27 +28,27 @@ class Watcher:
     """Follows the feed until `close`. Events are verified before they count as arrived."""
 
     def __init__(self, client: "Client", *, service_key: str) -> None:
-        """service_key: name of the key version that signs events; fetched now, as a device would keep it."""
+        """service_key: name of the key version that signs events; fetched now, and kept."""
         self._client = client
         self._trusted = ServiceKeys(client)
         self._trusted[service_key]
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._arrivals: queue.Queue[Arrival | Exception] = queue.Queue()
-        self._thread = threading.Thread(target=self._follow, name="demo-device", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="demo-watcher", daemon=True)
         self._thread.start()
 
     def wait_until_watching(self) -> None:
         """Until the server has sent all there was. Raises DemoFailed."""
         if not self._ready.wait(_PATIENCE_SECONDS):
-            raise DemoFailed("the watching device did not get to see the feed")
+            raise DemoFailed("the watching back office did not get to see the feed")
 
     def next(self) -> Arrival:
         """The next event. Raises DemoFailed when none comes, and what ended the watch."""
         try:
             arrival = self._arrivals.get(timeout=_PATIENCE_SECONDS)
         except queue.Empty:
-            raise DemoFailed(f"no event reached the device within {_PATIENCE_SECONDS:.0f} seconds") from None
+            raise DemoFailed(f"no event reached the watcher within {_PATIENCE_SECONDS:.0f} seconds") from None
         if isinstance(arrival, Exception):
             raise arrival
         return arrival

@@ -38,6 +38,7 @@ def _create_consents() -> None:
         sa.Column("end_reason", sa.String(length=512), nullable=False),
         sa.Column("ends_at", UtcTime(), nullable=True),
         sa.Column("removal_due", sa.Boolean(), nullable=False),
+        sa.Column("removal_seconds", sa.Integer(), nullable=False),
         sa.Column("said", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id"),
     )
@@ -49,6 +50,13 @@ def _create_consents() -> None:
         ["removal_due"],
         sqlite_where=sa.text("removal_due = 1"),
         postgresql_where=sa.text("removal_due"),
+    )
+    op.create_index(
+        "ix_consent_removal_seconds",
+        "consent",
+        ["tenant", "removal_seconds"],
+        sqlite_where=sa.text("ends_at IS NOT NULL"),
+        postgresql_where=sa.text("ends_at IS NOT NULL"),
     )
 
 

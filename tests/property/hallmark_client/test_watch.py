@@ -326,4 +326,4 @@ class WatchMachine(RuleBasedStateMachine):
 
 
 TestWatch = WatchMachine.TestCase
-TestWatch.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestWatch.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)

@@ -172,9 +172,7 @@ class FleetService:
             for row in tx.execute(sa.select(subject).where(subject.c.feed.startswith("devices/"))):
                 told.setdefault(row.feed, []).append((row.subject, row.event))
             rows = tx.execute(sa.select(feed.c.name, feed.c.sequence).where(mine, feed.c.name.startswith("devices/")))
-            return {
-                _device_of(row.name): FeedEnd(epoch, row.sequence, _digest(told.get(row.name, []))) for row in rows
-            }
+            return {_device_of(row.name): FeedEnd(epoch, row.sequence, _digest(told.get(row.name, []))) for row in rows}
 
         return await self.database.read(read)
 

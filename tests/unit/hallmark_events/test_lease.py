@@ -43,6 +43,7 @@ OWN = {
     "on_silence": "suspend",
     "on_expiry": "shred",
     "removal_seconds": 86_400,
+    "consent_expires_at": "2027-11-22T10:00:00.000000Z",
     "status_list": {"idx": 5, "uri": URI},
 }
 
@@ -84,7 +85,8 @@ def test_a_lease_is_read() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"lease": f"{PARENT}/leases/other"}, {"consent": None}, {"artifact": ""}, {"not_before": "16:00"}, {"expires_at": OWN["not_before"]},
-     {"max_staleness_seconds": -1}, {"offline_grace_seconds": True}, {"removal_seconds": "1 d"}, {"on_silence": "shout"},
+     {"max_staleness_seconds": -1}, {"offline_grace_seconds": True}, {"removal_seconds": "1 d"},
+     {"consent_expires_at": "never"}, {"on_silence": "shout"},
      {"on_expiry": 1}, {"status_list": {"idx": -1, "uri": URI}}, {"max_staleness_seconds": 10**12}],
     ids=str,
 )  # fmt: skip
@@ -223,10 +225,33 @@ def test_a_renewal_by_a_snapshot() -> None:
         assert LEASE.extended_by(found, status) == LEASE
     assert replace(LEASE, removal=None).extended_by(found, VALID).expires_at == LEASE.expires_at
     assert replace(LEASE, removal=12 * HOUR).extended_by(found, VALID).expires_at == LEASE.expires_at
+    assert replace(LEASE, removal=26 * HOUR).extended_by(found, VALID).expires_at == START + 24 * HOUR, "none is nearer"
     beyond = manifest(leases_until={86_400: START + 100 * HOUR}, **told)
     assert LEASE.extended_by(beyond, VALID).expires_at == START + (4 + 24 - 2) * HOUR
     earlier = manifest(leases_until={86_400: START + HOUR}, **told)
     assert LEASE.extended_by(earlier, VALID) == LEASE
+
+
+def test_of_several_promises_the_longest_counts_that_is_not_above_its_own() -> None:
+    told = {"issued_at": START + 4 * HOUR, "not_after": START + 5 * HOUR}
+    until = {seconds: START + 4 * HOUR + timedelta(seconds=seconds) for seconds in (3_600, 43_200, 172_800)}
+    found = manifest(leases_until=until, **told)
+    assert LEASE.extended_by(found, VALID).expires_at == START + 16 * HOUR
+    assert replace(LEASE, removal=48 * HOUR).extended_by(found, VALID).expires_at == START + (4 + 48 - 2) * HOUR
+    short = replace(LEASE, removal=timedelta(seconds=3_599))
+    assert short.extended_by(found, VALID) == short
+
+
+def test_nothing_lengthens_a_lease_beyond_its_consent() -> None:
+    found = manifest(leases_until={86_400: START + 28 * HOUR}, issued_at=START + 4 * HOUR, not_after=START + 5 * HOUR)
+    for hours in (6, 7, 20):
+        lease = replace(LEASE, consent_expires_at=START + hours * HOUR)
+        assert lease.extended_by(found, VALID).expires_at == START + hours * HOUR
+        assert lease.extended_by(found, VALID).extended_by(found, VALID).expires_at == START + hours * HOUR
+    newer = Lease.from_event(granted(2, consent_expires_at="2026-11-22T18:00:00.000000Z"))
+    assert LEASE.renewed_by(newer).extended_by(found, VALID).expires_at == START + 8 * HOUR
+    with pytest.raises(LeaseInvalid, match="outlasts"):
+        Lease.from_event(granted(2, consent_expires_at="2026-11-22T15:59:59.999999Z"))
 
 
 def test_a_device_with_plain_http_lives_on_manifests() -> None:

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from hallmark_client.errors import HallmarkError, Unavailable
-from hallmark_client.grpc_transport import _OPTIONS as OPTIONS
+from hallmark_client.grpc_transport import OPTIONS
 from hallmark_client.profile import Profile
 from hallmark_client.rpc import Request, Response, Rpc
 from hallmark_client.status import CODES, error_of_code, error_of_status
