@@ -19,6 +19,7 @@ from kms.core.clock import Clock
 from kms.devices.reappraisal import Reappraisal
 from kms.devices.reappraiser import AssuranceNotes, Reappraiser
 from kms.devices.settings import DevicesSettings
+from kms.removal.overdue import OverdueDevices
 from kms.revocation.assurance import AssuranceService
 from kms.revocation.service import RevocationService
 
@@ -72,7 +73,7 @@ def make_reappraiser(
         database=revocations.database,
         clock=clock,
         reappraisal=reappraisal,
-        assurance=AssuranceService(revocations),
+        assurance=AssuranceService(revocations, OverdueDevices()),
         refresh=refresh,
     )
     parts.servicer.collateral.changed = reappraiser.wake

@@ -22,7 +22,7 @@ from kms.events.heartbeats import HeartbeatSigner
 from kms.events.hub import EventHub
 from kms.events.poll import PollService
 from kms.events.ports import EventObservers
-from kms.events.reading import QUESTIONS_MAX, answer_all
+from kms.events.reading import GATHERED_SECONDS, QUESTIONS_MAX, answer_all
 from kms.events.releasing import Releaser, Satisfies
 from kms.events.rpc import EventServicer
 from kms.events.signal import FeedSignal
@@ -87,8 +87,9 @@ def start_events(
         writer=FrameWriter(codec),
         deliveries=Deliveries(told.delivered, clock),
         clock=clock,
-        reads=Gathering(events.database, answer_all, at_most=QUESTIONS_MAX),
+        reads=Gathering(events.database, answer_all, at_most=QUESTIONS_MAX, interval_seconds=GATHERED_SECONDS),
         grown=told.grown,
+        revoked=told.revoked,
     )
     signer = HeartbeatSigner(events.signing, events.randomness, events.issuer)
     wheel = Wheel(events.randomness)

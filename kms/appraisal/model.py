@@ -49,13 +49,14 @@ class PolicyState(StrEnum):
     PENDING = "pending"
     ACTIVE = "active"
     REPLACED = "replaced"
+    REVOKED = "revoked"
+    """Never in force again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyVersion:
     """`document` is the file as it was set, `policy_sha256` (hex) the digest that verdicts name. What was set never
-    changes; `payload` says what it was, and is signed. The built-in policy has neither payload nor signature. With a
-    `revoke_time` it is never in force again; REPLACED is its state then.
+    changes; `payload` says what it was, and is signed. The built-in policy has neither payload nor signature.
     """
 
     name: PolicyName
@@ -68,7 +69,6 @@ class PolicyVersion:
     create_time: datetime | None
     activate_time: datetime | None = None
     state: PolicyState = PolicyState.PENDING
-    revoke_time: datetime | None = None
 
     @property
     def activation_sha256(self) -> bytes:

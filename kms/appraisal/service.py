@@ -187,7 +187,7 @@ class AppraisalService:
             raise FailedPrecondition(
                 Reason.STATE_TRANSITION_INVALID, f"{name} is active already", resource=str(version.name)
             )
-        if version.revoke_time is not None:
+        if version.state is PolicyState.REVOKED:
             raise FailedPrecondition(
                 Reason.STATE_TRANSITION_INVALID, f"{name} was revoked, and stays so", resource=str(version.name)
             )

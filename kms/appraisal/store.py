@@ -136,8 +136,6 @@ def _at(tenant: str, number: int) -> sa.ColumnElement[bool]:
 
 
 def _read(row: Any, active: int) -> PolicyVersion:
-    is_fresh = row.activate_time is None and row.revoke_time is None
-    state = PolicyState.PENDING if is_fresh else PolicyState.REPLACED
     return PolicyVersion(
         name=PolicyName(row.tenant, row.number),
         title=row.title,
@@ -150,6 +148,13 @@ def _read(row: Any, active: int) -> PolicyVersion:
         ),
         create_time=row.create_time,
         activate_time=row.activate_time,
-        state=PolicyState.ACTIVE if row.number == active and row.revoke_time is None else state,
-        revoke_time=row.revoke_time,
+        state=_state(row, active),
     )
+
+
+def _state(row: Any, active: int) -> PolicyState:
+    if row.revoke_time is not None:
+        return PolicyState.REVOKED
+    if row.number == active:
+        return PolicyState.ACTIVE
+    return PolicyState.PENDING if row.activate_time is None else PolicyState.REPLACED

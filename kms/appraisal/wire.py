@@ -20,6 +20,7 @@ _STATE_NUMBERS = {
     PolicyState.PENDING: appraisal_pb2.POLICY_STATE_PENDING,
     PolicyState.ACTIVE: appraisal_pb2.POLICY_STATE_ACTIVE,
     PolicyState.REPLACED: appraisal_pb2.POLICY_STATE_REPLACED,
+    PolicyState.REVOKED: appraisal_pb2.POLICY_STATE_REVOKED,
 }
 
 

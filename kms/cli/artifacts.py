@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kms.cli.artifact_digest import artifact_digest
 from kms.cli.connection import Server, server_options
 from kms.cli.identifiers import Identifier
 from kms.cli.invocation import json_option
@@ -12,9 +13,6 @@ from kms.cli.output import moment, print_json, print_table, short
 if TYPE_CHECKING:
     from hallmark_client.model.artifacts import ArtifactChange, ArtifactStatus
 
-_ARTIFACT = Identifier(
-    "artifact", "artifacts", "[0-9a-f]{64}", "the SHA-256 of an artifact, 64 lower-case hexadecimal digits (sha256sum)"
-)
 _MODEL = Identifier("model", "models", "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", "the id of a model, such as fraud-net")
 
 
@@ -26,40 +24,42 @@ def artifacts() -> None:
     back for ever: hallmark revoke artifacts/SHA256 --reason policy-violation
 
     \b
-    Example:  hallmark artifacts suspend SHA256
+    Example:  hallmark artifacts suspend adapter.safetensors
               hallmark artifacts min-version fraud-net 7
     """
 
 
 @artifacts.command()
-@click.argument("name", metavar="SHA256", type=_ARTIFACT)
+@click.argument("artifact", metavar="FILE|SHA256")
 @server_options("admin")
 @json_option
-def suspend(name: str, server: Server, as_json: bool) -> None:
+def suspend(artifact: str, server: Server, as_json: bool) -> None:
     """Nobody may use the artifact until it is resumed.
 
     \b
-    Example:  hallmark artifacts suspend SHA256
-    Then:     hallmark artifacts resume SHA256
+    Example:  hallmark artifacts suspend adapter.safetensors
+    Then:     hallmark artifacts resume adapter.safetensors
     """
+    digest = artifact_digest(artifact)
     with server.connect() as client:
-        change = client.artifacts.suspend(name)
+        change = client.artifacts.suspend(digest)
     _tell(change, "Suspended. Everybody who listens has been told.", as_json=as_json)
 
 
 @artifacts.command()
-@click.argument("name", metavar="SHA256", type=_ARTIFACT)
+@click.argument("artifact", metavar="FILE|SHA256")
 @server_options("admin")
 @json_option
-def resume(name: str, server: Server, as_json: bool) -> None:
+def resume(artifact: str, server: Server, as_json: bool) -> None:
     """End a suspension. What allows something is told with its proof: when the log has published it.
 
     \b
-    Example:  hallmark artifacts resume SHA256
+    Example:  hallmark artifacts resume adapter.safetensors
     Then:     hallmark artifacts list
     """
+    digest = artifact_digest(artifact)
     with server.connect() as client:
-        change = client.artifacts.resume(name, wait="published")
+        change = client.artifacts.resume(digest, wait="published")
     _tell(change, "It may be used again: the log has published it.", as_json=as_json)
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kms.cli.artifact_digest import artifact_digest
 from kms.cli.connection import Server, server_options
-from kms.cli.consent.choices import CONSENT, artifact_digest
+from kms.cli.consent.choices import CONSENT
 from kms.cli.identifiers import DEVICE
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_facts, print_json, print_table, short

@@ -56,7 +56,7 @@ class Conditions:
 
     def check(self, tx: Connection, device: ChildName, artifact: DigestName) -> None:
         """Raises not-found, and FailedPrecondition that says what is missing: DEVICE_REVOKED, VERDICT_REFUSED,
-        STATE_TRANSITION_INVALID.
+        REMOVAL_OVERDUE; STATE_TRANSITION_INVALID for the artifact.
         """
         self.holders.check_known(tx, device)
         if device not in self.holders.trusted(tx, frozenset({device})):
@@ -67,7 +67,7 @@ class Conditions:
             )
         if self.blocked.is_blocked(tx, frozenset({device})):
             raise FailedPrecondition(
-                Reason.STATE_TRANSITION_INVALID,
+                Reason.REMOVAL_OVERDUE,
                 f"{device} has not proved a removal that is overdue: it gets no lease before that",
                 resource=str(device),
             )

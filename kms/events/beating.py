@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from kms.events.heartbeats import HeartbeatSigner, heartbeat_frame, leaf_of
+from kms.events.heartbeats import HeartbeatFrames, HeartbeatSigner, leaf_of
 from kms.events.hub import EventHub
 from kms.events.reading import Head
 from kms.events.subscriber import Subscriber
@@ -40,6 +40,7 @@ class Beats:
         if not due:
             return
         now = clock.now()
+        frames = HeartbeatFrames(now)
         try:
             await self.hub.follow()  # a heartbeat vouches for everything that was committed before its time
         except BaseException:
@@ -54,13 +55,13 @@ class Beats:
             elif subscriber.nonce:
                 proved.append((subscriber, leaf_of(subscriber.tenant, subscriber.nonce, heads)))
             else:
-                subscriber.beat = heartbeat_frame(now, self.wheel.put(subscriber, clock.monotonic()), None)
+                subscriber.beat = frames.frame(self.wheel.put(subscriber, clock.monotonic()), None)
                 subscriber.wake()
         proofs = await self.signer.prove([leaf for _, leaf in proved], now)
         for place, (subscriber, _) in enumerate(proved):
             next_in = self.wheel.put(subscriber, clock.monotonic())
             if proofs:
-                subscriber.beat = heartbeat_frame(now, next_in, proofs[place])
+                subscriber.beat = frames.frame(next_in, proofs[place])
                 subscriber.wake()
 
 

@@ -1,11 +1,14 @@
 """Cursors and page tokens: a position in the feed, opaque to callers and unforgeable.
 
 88 characters of base64url: version (1 byte) || epoch (16) || sequence (8, big-endian) || anchor (9) ||
-HMAC-SHA-256 (32). The MAC also covers the kind of token, the tenant, the feed and the filter, so a token works only
-where it was given out, and it tells nobody which of them it belongs to.
+keyed BLAKE2b (32; RFC 7693, section 2.9). The MAC also covers the kind of token, the tenant, the feed and the filter,
+so a token works only where it was given out, and it tells nobody which of them it belongs to.
+
+BLAKE2b, because each connect takes three of them: HMAC through OpenSSL 3 looks the algorithm up at every call (45 us).
 """
 
 import base64
+import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -18,8 +21,9 @@ from kms.core.randomness import Randomness
 from kms.events import store
 from kms.events.model import ANCHOR_SIZE, Position
 
-_VERSION = b"\x03"
+_VERSION = b"\x04"
 _BODY_SIZE = 1 + 16 + 8 + ANCHOR_SIZE
+_MAC_SIZE = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{88}")
 
 
@@ -70,7 +74,7 @@ class CursorCodec:
     def _mac(self, kind: TokenKind, place: tuple[str, str, str], body: bytes) -> bytes:
         # Neither kind, tenant, feed nor subject can hold a NUL, so the framing is unambiguous: the body's size is fixed
         label = "\0".join(("hallmark-feed", kind, *place, "")).encode()
-        return hmac.digest(self.key.reveal(), label + body, "sha256")
+        return hashlib.blake2b(label + body, key=self.key.reveal(), digest_size=_MAC_SIZE).digest()
 
 
 def _refusal(kind: TokenKind) -> InvalidArgument:

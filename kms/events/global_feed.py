@@ -9,6 +9,7 @@ from typing import Final
 from kms.events.frames import FrameWriter
 from kms.events.model import GLOBAL, Placed, Position, anchor_of
 from kms.events.reading import Answer, Head
+from kms.events.resuming import Transfer, Why
 
 RING_EVENTS: Final = 1024
 RING_BYTES: Final = 16 * 1024 * 1024
@@ -27,19 +28,24 @@ class FullPage:
 
 @dataclass(slots=True)
 class GlobalFeed:
-    """`at`, `head` and `bookmark` tell one and the same end. The ring may already go further."""
+    """`at`, `head` and `bookmark` tell one and the same end. The ring may already go further.
+
+    `settled`: the bookmark may go out to those who have had the events before it (kms.events.following).
+    """
 
     tenant: str
     writer: FrameWriter
     at: Position
     head: Head
     bookmark: bytes = b""
+    settled: bool = True
     _first: int = 0
     _ring: deque[tuple[bytes, bytes]] = field(default_factory=deque)
     """(anchor, frame) of each event from _first on, without a gap."""
     _bytes: int = 0
     _runs: dict[int, tuple[Sequence[bytes], Position]] = field(default_factory=dict)
     """What was handed out from where, since the last change."""
+    _intents: dict[tuple[Position, Transfer, Why], bytes] = field(default_factory=dict)
     _pages: OrderedDict[int, FullPage] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -60,10 +66,12 @@ class GlobalFeed:
         self._pages.clear()
         self._first, self._bytes = at.sequence + 1, 0
         self.mark(at, head)
+        self.settled = True
 
     def mark(self, at: Position, head: Head) -> None:
         """The end is here now, and this is the state there."""
         self._runs.clear()
+        self._intents.clear()
         self.at, self.head = at, head
         self.bookmark = self.writer.bookmark(at, head)
 
@@ -75,6 +83,7 @@ class GlobalFeed:
             self._ring.clear()
             self._first, self._bytes = placed.sequence, 0
         self._runs.clear()
+        self.settled = False
         frame = self.writer.event(placed, placed.position(self.at))
         self._ring.append((anchor_of(placed.event.id), frame))
         self._bytes += len(frame)
@@ -96,7 +105,7 @@ class GlobalFeed:
         return 0 <= place < len(self._ring) and self._ring[place][0] == position.anchor
 
     def after(self, position: Position) -> tuple[Sequence[bytes], Position]:
-        """The next frames, the bookmark with them when they lead to the end, and where they lead.
+        """The next frames, and where they lead.
 
         Most readers are at the same place: they are given the same list. `covers` was asked before.
         """
@@ -111,9 +120,15 @@ class GlobalFeed:
         frames = [frame for _, frame in found]
         if found:
             position = Position(self.tenant, GLOBAL, self.epoch, position.sequence + len(found), found[-1][0])
-        if position.sequence == self.at.sequence:
-            return [*frames, self.bookmark], self.at
         return frames, position
+
+    def intent(self, position: Position, transfer: Transfer, why: Why) -> bytes:
+        """Thousands come back to the same place: encoded once."""
+        place = position, transfer, why
+        frame = self._intents.get(place)
+        if frame is None:
+            frame = self._intents[place] = self.writer.intent(position, transfer, why)
+        return frame
 
     def find_page(self, after: int, *, at_least: int) -> FullPage | None:
         """A page of a full transfer that somebody has read, when the feed ended at `at_least` or later.

@@ -18,12 +18,12 @@ from kms.core.names import ChildName
 from kms.core.wakeup import wait_ticket
 from kms.events.appending import Events
 from kms.events.deliveries import Deliveries
-from kms.events.following import Followed
+from kms.events.following import QUIET_SECONDS, Followed
 from kms.events.frames import FrameWriter
 from kms.events.global_feed import GlobalFeed
 from kms.events.model import GLOBAL
-from kms.events.news import Broken, Ends, find_ends, news_of_all
-from kms.events.ports import DeviceGrown
+from kms.events.news import Broken, Ends, News, find_ends, news_of_all
+from kms.events.ports import DeviceGrown, DeviceRevoked
 from kms.events.reading import Answer, Lost, Question
 from kms.events.replacing import replace_history
 from kms.events.resuming import Start
@@ -47,7 +47,9 @@ class EventHub:
     clock: Clock
     reads: Gathering[Question, Answer | Lost]
     grown: DeviceGrown | None = None
+    revoked: DeviceRevoked | None = None
     tick_seconds: float = TICK_SECONDS
+    quiet_seconds: float = QUIET_SECONDS
     draining: bool = False
     subscribers: int = 0
     _followed: dict[str, Followed] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class EventHub:
                         await self._begin_again(tenant, news)
                     else:
                         self._followed[tenant].route(news)
-                        self._tell_grown(tenant, news.grown)
+                        self._tell_observers(tenant, news)
                         more = more or news.more
 
     async def subscribe(self, subscriber: Subscriber, starts: Sequence[Start], device: ChildName | None) -> None:
@@ -137,7 +139,7 @@ class EventHub:
         try:
             ends = await self._find_ends(tenant)
             feed = GlobalFeed(tenant, self.writer, ends.at, ends.head)
-            followed = self._followed[tenant] = Followed(ends.outbox, feed)
+            followed = self._followed[tenant] = Followed(ends.outbox, feed, quiet_seconds=self.quiet_seconds)
             return followed
         finally:
             del self._loading[tenant]
@@ -157,11 +159,14 @@ class EventHub:
             await replace_history(self.events, tenant, followed.outbox.epoch, self.clock.now())
         followed.begin(await self._find_ends(tenant))
 
-    def _tell_grown(self, tenant: str, feeds: Sequence[str]) -> None:
-        for name in feeds:
+    def _tell_observers(self, tenant: str, news: News) -> None:
+        for name in news.grown:
             collection, _, device_id = name.partition("/")
             if self.grown is not None and device_id:
                 self.grown(ChildName(tenant, collection, device_id))
+        for subject in news.revoked:
+            if self.revoked is not None:
+                self.revoked(ChildName(tenant, "devices", subject.rpartition("/")[2]))
 
     def _forget_idle(self) -> None:
         now = self.clock.monotonic()

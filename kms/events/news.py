@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 
 from kms.events import history
 from kms.events.listings import state_digest
-from kms.events.model import ALL, GLOBAL, Placed, Position, anchor_of
+from kms.events.model import ALL, GLOBAL, Placed, Position, Status, anchor_of
 from kms.events.reading import Head
-from kms.events.tables import feed, feed_event
+from kms.events.tables import event, feed, feed_event
 
 NEWS_MAX: Final = 512
 """Acts read at once, of one tenant."""
@@ -28,11 +28,15 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`more`: read again. `ends` is missing then, and when nothing that concerns everybody happened."""
+    """`grown`: feeds of devices. `revoked`: subjects tenants/{tenant}/devices/{device} that became INVALID.
+
+    `more`: read again. `ends` is missing then, and when nothing that concerns everybody happened.
+    """
 
     outbox: Position
     everybody: Sequence[Placed]
     grown: Sequence[str]
+    revoked: Sequence[str]
     ends: Ends | None
     more: bool
 
@@ -94,9 +98,19 @@ def _news(tx: Connection, was: Position, end: int, *, is_marked: bool) -> News |
         at,
         [Placed(place.sequence, events[place.event]) for place in everybody],
         sorted({place.feed for place in places if place.feed != GLOBAL}),
+        _revoked_devices(tx, was.tenant, [act.event for act in acts]),
         None if more or (is_marked and not everybody) else find_ends(tx, was.tenant),
         more,
     )
+
+
+def _revoked_devices(tx: Connection, tenant: str, event_ids: Sequence[str]) -> Sequence[str]:
+    query = sa.select(event.c.subject).where(
+        event.c.id.in_(event_ids),
+        event.c.status == Status.INVALID,
+        event.c.subject.startswith(f"tenants/{tenant}/devices/", autoescape=True),
+    )
+    return tx.scalars(query).all()
 
 
 def _anchored(tx: Connection, position: Position) -> Position:

@@ -9,7 +9,7 @@ from typing import Final
 
 from hallmark.v1 import events_pb2
 from kms.core.names import ChildName
-from kms.events.heartbeats import HeartbeatSigner, heartbeat_frame, leaf_of
+from kms.events.heartbeats import HeartbeatFrames, HeartbeatSigner, leaf_of
 from kms.events.hub import EventHub
 from kms.events.model import GLOBAL
 from kms.events.reading import Answer, Head, Question
@@ -88,10 +88,10 @@ class PollService:
     async def _heartbeat(self, asked: Asked, answers: Sequence[Answer], now: datetime) -> list[bytes]:
         """One frame, or none while the HSM is away."""
         if not asked.nonce:
-            return [heartbeat_frame(now, timedelta(0), None)]
+            return [HeartbeatFrames(now).frame(timedelta(0), None)]
         heads: dict[str, tuple[bytes, Head]] = {}
         for answer in answers:
             assert answer.head is not None
             heads["global" if answer.after.feed == GLOBAL else "device"] = answer.after.epoch, answer.head
         proofs = await self.signer.prove([leaf_of(asked.tenant, asked.nonce, heads)], now)
-        return [heartbeat_frame(now, timedelta(0), proof) for proof in proofs]
+        return [HeartbeatFrames(now).frame(timedelta(0), proof) for proof in proofs]

@@ -14,6 +14,9 @@ DeviceGrown: TypeAlias = Callable[[ChildName], None]
 Only of tenants to which somebody listens here.
 """
 
+DeviceRevoked: TypeAlias = Callable[[ChildName], None]
+"""Told at once, as above, when an event says that a device is INVALID, which is for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -43,3 +46,4 @@ class EventObservers:
     delivered: DeliveryObserver | None = None
     acknowledged: AcknowledgementObserver | None = None
     grown: DeviceGrown | None = None
+    revoked: DeviceRevoked | None = None

@@ -16,8 +16,10 @@ from kms.events.model import ALL, Event, Placed, Position
 from kms.events.resuming import CHANGES_MAX, Facts, HistoryLost, Resumption, Start, Transfer, Why, resume
 from kms.events.tables import feed
 
-QUESTIONS_MAX = 64
+QUESTIONS_MAX = 256
 """In one transaction."""
+GATHERED_SECONDS = 0.01
+"""The least time between two of them: who comes in a storm waits for others, not each for a transaction of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from kms.core.clock import Clock
-from kms.core.errors import ServiceError
 from kms.core.direct_sql import AmongSql, DirectSql
+from kms.core.errors import ServiceError
 from kms.core.wakeup import wait_ticket
 from kms.events import store
 from kms.events.appending import Events, is_news

@@ -21,15 +21,17 @@ from kms.events.model import ALL, STATELESS, Batch, Event, Known, Status
 from kms.events.tables import batch, cursor_key, event, feed, feed_event, feed_subject, held
 from kms.keys.model import ServiceSignature
 
-_PLACES: Final = 128
+_PLACES_MAX: Final = 128
 """Places that are asked for at once."""
-_FIND_KNOWN: Final = """
-WITH wanted(feed, subject) AS (VALUES {wanted})
-SELECT known.feed, known.subject, known.revision, known.status FROM wanted CROSS JOIN feed_subject AS known
-WHERE known.tenant = ? AND known.feed = wanted.feed AND known.subject = wanted.subject
-"""
-_KNOWN_OF: Final = DirectSql(_FIND_KNOWN.format(wanted=", ".join(["(?, ?)"] * _PLACES)))
-_KNOWN: Final = DirectSql(_FIND_KNOWN.format(wanted="(?, ?)"))
+_KNOWN_OF: Final = {
+    size: DirectSql(
+        f"WITH wanted(feed, subject) AS (VALUES {', '.join(['(?, ?)'] * size)}) "  # noqa: S608 - nothing of callers
+        "SELECT known.feed, known.subject, known.revision, known.status "
+        "FROM wanted CROSS JOIN feed_subject AS known "
+        "WHERE known.tenant = ? AND known.feed = wanted.feed AND known.subject = wanted.subject"
+    )
+    for size in (1 << power for power in range(_PLACES_MAX.bit_length()))
+}
 _ENDS: Final = AmongSql("SELECT name, sequence FROM feed WHERE tenant = ? AND name IN (*)")
 _INSERT_EVENTS: Final = InsertMany("event", [column.name for column in event.columns])
 _HOLD: Final = InsertMany("event_held", [column.name for column in held.columns])
@@ -88,23 +90,18 @@ def replace_epoch(tx: Connection, tenant: str, epoch: bytes) -> None:
 
 def known(tx: Connection, tenant: str, feed_name: str, subject: str) -> Known | None:
     """What the feed says of the subject now."""
-    query = sa.select(feed_subject.c.revision, feed_subject.c.status).where(
-        feed_subject.c.tenant == tenant, feed_subject.c.feed == feed_name, feed_subject.c.subject == subject
-    )
-    row = tx.execute(query).first()
-    return None if row is None else Known(row.revision, Status(row.status))
+    return known_of(tx, tenant, [(feed_name, subject)]).get((feed_name, subject))
 
 
 def known_of(tx: Connection, tenant: str, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
     """`known` of many (feed, subject)s; without those that nothing was said of."""
     found: dict[tuple[str, str], Known] = {}
-    for start in range(0, len(places), _PLACES):
-        part = places[start : start + _PLACES]
-        filled = [*part, *part[-1:] * (_PLACES - len(part))] if len(part) > 1 else part
+    for start in range(0, len(places), _PLACES_MAX):
+        part = places[start : start + _PLACES_MAX]
+        size = 1 << (len(part) - 1).bit_length()
+        filled = [*part, *[part[-1]] * (size - len(part))]
         values = [value for place in filled for value in place]
-        for feed_name, subject, revision, status in (_KNOWN_OF if len(part) > 1 else _KNOWN).rows(
-            tx, (*values, tenant)
-        ):
+        for feed_name, subject, revision, status in _KNOWN_OF[size].rows(tx, [*values, tenant]):
             found[feed_name, subject] = Known(revision, Status(status))
     return found
 
@@ -149,7 +146,7 @@ def hold(tx: Connection, waiting: Sequence[tuple[Event, Sequence[str]]]) -> None
 def _ends(tx: Connection, tenant: str, names: Iterable[str]) -> dict[str, int]:
     """Where each feed ends: 0 where nothing was put into it yet."""
     wanted = sorted(names)
-    return dict.fromkeys(wanted, 0) | {name: sequence for name, sequence in _ENDS.rows(tx, [tenant], among=wanted)}
+    return dict.fromkeys(wanted, 0) | dict(_ENDS.rows(tx, [tenant], among=wanted))
 
 
 def _row(each: Event) -> Row:

@@ -48,7 +48,10 @@ async def stream(hub: EventHub, wheel: Wheel, wanted: Wanted) -> AsyncGenerator[
         while True:
             ticket, has_more = subscriber.ticket(), False
             for reader in readers:
-                for frame in await _next(reader, waits=is_open):
+                frames = reader.ready()
+                if frames is None:
+                    frames = await _next(reader, waits=is_open)
+                for frame in frames:
                     yield frame
                 has_more = has_more or reader.has_more
             is_open = True
@@ -56,9 +59,13 @@ async def stream(hub: EventHub, wheel: Wheel, wanted: Wanted) -> AsyncGenerator[
                 yield goodbye("revoked", RETRY_MIN, RETRY_MAX)
                 raise device_revoked()
             if hub.draining and not has_more:
+                for frame in subscriber.mark():
+                    yield frame
                 yield goodbye("draining", RETRY_MIN, RETRY_MAX)
                 return
             if subscriber.beat:
+                for frame in subscriber.mark():
+                    yield frame
                 frame, subscriber.beat = subscriber.beat, b""
                 yield frame
             if not has_more:

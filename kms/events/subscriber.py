@@ -23,7 +23,11 @@ class Reader(Protocol):
     """One feed of one stream."""
 
     @property
-    def has_more(self) -> bool: ...
+    def has_more(self) -> bool:
+        """Ask again before waiting."""
+
+    def ready(self) -> Sequence[bytes] | None:
+        """The next frames where they are in memory, none when there is nothing to send; None: await `next`."""
 
     async def next(self) -> Sequence[bytes]:
         """The next frames; none when there is nothing to send now. Raises what the database raises."""
@@ -44,16 +48,43 @@ class GlobalReader:
 
     @property
     def has_more(self) -> bool:
-        """Ask again before waiting."""
-        is_behind = self.position.epoch == self.feed.epoch and self.position.sequence < self.feed.end
-        return self.paging or is_behind
+        feed, position = self.feed, self.position
+        if self.paging or position.epoch != feed.epoch:
+            return self.paging
+        return position.sequence < feed.end or (self._may_mark and self._owes_bookmark)
+
+    @property
+    def _may_mark(self) -> bool:
+        """The first bookmark is not put off: the stream is open from there on."""
+        return self.feed.settled or self.bookmarked < 0
+
+    @property
+    def _owes_bookmark(self) -> bool:
+        return self.position.sequence == self.feed.at.sequence != self.bookmarked
 
     @property
     def head(self) -> tuple[bytes, Head]:
         """(epoch, end) of the feed as the server knows it."""
         return self.feed.epoch, self.feed.head
 
+    def ready(self) -> Sequence[bytes] | None:
+        feed, position = self.feed, self.position
+        if self.start is not None or self.paging or position.epoch != feed.epoch or not feed.covers(position.sequence):
+            return None
+        if position.sequence < feed.end:
+            frames, self.position = feed.after(position)
+            return frames
+        return self.mark() if self._may_mark else ()
+
+    def mark(self) -> Sequence[bytes]:
+        """The bookmark that was put off, if one was: nothing that vouches for the end may overtake it."""
+        if self.start is not None or self.paging or self.position.epoch != self.feed.epoch or not self._owes_bookmark:
+            return ()
+        self.position, self.bookmarked = self.feed.at, self.feed.at.sequence
+        return (self.feed.bookmark,)
+
     async def next(self) -> Sequence[bytes]:
+        """What `ready` does not have."""
         if self.start is not None:
             opening = await self._open(self.start)
             self.start = None
@@ -65,9 +96,7 @@ class GlobalReader:
         if self.position.epoch != self.feed.epoch:
             # A later one than the hub has seen: the hub will come to it in a moment.
             return [] if self.position.epoch > self.feed.epoch else await self._begin_full(Why.CURSOR_EPOCH)
-        if not self.feed.covers(self.position.sequence):
-            return await self._changes(Start(self.feed.tenant, GLOBAL, self.position), Why.OVERRUN)
-        return self._from_ring()
+        return await self._changes(Start(self.feed.tenant, GLOBAL, self.position), Why.OVERRUN)
 
     async def _open(self, start: Start) -> list[bytes]:
         feed, position = self.feed, start.position
@@ -76,16 +105,16 @@ class GlobalReader:
         at_end = position.sequence == feed.at.sequence
         if not feed.knows(position) or (at_end and start.digest not in {b"", feed.head.digest}):
             return await self._changes(start, Why.NOTHING)
-        self.position = position
+        self.start, self.position = None, position
         transfer = Transfer.NONE if at_end and feed.end == position.sequence else Transfer.CHANGES
-        return [feed.writer.intent(position, transfer, Why.NOTHING), *self._from_ring()]
+        return [feed.intent(position, transfer, Why.NOTHING), *(self.ready() or ())]
 
     async def _begin_full(self, why: Why) -> list[bytes]:
         page = self.feed.find_page(0, at_least=0)
         if page is None:
             answer = await self.ask(Question(Start(self.feed.tenant, GLOBAL), PAGE_EVENTS))
             page = self.feed.keep_page(answer)
-        return [self.feed.writer.intent(page.answer.before, Transfer.FULL, why), *self._take(page)]
+        return [self.feed.intent(page.answer.before, Transfer.FULL, why), *self._take(page)]
 
     async def _full_page(self) -> Sequence[bytes]:
         page = None
@@ -117,14 +146,6 @@ class GlobalReader:
             self.bookmarked = answer.head.sequence
         return page.frames
 
-    def _from_ring(self) -> Sequence[bytes]:
-        if self.position.sequence == self.bookmarked == self.feed.at.sequence:
-            return ()
-        frames, self.position = self.feed.after(self.position)
-        if self.position.sequence == self.feed.at.sequence:
-            self.bookmarked = self.feed.at.sequence
-        return frames
-
 
 @dataclass(slots=True)
 class DeviceReader:
@@ -147,7 +168,6 @@ class DeviceReader:
 
     @property
     def has_more(self) -> bool:
-        """Ask again before waiting."""
         return self.grown
 
     @property
@@ -155,9 +175,10 @@ class DeviceReader:
         """The device is revoked, and was told all there is."""
         return self.revoked and not self.grown
 
+    def ready(self) -> Sequence[bytes] | None:
+        return None if self.grown else ()
+
     async def next(self) -> Sequence[bytes]:
-        if not self.grown:
-            return ()
         self.grown = False
         try:
             answer = await self.ask(Question(self.start, PAGE_EVENTS))
@@ -206,6 +227,10 @@ class Subscriber:
     def readers(self) -> tuple[Reader, ...]:
         """That of the device first: what is about itself is more urgent than what is about everybody."""
         return tuple(reader for reader in (self.device, self.feeds) if reader is not None)
+
+    def mark(self) -> Sequence[bytes]:
+        """Before what vouches for the end of the feeds, and before a goodbye."""
+        return () if self.feeds is None else self.feeds.mark()
 
     def ticket(self) -> asyncio.Future[None]:
         """Done when there may be something to send. Take it before looking."""

@@ -1,5 +1,6 @@
 """Whose heartbeat is due when: one timer for all streams. Slots of a second."""
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -7,23 +8,22 @@ from datetime import timedelta
 from kms.core.randomness import Randomness
 from kms.events.subscriber import Subscriber
 
-_LOTS = 2**16
-
-
-def vary(interval: float, randomness: Randomness) -> float:
-    """Up to a fifth shorter or longer, so that those who came together do not stay together."""
-    lot = int.from_bytes(randomness.bytes(2), "big")
-    return interval * (0.8 + 0.4 * lot / _LOTS)
+_VARIED = 0.2
+"""Up to a fifth shorter or longer, so that those who came together do not stay together."""
 
 
 @dataclass(slots=True)
 class Wheel:
     randomness: Randomness
+    _lots: random.Random = field(init=False)
     _slots: dict[int, set[Subscriber]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        self._lots = random.Random(self.randomness.bytes(16))  # noqa: S311 - when somebody is due is no secret
 
     def put(self, subscriber: Subscriber, now: float) -> timedelta:
         """Due after its interval, which it is told. `now`: monotonic seconds."""
-        interval = vary(subscriber.interval, self.randomness)
+        interval = subscriber.interval * self._lots.uniform(1 - _VARIED, 1 + _VARIED)
         self._put(subscriber, int(now + interval))
         return timedelta(seconds=interval)
 

@@ -28,6 +28,7 @@ from kms.removal.overdue_store import OverdueDevice
 from kms.removal.payload import Compliance, compliance_draft
 from kms.revocation.model import RevocationReason
 from kms.revocation.service import RevocationService
+from kms.status import lists
 
 _CALLER: Final = "hallmark/removal"
 """In the place of a caller's name: no certificate has it."""
@@ -121,9 +122,13 @@ class Enforcement:
     def _commit(
         self, seen: OverdueDevice, change: Compliance, signed: SignedEvent, now: datetime, tx: Connection
     ) -> bool:
+        device = seen.device
+        now_so = self._look(device, tx)
+        if now_so.overdue is change.compliant or (change.status is Status.VALID and not now_so.appraised):
+            return False
         if not overdue_store.set_told(tx, seen, told=not change.compliant):
             return False
-        device = seen.device
+        lists.set_value(tx, device.tenant, str(device), change.status)
         details = _details(change, signed)
         entry = LogEntry(signed.draft.id, "device.compliance-changed", device.tenant, str(device), now, details)
         promise = self.events.log.record(tx, entry)

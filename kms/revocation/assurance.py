@@ -8,10 +8,12 @@ the note away. Killed between the two, `announce_due` goes on; several replicas 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
 from kms.core.canonical import Json
+from kms.core.names import ChildName
 from kms.events.appending import Overtaken
 from kms.events.model import REVOCATIONS, SignedEvent, Status, device_feed
 from kms.keys.model import ServiceSignature
@@ -22,11 +24,19 @@ from kms.revocation.payload import assurance_draft
 from kms.revocation.service import RevocationService
 
 
+class Blocked(Protocol):
+    """What keeps a device suspended although it is appraised: its feed has one status for both."""
+
+    def is_blocked(self, tx: Connection, devices: frozenset[ChildName]) -> frozenset[ChildName]:
+        """Those among `devices` that are."""
+
+
 @dataclass(frozen=True, slots=True)
 class AssuranceService:
     """Tells the watchers of the feed."""
 
     revocations: RevocationService
+    blocked: Blocked
 
     async def announce_due(self, now: datetime) -> int:
         """Signs and tells what is noted, oldest first; gives how many. Raises what the HSM and the database raise."""
@@ -39,8 +49,11 @@ class AssuranceService:
     async def _announce(self, change: AssuranceChange, now: datetime) -> bool:
         events, device = self.revocations.events, change.subject
         feed = device_feed(device)
-        revision = await events.next_revision(device.tenant, feed, str(device))
-        signed = await events.sign(assurance_draft(change, revision=revision), now)
+        known, blocked = await events.database.read(
+            lambda tx: (events.known(tx, device.tenant, feed, str(device)), self._is_blocked(tx, device))
+        )
+        revision = 1 if known is None else known.revision + 1
+        signed = await events.sign(assurance_draft(change, revision=revision, blocked=blocked), now)
         try:
             promise = await events.database.write(lambda tx: self._commit(tx, change, signed, feed))
         except Overtaken:
@@ -52,9 +65,14 @@ class AssuranceService:
         return True
 
     def _commit(self, tx: Connection, change: AssuranceChange, signed: SignedEvent, feed: str) -> LogPromise | None:
-        """None when another replica was faster. What is regained waits for the log before the device hears of it."""
+        """None when another replica was faster. What is regained waits for the log before the device hears of it.
+
+        Raises Overtaken when the device was blocked meanwhile.
+        """
         if not assurance_store.take_note(tx, change):
             return None
+        if signed.draft.status is Status.VALID and self._is_blocked(tx, change.subject):
+            raise Overtaken(str(change.subject))
         events = self.revocations.events
         promise = events.log.record(tx, _log_entry(change, signed.payload, signed.signature))
         if signed.draft.status is Status.SUSPENDED:
@@ -62,6 +80,9 @@ class AssuranceService:
         else:
             events.append(tx, signed, promise, [REVOCATIONS], held_for=[feed])
         return promise
+
+    def _is_blocked(self, tx: Connection, device: ChildName) -> bool:
+        return bool(self.blocked.is_blocked(tx, frozenset({device})))
 
 
 def _log_entry(change: AssuranceChange, payload: bytes, signature: ServiceSignature) -> LogEntry:

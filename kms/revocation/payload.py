@@ -83,8 +83,8 @@ def revocation_draft(revocation: Revocation, telling: Telling, *, revision: int,
     )
 
 
-def assurance_draft(change: AssuranceChange, *, revision: int) -> Draft:
-    """It has no call behind it: its txn is its own id."""
+def assurance_draft(change: AssuranceChange, *, revision: int, blocked: bool) -> Draft:
+    """It has no call behind it: its txn is its own id. `blocked`: something else keeps the device suspended."""
     lost = change.current is AssuranceLevel.NOT_APPRAISED
     members: dict[str, Json] = {
         "namespace": OWN_NAMESPACE,
@@ -99,7 +99,7 @@ def assurance_draft(change: AssuranceChange, *, revision: int) -> Draft:
         uri=ASSURANCE_LEVEL_CHANGE,
         subject=str(change.subject),
         revision=revision,
-        status=Status.SUSPENDED if lost else Status.VALID,
+        status=Status.SUSPENDED if lost or blocked else Status.VALID,
         event_time=change.event_time,
         effective_time=change.effective_time,
         initiating_entity=change.initiating_entity,

@@ -2,8 +2,9 @@
 
 import click
 
+from kms.cli.artifact_digest import artifact_digest
 from kms.cli.connection import Server, server_options
-from kms.cli.consent.choices import CONSENT, artifact_digest, show_leases
+from kms.cli.consent.choices import CONSENT, show_leases
 from kms.cli.identifiers import DEVICE
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json

@@ -1,13 +1,9 @@
 """Arguments and options that the commands of consents share, and how consents and leases are shown."""
 
-import hashlib
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from kms.cli.failure import not_usable
 from kms.cli.identifiers import Identifier
 from kms.cli.output import moment, print_facts, print_table, short
 from kms.cli.times import span_text
@@ -36,26 +32,6 @@ KINDS: Final = (
 )
 ACTIONS: Final = click.Choice(("suspend", "shred"))
 STATES: Final = click.Choice(("given", "renewed", "withdrawn", "revoked", "expired"))
-_DIGEST: Final = re.compile(r"(?:(?:tenants/[a-z0-9-]{1,63}/)?artifacts/)?([0-9a-f]{64})")
-_PIECE_BYTES: Final = 1 << 20
-
-
-def artifact_digest(text: str) -> str:
-    """SHA-256, hex: of a file, or as it was given. Raises CommandError, OSError."""
-    if found := _DIGEST.fullmatch(text):
-        return found[1]
-    path = Path(text)
-    if not path.is_file():
-        raise not_usable(
-            "ARTIFACT_INVALID",
-            f"{text} is neither a file nor the SHA-256 of an artifact",
-            "Give the file itself, or 64 lower-case hexadecimal digits",
-        )
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def show_consent(consent: "Consent") -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from attestation.testing import VirtualPhone
 from hallmark_client.model.consents import ArtifactKind, ConsentArtifact, LeaseTerms
-from hallmark_client.watch import WatchSnapshot
+from hallmark_client.watch import Feed, WatchSnapshot
 from hallmark_events.types import LEASE_GRANTED
 from kms.cli.consent.demo_phone import attest_phone
 from kms.cli.consent.demo_stage import CONTROLLER, LEASE, PATIENCE_SECONDS, PROMISE, Stage
@@ -94,6 +94,9 @@ def hear_of_leases(stage: Stage) -> Sequence[str]:
         while (decided := {phone.use(artifact) for artifact in stage.artifacts.values()}) != {"Allowed"}:
             hold(time.monotonic() < until, f"phone {phone.letter} may not use what it was given: {decided}")
             time.sleep(_LOOK_SECONDS)
+        while not _is_stored(phone.watcher.snapshot()):
+            hold(time.monotonic() < until, f"phone {phone.letter} was sent no bookmark")
+            time.sleep(_LOOK_SECONDS)
         told = _leases(phone.watcher.snapshot())
         hold(told == wanted, f"phone {phone.letter} was told of {told} leases, not of {wanted}")
         verified += told
@@ -103,6 +106,12 @@ def hear_of_leases(stage: Stage) -> Sequence[str]:
         f"{verified} leases, each proved to be in the log; after {took:.1f} s, with a first signed heartbeat,",
         f"every phone opens both of its files: the decision is Allowed, for {LEASE.total_seconds():.0f} s at a time",
     )
+
+
+def _is_stored(found: WatchSnapshot) -> bool:
+    """Whether all that the phone was told survives it: what is stored ends with a bookmark, which counts the events."""
+    told = [each for each in found.subjects if each.feed is Feed.DEVICE]
+    return found.sequences[Feed.DEVICE.value] >= len(told)
 
 
 def _leases(found: WatchSnapshot) -> int:

@@ -50,8 +50,8 @@ STEPS: Final = (
     Step("The person withdraws", demo_taking.withdraw),
     Step("Phone A, online, hears it and proves that it deleted", demo_taking.obey),
     Step("Phone B, with plain HTTP only, reads it from files", demo_taking.read_files),
-    Step("Phone C, offline, hears nothing: its leases end by themselves", demo_taking.outlive_leases),
-    Step("Phone D heard it and gives no receipt: it is shut out", demo_auditing.shut_out),
+    Step("Phone C, offline, hears nothing: its leases end by themselves, within 50 s", demo_taking.outlive_leases),
+    Step("Phone D heard it and gives no receipt: when the minute is over it is shut out", demo_auditing.shut_out),
     Step("The auditor's report, checked with the public log", demo_auditing.audit),
 )
 

@@ -31,7 +31,7 @@ def withdraw(stage: Stage) -> Sequence[str]:
     return (
         "phone B has plain HTTP only, phone C no network at all; C goes on with what it has stored: Allowed",
         f"withdrawn at {_clock(stage.withdrawal.consent.end_time)}, promised by {_clock(stage.promised_by)}",
-        f"in one transaction, {took:.0f} ms: the end of the consent and of its leases, log entry, signed events,",
+        f"after {took:.0f} ms, in one transaction: the end of the consent and its leases, log entry, signed events,",
         f"and {len(stage.withdrawal.removals)} commands to delete, one for each phone and artifact",
     )
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from kms.cli.artifact_digest import artifact_digest
 from kms.cli.connection import Server, server_options
-from kms.cli.consent.choices import KINDS, artifact_digest, show_consent
+from kms.cli.consent.choices import KINDS, show_consent
 from kms.cli.consent.lease_options import lease_options
 from kms.cli.identifiers import DEVICE
 from kms.cli.invocation import json_option

@@ -38,7 +38,7 @@ def demo(
 
     A server is started in a temporary folder; FOLDER (default: this project's own sources) is signed with a hybrid key
     and verified offline; the key is rotated; a device is attested and a tampered copy refused; a revocation reaches a
-    watching back office; the server is killed and loses nothing; an auditor verifies the log. Ends 0 only if all of it held.
+    watching back office; the server is killed and loses nothing; an auditor verifies the log. Ends 0 only if all held.
 
     \b
     Example:  hallmark demo

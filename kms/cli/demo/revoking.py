@@ -14,7 +14,9 @@ def open_watch(stage: Stage) -> Sequence[str]:
     signing_version = stage.client("auditor").keys.public_key(_SERVICE_KEY).name
     stage.watcher = Watcher(stage.new_client("auditor"), service_key=signing_version)
     stage.watcher.wait_until_watching()
-    return ("a back office with an identity of its own follows all revocations; it believes what the service's hybrid key signed",)
+    return (
+        "a back office with an identity of its own follows the feed; it believes what the service's hybrid key signed",
+    )
 
 
 def revoke_old_version(stage: Stage) -> Sequence[str]:

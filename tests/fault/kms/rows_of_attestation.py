@@ -11,6 +11,7 @@ from hallmark.v1 import collateral_pb2, devices_pb2
 from kms.approvals.model import ApprovalPolicy, ProposedAct
 from kms.collateral.model import CollateralKind
 from kms.collateral.service import Offer
+from kms.consent.removal_port import NobodyBlocked
 from kms.devices.reappraiser import Reappraiser
 from kms.revocation.assurance import AssuranceService
 from support.clock import START
@@ -38,7 +39,7 @@ async def _heard(bench: AppraisalBench) -> None:
         database=service.database,
         clock=service.clock,
         reappraisal=bench.devices.reappraisal,
-        assurance=AssuranceService(service.revocations),
+        assurance=AssuranceService(service.revocations, NobodyBlocked()),
         refresh=_nothing_newer,
     )
 

@@ -154,7 +154,7 @@ def _pass_the_deadline(url: str, removal: str) -> None:
     engine = sa.create_engine(url)
     with engine.begin() as tx:
         changed = tx.execute(
-            sa.text("UPDATE removal SET deadline = :now WHERE id = :id"),
+            sa.text("UPDATE removal SET deadline = :now, check_time = :now WHERE id = :id"),
             {"now": time.time_ns() // 1000, "id": removal.rpartition("/")[2]},
         )
         assert changed.rowcount == 1

@@ -162,11 +162,12 @@ class PolicyForm(StrEnum):
 
 
 class PolicyState(StrEnum):
-    """PENDING: never activated. REPLACED: was active once."""
+    """PENDING: never activated. REPLACED: was active once. REVOKED: never in force again."""
 
     PENDING = "PENDING"
     ACTIVE = "ACTIVE"
     REPLACED = "REPLACED"
+    REVOKED = "REVOKED"
     UNKNOWN = "UNKNOWN"
 
 

@@ -13,6 +13,7 @@ from fault.kms.revocation.flaky import ConnectionLost, Fault, FlakyDatabase
 from hallmark.v1 import collateral_pb2, devices_pb2
 from kms.collateral.model import CollateralKind
 from kms.collateral.service import Offer
+from kms.consent.removal_port import NobodyBlocked
 from kms.core.errors import Reason, ResourceExhausted
 from kms.core.names import ChildName
 from kms.log.model import LogEntry
@@ -121,7 +122,7 @@ async def test_telling_of_a_change_of_assurance(bench: CollateralBench, fault: F
         event_time=START,
     )
     await service.database.write(lambda tx: assurance_store.insert_note(tx, change))
-    telling = AssuranceService(service.revocations)
+    telling = AssuranceService(service.revocations, NobodyBlocked())
     events_of = service.revocations.events
     real, events_of.database = events_of.database, FlakyDatabase(service.database)
     events_of.database.plan(fault)  # type: ignore[attr-defined]

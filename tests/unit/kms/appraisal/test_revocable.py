@@ -98,7 +98,7 @@ async def test_only_another_activation_ends_it(bench: AppraisalBench) -> None:
         await bench.activate(version.name)
     assert refused.value.reason == Reason.STATE_TRANSITION_INVALID
     shown = await bench.get(version.name)
-    assert shown.state == appraisal_pb2.POLICY_STATE_REPLACED
+    assert shown.state == appraisal_pb2.POLICY_STATE_REVOKED
     await bench.activate(BUILT_IN)
     assert await _in_force(bench) is bench.source.built_in
 

@@ -166,7 +166,7 @@ async def test_acquiring_is_replayed(bench: ConsentBench) -> None:
     [
         ("appraised", Reason.VERDICT_REFUSED),
         ("revoked", Reason.DEVICE_REVOKED),
-        ("overdue", Reason.STATE_TRANSITION_INVALID),
+        ("overdue", Reason.REMOVAL_OVERDUE),
     ],
 )
 async def test_devices_that_get_none(bench: ConsentBench, state: str, reason: Reason) -> None:

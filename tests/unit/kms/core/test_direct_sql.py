@@ -9,6 +9,7 @@ from kms.core.direct_sql import AmongSql, DirectSql, InsertMany
 
 INSERT = InsertMany("pair", ("name", "value"))
 INSERT_NEW = InsertMany("pair", ("name", "value"), skip_existing=True)
+REPLACE = InsertMany("pair", ("name", "value"), key=["name"])
 FIND = AmongSql("SELECT name, value FROM pair WHERE value >= ? AND name IN (*)")
 DELETE = AmongSql("DELETE FROM pair WHERE name IN (*)")
 COUNT = DirectSql("SELECT count(*) FROM pair")
@@ -43,6 +44,15 @@ async def test_existing_rows_are_skipped_or_refused(database: Database) -> None:
     with pytest.raises(sa.exc.IntegrityError):
         await database.write(lambda tx: INSERT(tx, [("c", 3), ("a", 3)]))
     assert await database.read(COUNT.rows) == [(2,)], "undone with its piece of work"
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+async def test_existing_rows_are_replaced(database: Database, count: int) -> None:
+    rows = [(f"{number:04}", number) for number in range(count)]
+    await database.write(lambda tx: INSERT(tx, rows[::2]))
+    newer = [(name, value + 1) for name, value in rows]
+    await database.write(lambda tx: REPLACE(tx, newer))
+    assert sorted(await database.read(lambda tx: FIND.rows(tx, (0,), among=[name for name, _ in rows]))) == newer
 
 
 def test_postgresql_gets_its_own_marks_and_locks() -> None:

@@ -17,6 +17,7 @@ from kms.approvals.service import ApprovalService
 from kms.collateral.model import CollateralKind
 from kms.collateral.service import CollateralService, Offer
 from kms.collateral.shelf import CollateralShelf
+from kms.consent.removal_port import NobodyBlocked
 from kms.core.errors import Reason, ResourceExhausted
 from kms.devices.model import Device
 from kms.devices.reappraiser import AssuranceNotes, Pass, Reappraiser, Refresh
@@ -74,7 +75,7 @@ async def reappraiser_running(folder: Path) -> AsyncIterator[World]:
             database=service.database,
             clock=service.clock,
             reappraisal=bench.reappraisal,
-            assurance=AssuranceService(service.revocations),
+            assurance=AssuranceService(service.revocations, NobodyBlocked()),
             refresh=_refresher(shelf),
         )
         collateral.changed = reappraiser.wake

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kms.consent.removal_port import NobodyBlocked
 from kms.core.errors import FailedPrecondition, NotFound, Reason
 from kms.core.names import ChildName
 from kms.devices import store
@@ -38,7 +39,7 @@ async def world(tmp_path: Path) -> AsyncIterator[GateWorld]:
 async def _told(world: GateWorld, device: ChildName) -> list[tuple[str, dict[str, Any]]]:
     """(subject, members) of the device's feed, once everything noted is told."""
     service = world.bench.service
-    await AssuranceService(service.revocations).announce_due(world.now)
+    await AssuranceService(service.revocations, NobodyBlocked()).announce_due(world.now)
     feed = device_feed(device)
     placed = await service.database.read(lambda tx: history.events_after(tx, "default", feed, 0, limit=20))
     return [(each.event.subject, *json.loads(each.event.payload)["events"].values()) for each in placed]

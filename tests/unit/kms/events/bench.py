@@ -237,6 +237,7 @@ async def replica_of(
     observers: EventObservers | None = None,
     follows: bool = True,
     tick_seconds: float = 0.02,
+    quiet_seconds: float = 0.01,
 ) -> AsyncIterator[Replica]:
     """Another process on the same database. `follows`: its hub runs."""
     randomness = SeededRandomness(seed)
@@ -252,6 +253,7 @@ async def replica_of(
     codec = await open_cursor_codec(world.database, randomness)
     parts = start_events(events, clock=world.clock, codec=codec, witnesses=None, observers=observers)
     parts.hub.tick_seconds = tick_seconds
+    parts.hub.quiet_seconds = quiet_seconds
     running = asyncio.create_task(parts.hub.run()) if follows else None
     try:
         yield Replica(world, events, parts)

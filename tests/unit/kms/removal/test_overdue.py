@@ -6,12 +6,25 @@ from datetime import timedelta
 from sqlalchemy.engine import Connection
 
 from hallmark_events.event_set import EventSet
-from hallmark_events.types import CREDENTIAL_CHANGE, DELETION_REQUESTED, DEVICE_COMPLIANCE_CHANGE, StatusValue
+from hallmark_events.types import (
+    ASSURANCE_LEVEL_CHANGE,
+    CREDENTIAL_CHANGE,
+    DELETION_REQUESTED,
+    DEVICE_COMPLIANCE_CHANGE,
+    StatusValue,
+)
 from kms.core.names import ChildName
+from kms.devices.reappraiser import AssuranceNotes
+from kms.devices.revocable_verdicts import RevocableVerdicts
+from kms.events.model import Status
 from kms.events.releasing import Releaser
 from kms.removal.keeper import RemovalKeeper
 from kms.removal.model import Removal, RemovalState
 from kms.removal.overdue import OverdueDevices
+from kms.revocation import assurance_store
+from kms.revocation.assurance import AssuranceService
+from kms.revocation.model import AssuranceChange, AssuranceLevel
+from kms.status import lists
 from unit.kms.removal.bench import PROMISE, Holder, RemovalBench
 
 
@@ -141,3 +154,84 @@ async def test_a_device_that_is_revoked_already_is_not_told_again(bench: Removal
     await bench.keep()
     assert await bench.state(made) is RemovalState.OVERDUE
     assert await types(bench, holder.name) == [DELETION_REQUESTED, CREDENTIAL_CHANGE]
+
+
+async def regained(bench: RemovalBench, device: ChildName) -> None:
+    """It attested anew after it had lost its appraisal, as kms.devices notes it."""
+    change = AssuranceChange(
+        id=bench.orders.events.new_id(bench.now),
+        subject=device,
+        verdict=f"tenants/{device.tenant}/verdicts/0193b3f0-0000-7000-8000-000000000009",
+        current=AssuranceLevel.APPRAISED,
+        previous=AssuranceLevel.NOT_APPRAISED,
+        event_time=bench.now,
+    )
+    await bench.database.write(lambda tx: assurance_store.insert_note(tx, change))
+
+
+async def standing(bench: RemovalBench, device: ChildName) -> tuple[StatusValue, Status | None]:
+    """By its feed and by the public list."""
+    newest = [event for event in await bench.feed(device) if event.subject == str(device)][-1]
+    listed = await bench.database.read(lambda tx: lists.value(tx, str(device)))
+    return EventSet.parse(newest.payload).status, listed
+
+
+async def test_assurance_that_is_regained_does_not_lift_what_it_owes(bench: RemovalBench) -> None:
+    keeper = bench.not_revoking()
+    telling = AssuranceService(bench.base.service.revocations, OverdueDevices())
+    holder, made = await overdue(bench, keeper)
+    assert await standing(bench, holder.name) == (StatusValue.SUSPENDED, Status.SUSPENDED)
+    await regained(bench, holder.name)
+    assert await telling.announce_due(bench.now) == 1
+    assert (await types(bench, holder.name))[-1] == ASSURANCE_LEVEL_CHANGE
+    assert await standing(bench, holder.name) == (StatusValue.SUSPENDED, Status.SUSPENDED)
+    await bench.submit(made, await bench.receipt(made))
+    await keeper.keep(bench.now)
+    await release(bench)
+    assert await standing(bench, holder.name) == (StatusValue.VALID, Status.VALID)
+
+
+async def test_it_becomes_overdue_while_regained_assurance_waits(bench: RemovalBench) -> None:
+    """Signed as VALID, held for the log: the newer restriction is in the feed by then."""
+    keeper = bench.not_revoking()
+    telling = AssuranceService(bench.base.service.revocations, OverdueDevices())
+    holder = await bench.enrol()
+    made = await bench.withdraw(holder.name)
+    await bench.deliver(made)
+    await regained(bench, holder.name)
+    await telling.announce_due(bench.now)
+    bench.advance(PROMISE)
+    await keeper.keep(bench.now)
+    await release(bench)
+    assert await standing(bench, holder.name) == (StatusValue.SUSPENDED, Status.SUSPENDED)
+
+
+async def test_it_becomes_overdue_between_the_signature_and_its_transaction(bench: RemovalBench) -> None:
+    class FromNowOn(OverdueDevices):
+        asked = 0
+
+        def is_blocked(self, tx: Connection, devices: frozenset[ChildName]) -> frozenset[ChildName]:
+            self.asked += 1
+            return devices if self.asked > 1 else frozenset()
+
+    holder = await bench.enrol()
+    await regained(bench, holder.name)
+    telling = AssuranceService(bench.base.service.revocations, FromNowOn())
+    assert await telling.announce_due(bench.now) == 1
+    assert (await standing(bench, holder.name))[0] is StatusValue.SUSPENDED
+
+
+async def test_a_receipt_does_not_lift_what_the_appraisal_took(bench: RemovalBench) -> None:
+    keeper, service = bench.not_revoking(), bench.base.service
+    bench.base.reappraisal.in_transaction = AssuranceNotes(randomness=service.randomness)
+    verdicts = RevocableVerdicts(service.randomness)
+    service.revocations.subjects = {**service.revocations.subjects, "verdicts": verdicts}
+    telling = AssuranceService(service.revocations, OverdueDevices())
+    holder, made = await overdue(bench, keeper)
+    await service.revoke((await bench.base.get(str(holder.name))).latest_verdict.name)
+    await telling.announce_due(bench.now)
+    await bench.submit(made, await bench.receipt(made))
+    await keeper.keep(bench.now)
+    newest = EventSet.parse((await bench.feed(holder.name))[-1].payload)
+    assert (newest.members["current_status"], newest.status) == ("compliant", StatusValue.SUSPENDED)
+    assert await standing(bench, holder.name) == (StatusValue.SUSPENDED, Status.SUSPENDED)

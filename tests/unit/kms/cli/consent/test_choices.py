@@ -6,7 +6,8 @@ import click
 import pytest
 
 from hallmark_client.model.consents import ArtifactKind, Lease, LeaseAction, StatusReference
-from kms.cli.consent.choices import CONSENT, artifact_digest, show_leases
+from kms.cli.artifact_digest import artifact_digest
+from kms.cli.consent.choices import CONSENT, show_leases
 from kms.cli.consent.group import consent
 from kms.cli.failure import CommandError
 
