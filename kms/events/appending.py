@@ -85,8 +85,8 @@ class Events:
         *,
         held_for: Sequence[str] = (),
     ) -> Placed:
-        """Into its feeds, now, and into those of `held_for` as `hold` does. Gives the place in the first feed. Raises
-        Overtaken.
+        """Into its feeds, now, and into those of `held_for` as `hold` does: it then stands in the outbox twice, because
+        feeds grow twice. Gives the place in the first feed. Raises Overtaken.
         """
         event = event_of(signed, promise)
         epoch = self.lock(tx, event.tenant, event.event_time)

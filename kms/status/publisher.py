@@ -34,6 +34,7 @@ from kms.events import store as feeds
 from kms.events.appending import Events
 from kms.events.model import SIGNING_KEY_ID
 from kms.events.releasing import Satisfies
+from kms.events.replacing import RestartReason, restart_in
 from kms.log.model import LogEntry, LogPromise
 from kms.public.files import PublicFile, PublicFiles
 from kms.status import lists, store
@@ -208,7 +209,7 @@ class SnapshotPublisher:
             later = int.from_bytes(shown.epoch, "big") + 1
             fresh = max(self.events.fresh_epoch(now), later.to_bytes(len(shown.epoch), "big"))
             _logger.warning("status files of %s are newer than the database: its feeds begin a new history", tenant)
-            feeds.replace_epoch(tx, tenant, fresh)
+            restart_in(tx, self.events, tenant, fresh, reason=RestartReason.STATUS_FILES_NEWER, now=now)
 
         await self.events.database.write(work)
 

@@ -79,6 +79,7 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "device.refused": EventType("verdict", _VERDICT),
     "envelope.opened": EventType("key version", _ENVELOPE, ("verdict",)),
     "epoch.shredded": _VERSION_TYPE,
+    "feeds.restarted": EventType("tenant", ("epoch", "reason")),
     "key-encryption-key.retired": EventType("the service's keys", ("retired", "newest")),
     "key-version.activated": _VERSION_TYPE,
     "key-version.deactivated": _VERSION_TYPE,
