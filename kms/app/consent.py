@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kms.config import ConsentConfig
+from kms.config_permission import ConsentConfig
 from kms.consent.acquiring import LeaseService
 from kms.consent.ending import Endings
 from kms.consent.expiring import Expiry

@@ -74,7 +74,19 @@ def hpke_message(key: HpkeKey, challenge: bytes) -> bytes:
 
 def check_hpke_signature(registration: HpkeRegistration, *, challenge: bytes, signer_spki: bytes) -> None:
     """Raises InvalidArgument/SIGNATURE_INVALID."""
-    message, signature = hpke_message(registration.key, challenge), registration.signature
+    check_attested_signature(
+        hpke_message(registration.key, challenge),
+        registration.signature,
+        signer_spki=signer_spki,
+        field="hpke_key.signature",
+        over="this challenge and HPKE key",
+    )
+
+
+def check_attested_signature(message: bytes, signature: bytes, *, signer_spki: bytes, field: str, over: str) -> None:
+    """By the attested key: ECDSA (DER) with the hash of the curve's size, RSA PKCS #1 v1.5 with SHA-256, Ed25519, or
+    pure ML-DSA. `over` what, for people. Raises InvalidArgument/SIGNATURE_INVALID, and FIELD_INVALID for other keys.
+    """
     try:
         key = load_key(signer_spki)
         match key:
@@ -87,10 +99,9 @@ def check_hpke_signature(registration: HpkeRegistration, *, challenge: bytes, si
             case mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey():
                 key.verify(signature, message)
             case _:
-                raise _refused("can not be verified with an attested key of this kind", "hpke_key.signature")
+                raise _refused("can not be verified with an attested key of this kind", field)
     except (InvalidSignature, EvidenceError) as error:
-        sentence = "does not verify with the attested key over this challenge and HPKE key"
-        raise _refused(sentence, "hpke_key.signature", Reason.SIGNATURE_INVALID) from error
+        raise _refused(f"does not verify with the attested key over {over}", field, Reason.SIGNATURE_INVALID) from error
 
 
 def _check_fit_for_tls(key: object) -> None:

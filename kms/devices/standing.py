@@ -15,7 +15,7 @@ from kms.devices.model import DeviceState
 
 REMEMBERED_SECONDS: Final = 1.0
 LOOKED_UP_AT_ONCE: Final = 500
-_GATHERED_SECONDS: Final = 0.01
+_GATHERED_SECONDS: Final = 0.02
 _KEPT_MAX: Final = 50_000
 
 _States: TypeAlias = Gathering[ChildName, DeviceState | None]

@@ -64,6 +64,8 @@ class Followed:
         for name in news.grown:
             for subscriber in self.devices.get(name, ()):
                 subscriber.grow()
+        if news.everybody:
+            self.feed.handing.tell()
         for placed in news.everybody:
             self.feed.append(placed)
         self.outbox = news.outbox
@@ -109,6 +111,7 @@ class Followed:
         self._timer = loop.call_at(min(now + self.quiet_seconds, self._latest), self._settle)
 
     def _settle(self) -> None:
+        self.feed.handing.tell()
         self.feed.settled, self._latest = True, None
         self._let_bookmarks_go(iter(list(self.everybody)))
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final
 
 from kms.events.frames import FrameWriter
+from kms.events.handing import Handing
 from kms.events.model import GLOBAL, Placed, Position, anchor_of
 from kms.events.reading import Answer, Head
 from kms.events.resuming import Transfer, Why
@@ -37,6 +38,7 @@ class GlobalFeed:
     writer: FrameWriter
     at: Position
     head: Head
+    handing: Handing
     bookmark: bytes = b""
     settled: bool = True
     _first: int = 0
@@ -109,6 +111,7 @@ class GlobalFeed:
 
         Most readers are at the same place: they are given the same list. `covers` was asked before.
         """
+        self.handing.note()
         run = self._runs.get(position.sequence)
         if run is None:
             run = self._runs[position.sequence] = self._run(position)

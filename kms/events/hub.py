@@ -21,15 +21,16 @@ from kms.events.deliveries import Deliveries
 from kms.events.following import QUIET_SECONDS, Followed
 from kms.events.frames import FrameWriter
 from kms.events.global_feed import GlobalFeed
+from kms.events.handing import Handing
 from kms.events.model import GLOBAL
 from kms.events.news import Broken, Ends, News, find_ends, news_of_all
 from kms.events.ports import DeviceGrown, DeviceRevoked
 from kms.events.reading import Answer, Lost, Question
 from kms.events.replacing import replace_history
 from kms.events.resuming import Start
-from kms.events.subscriber import DeviceReader, GlobalReader, Subscriber
+from kms.events.subscriber import Ask, DeviceReader, GlobalReader, Note, Subscriber
 
-TICK_SECONDS: Final = 0.5
+TICK_SECONDS: Final = 0.2
 """How soon an act of another replica is seen here."""
 IDLE_SECONDS: Final = 60.0
 """A tenant to which nobody listens any more is followed a while longer: polls come and go."""
@@ -55,6 +56,11 @@ class EventHub:
     _followed: dict[str, Followed] = field(default_factory=dict)
     _loading: dict[str, asyncio.Task[Followed]] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _ask_and_note: tuple[Ask, Note] = field(init=False)
+    """Bound once: each stream would hold three bound methods of its own."""
+
+    def __post_init__(self) -> None:
+        self._ask_and_note = self.ask, self.deliveries.note
 
     async def run(self) -> None:
         """Until cancelled; then says goodbye to the streams."""
@@ -96,12 +102,13 @@ class EventHub:
     async def subscribe(self, subscriber: Subscriber, starts: Sequence[Start], device: ChildName | None) -> None:
         """The subscriber gets its readers, and is woken until it leaves (`unsubscribe`)."""
         followed = await self._follow_tenant(subscriber.tenant)
+        ask, note = self._ask_and_note
         for start in starts:
             if start.feed == GLOBAL:
-                subscriber.feeds = GlobalReader(followed.feed, self.ask, start, followed.feed.at)
+                subscriber.feeds = GlobalReader(followed.feed, ask, start, followed.feed.at)
             else:
                 assert device is not None, "the feed of a device is read by that device"
-                subscriber.device = DeviceReader(device, self.writer, self.ask, self.deliveries.note, start)
+                subscriber.device = DeviceReader(device, self.writer, ask, note, start)
         followed.add(subscriber)
         self.subscribers += 1
 
@@ -138,7 +145,7 @@ class EventHub:
     async def _load(self, tenant: str) -> Followed:
         try:
             ends = await self._find_ends(tenant)
-            feed = GlobalFeed(tenant, self.writer, ends.at, ends.head)
+            feed = GlobalFeed(tenant, self.writer, ends.at, ends.head, Handing(self.clock))
             followed = self._followed[tenant] = Followed(ends.outbox, feed, quiet_seconds=self.quiet_seconds)
             return followed
         finally:

@@ -4,7 +4,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -28,6 +28,10 @@ class Listing(Protocol):
 def state_digest(newest: Collection[tuple[str, str]]) -> bytes:
     """SHA-256 of the canonical JSON array of [subject, id of its newest event], sorted by subject."""
     return hashlib.sha256(canonical_json([[subject, event] for subject, event in sorted(newest)])).digest()
+
+
+_OF_NOTHING: Final = state_digest(())
+"""Most devices have nothing of their own; one object for all of them."""
 
 
 def listings(tx: Connection, tenant: str, names: Collection[str]) -> Mapping[str, Listing]:
@@ -76,7 +80,7 @@ class _Loaded:
         return self.places[begin : begin + limit]
 
     def digest(self) -> bytes:
-        self._digest = self._digest or state_digest(self.newest)
+        self._digest = self._digest or (state_digest(self.newest) if self.newest else _OF_NOTHING)
         return self._digest
 
 

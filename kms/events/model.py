@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
-from typing import Final, assert_never
+from enum import StrEnum
+from typing import Final, TypeAlias, assert_never
 
+from hallmark_events import types
 from kms.core.canonical import Json
 from kms.core.identity import Role
 from kms.core.names import ChildName
@@ -36,20 +37,10 @@ def device_feed(device: ChildName) -> str:
     return f"devices/{device.id}"
 
 
-class Status(IntEnum):
-    """Of a subject, with the numbers of Token Status List (section 7.1). INVALID is for ever."""
-
-    VALID = 0
-    INVALID = 1
-    SUSPENDED = 2
-
-
-class Priority(IntEnum):
-    """What overtakes what."""
-
-    URGENT = 1
-    LEASE = 2
-    INFORMATION = 3
+Status: TypeAlias = types.StatusValue
+"""Of a subject. INVALID is for ever."""
+Priority: TypeAlias = types.Priority
+"""What overtakes what."""
 
 
 class InitiatingEntity(StrEnum):

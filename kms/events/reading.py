@@ -18,7 +18,7 @@ from kms.events.tables import feed
 
 QUESTIONS_MAX = 256
 """In one transaction."""
-GATHERED_SECONDS = 0.01
+GATHERED_SECONDS = 0.02
 """The least time between two of them: who comes in a storm waits for others, not each for a transaction of its own."""
 
 

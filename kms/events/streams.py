@@ -68,6 +68,7 @@ async def stream(hub: EventHub, wheel: Wheel, wanted: Wanted) -> AsyncGenerator[
                     yield frame
                 frame, subscriber.beat = subscriber.beat, b""
                 yield frame
+            frames, frame = (), b""  # they would be held as long as the stream waits
             if not has_more:
                 await ticket
     finally:

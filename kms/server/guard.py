@@ -152,6 +152,7 @@ class Guard(grpc.aio.ServerInterceptor):
                             if not row.ends_revoked:
                                 await self._check_standing(call)
                             await context.write(response)
+                            response = None  # noqa: PLW2901 - it would be held until the next one
                     finally:
                         await responses.aclose()
                 finally:

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from support.kill_act import Act
@@ -26,12 +27,12 @@ ACTS: Final[tuple[type[Act], ...]] = (
 
 
 class Load:
-    """A thread for each of `ACTS`, until the block ends."""
+    """A thread for each act, those of `ACTS` unless others are given, until the block ends."""
 
-    def __init__(self, service: RunningService, *, seed: int) -> None:
-        self.book = Book()
+    def __init__(self, service: RunningService, *, seed: int, acts: Sequence[Act] = ()) -> None:
+        self.book = acts[0].book if acts else Book()
         self._stop = threading.Event()
-        acts = [
+        acts = acts or [
             kind(Caller(service, kind.role, self.book), random.Random(seed + number))
             for number, kind in enumerate(ACTS)
         ]

@@ -1,6 +1,6 @@
 """google.rpc.Status with ErrorInfo, to the error tree. The one place where wire errors become ours."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import grpc
@@ -63,7 +63,14 @@ def error_of_rpc(error: grpc.RpcError) -> errors.HallmarkError:
     """The typed error for what grpcio raised: the server's own words when it gave some, gRPC core's otherwise."""
     if not isinstance(error, grpc.Call):
         return errors.Internal("INTERNAL", f"gRPC failed without a status ({type(error).__name__})")
-    for key, value in error.trailing_metadata() or ():
+    return error_of_trailers(error.code(), error.details() or "", error.trailing_metadata() or ())
+
+
+def error_of_trailers(
+    code: grpc.StatusCode, details: str, trailers: Iterable[tuple[str, str | bytes]]
+) -> errors.HallmarkError:
+    """The typed error of a call that ended so: the server's own words when it gave some, gRPC core's otherwise."""
+    for key, value in trailers:
         if key != _DETAILS_KEY or not isinstance(value, bytes):
             continue
         status = status_pb2.Status()
@@ -71,9 +78,9 @@ def error_of_rpc(error: grpc.RpcError) -> errors.HallmarkError:
             status.ParseFromString(value)
         except DecodeError:
             break
-        if CODES.get(status.code) is error.code():
+        if CODES.get(status.code) is code:
             return error_of_status(status)
-    return error_of_code(error.code(), error.details() or "")
+    return error_of_code(code, details)
 
 
 def error_of_code(code: grpc.StatusCode, details: str) -> errors.HallmarkError:

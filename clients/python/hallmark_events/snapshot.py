@@ -5,8 +5,8 @@
     status = snapshot.status_of(lease.status)
 
 Fetching is the caller's: `read(path)` returns the bytes of a file below status/{tenant}/, and may answer from a cache.
-The three files of a manifest change together but are read one after the other: SignatureInvalid may only mean that one
-was replaced in between; read again before believing it.
+Signature and proof are taken from where they never change, under the SHA-256 of the manifest (`evidence_paths`): they
+belong to the manifest that was read, whatever was published or cached in between.
 """
 
 from collections.abc import Callable, Iterable
@@ -56,15 +56,23 @@ def read_manifest(
     read: Read, verifier: EventVerifier, *, tenant: str, seen: SeenManifest | None, now: datetime
 ) -> VerifiedManifest:
     """Reads and verifies the manifest; `verify_manifest` says by which rules, and what it raises."""
+    data = read(MANIFEST_PATH)
+    signature_path, proof_path = evidence_paths(data)
     return verify_manifest(
-        read(MANIFEST_PATH),
-        read(SIGNATURE_PATH),
-        read(PROOF_PATH),
+        data,
+        read(signature_path),
+        read(proof_path),
         verifier,
         tenant=tenant,
         seen=seen,
         now=now,
     )
+
+
+def evidence_paths(manifest: bytes) -> tuple[str, str]:
+    """Where the signature and the log's proof of these very bytes stand, for ever."""
+    digest = sha256_hex(manifest)
+    return f"sets/{digest}.sig", f"sets/{digest}.tlog-proof"
 
 
 def verify_manifest(

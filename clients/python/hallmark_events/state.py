@@ -7,6 +7,7 @@ that was restored from an old backup, or a cache that lies, would otherwise give
 
     INVALID    for ever, over full transfers and over epochs
     SUSPENDED  until a later event says VALID (by revision; between two histories by jti, a UUIDv7)
+    superseded until a later event says so: a minimum version is VALID, and takes older versions away
 
 During a full transfer restrictions are obeyed at once, and everything else at its commit.
 """
@@ -21,7 +22,7 @@ from hallmark_events.errors import RolledBack, StateDiffers, StateInvalid
 from hallmark_events.event_set import EventSet
 from hallmark_events.outcome import Applied, Change, Committed, Ignore, Ignored, Staged
 from hallmark_events.state_entry import Entry, Kept, entry_of, is_later, parse_entry
-from hallmark_events.types import StatusValue, is_terminal
+from hallmark_events.types import StatusValue, is_terminal, restricts
 
 __all__ = ["Applied", "Change", "Committed", "FeedState", "Ignore", "Ignored", "Staged", "digest_of", "put"]
 
@@ -77,6 +78,14 @@ class FeedState:
         if not epoch or epoch < self.epoch:
             raise RolledBack("a full transfer of an earlier history than the one that was seen")
         self._staged, self._staged_epoch = {}, epoch
+
+    def leave_history(self) -> None:
+        """For a history that only was told, and that the service speaks of no more: any other may follow.
+
+        All that is held stays. It is of no history, so what is told next is compared with it by time, not by revision.
+        """
+        self._abandon()
+        self.epoch, self.sequence = b"", 0
 
     def commit_full(self, *, sequence: int, digest: bytes | None = None) -> Committed:
         """At the bookmark: what was staged replaces the mirror, and restrictions that it does not tell are kept.
@@ -164,7 +173,7 @@ class FeedState:
         kept = {}
         for subject in self.subjects():
             held, told = self._held(subject), staged.get(subject)
-            if held is None or held.entry.status is StatusValue.VALID:
+            if held is None or not restricts(held.entry.uri, held.entry.status):
                 continue
             if told is None or held.holds_against(told, epoch):
                 kept[subject] = held

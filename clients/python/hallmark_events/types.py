@@ -129,6 +129,11 @@ def is_terminal(status: StatusValue) -> bool:
     return status is StatusValue.INVALID
 
 
+def restricts(uri: str, status: StatusValue) -> bool:
+    """Whether it takes something away for as long as nothing later is told."""
+    return status is not StatusValue.VALID or uri == ARTIFACT_SUPERSEDED
+
+
 def priority_of(uri: str, status: StatusValue) -> Priority:
     """What takes back goes first, then leases, then what is good to know."""
     if uri == DELETION_COMPLETED:

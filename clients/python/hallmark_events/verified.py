@@ -77,6 +77,7 @@ class EventVerifier:
         logged = None
         if widens(event, before):
             logged = check_logged_payload(event.sha256, evidence.log, self.log_policy)
+            _check_tenant(event, logged)
         return VerifiedEvent(event=event, signed_by=signature.key_version, logged=logged)
 
     def verify_heartbeat(self, evidence: HeartbeatEvidence, *, nonce: bytes, parent: str) -> VerifiedHeartbeat:
@@ -97,4 +98,12 @@ class EventVerifier:
             root = inclusion_root(place.leaf_index, place.tree_size, leaf_hash(event.data), place.path)
         except InclusionError as error:
             raise ProofInvalid(f"the place in the batch is not one: {error}") from error
-        return check_logged_batch(root, place.tree_size, log, self.log_policy)
+        logged = check_logged_batch(root, place.tree_size, log, self.log_policy)
+        _check_tenant(event, logged)
+        return logged
+
+
+def _check_tenant(event: EventSet, logged: Logged) -> None:
+    """Where its tenant's auditor looks, and not among the entries of somebody else."""
+    if not event.subject.startswith(f"tenants/{logged.entry.tenant}/"):
+        raise ProofInvalid("the log entry is of another tenant")

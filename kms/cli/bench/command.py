@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from kms.cli.bench.capacity import capacity_command
 from kms.cli.bench.streams import streams
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
@@ -22,10 +23,12 @@ def bench() -> None:
     Example:  hallmark bench sign
               hallmark bench log
               hallmark bench streams
+              hallmark bench capacity --devices 1000000
     """
 
 
 bench.add_command(streams)
+bench.add_command(capacity_command)
 
 
 @bench.command()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @click.option("--clients", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes of subscribers.")
 @click.option("--floor", is_flag=True, help="Measure a bare grpc.aio server first, for ratios.")
 @click.option("--plaintext", is_flag=True, help="And bare servers without TLS: the service itself has no such port.")
+@click.option("--replicas", type=click.IntRange(1, 8), default=1, show_default=True, help="Over one --database.")
+@click.option("--database", metavar="URL", help="An empty PostgreSQL database instead of SQLite in a scratch folder.")
 @json_option
 def streams(
     subscribers: int,
@@ -28,6 +30,8 @@ def streams(
     clients: int,
     floor: bool,
     plaintext: bool,
+    replicas: int,
+    database: str | None,
     as_json: bool,
 ) -> None:
     """Streams of WatchEvents: what one costs, how fast an event reaches all, what an outage does.
@@ -43,20 +47,28 @@ def streams(
     lost           events that a device did not get within 30 s
 
     Throw-away server; subscribers in processes of their own on the same machine, which take about as much CPU as the
-    server does. With --floor, ratios say what is the service's and what is grpc's.
+    server does. With --floor, ratios say what is the service's and what is grpc's. With --replicas, subscribers are
+    split over them, and every event is made at the first.
 
     \b
     Example:  hallmark bench streams --subscribers 2000 --floor --plaintext
     """
     from kms.cli.bench.streams_descriptors import SPARE_DESCRIPTORS, take_descriptors
     from kms.cli.bench.streams_measure import StreamsPlan
-    from kms.cli.bench.streams_runs import run_streams
+    from kms.cli.bench.streams_runs import Servers, run_streams
 
+    if replicas > 1 and database is None:
+        raise click.UsageError("--replicas needs --database: an empty PostgreSQL database that they share")
     take_descriptors(subscribers + SPARE_DESCRIPTORS)  # the server inherits what there is
     plan = StreamsPlan(
-        subscribers=subscribers, events=events, reconnect=reconnect, idle_seconds=idle_seconds, clients=clients
+        subscribers=subscribers,
+        events=events,
+        reconnect=reconnect,
+        idle_seconds=idle_seconds,
+        clients=max(clients, replicas),
     )
-    _tell(run_streams(plan, floor=floor, plaintext=plaintext, say=_say), as_json=as_json)
+    servers = Servers(floor=floor, plaintext=plaintext, replicas=replicas, database=database)
+    _tell(run_streams(plan, servers, say=_say), as_json=as_json)
 
 
 def _say(text: str) -> None:
@@ -72,4 +84,8 @@ def _tell(report: "StreamsReport", *, as_json: bool) -> None:
     click.echo(f"{report.found.subscribers:,} subscribers, {report.found.events} events, {report.cores} cores")
     print_table(HEADER, report.rows())
     for each in (*report.compared, report.found):
-        click.echo(f"{each.server}: {each.cancelled} cancelled, {each.lost} lost, {each.duplicated} duplicated")
+        delivered = " + ".join(f"{count:,}" for count in each.delivered)
+        click.echo(
+            f"{each.server}: {delivered} delivered, {each.cancelled} cancelled, {each.lost} lost, "
+            f"{each.duplicated} duplicated"
+        )

@@ -4,7 +4,8 @@ grpc.aio with the options of the real server and a generator that says the same 
 database, no feeds. What the real server takes more is ours; the rest is grpc's. With --guard the real guard stands
 before it, with the real rate and stream limits.
 
-Prints "ready", then the address, and for each line it reads publishes one event.
+Prints "ready", then the address, and for each line it reads publishes one event and prints how the last one was handed
+out.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import asyncio
 import json
 import secrets
 import sys
+import time
 import uuid
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -39,12 +41,32 @@ EVENT_BYTES: Final = 3584
 _TRUST_DOMAIN: Final = "hallmark.local"
 
 
+class Handing:
+    """As kms.events.handing."""
+
+    def __init__(self) -> None:
+        self._streams, self._first, self._last = 0, 0.0, 0.0
+
+    def note(self) -> None:
+        self._last = time.monotonic()
+        if not self._streams:
+            self._first = self._last
+        self._streams += 1
+
+    def tell(self) -> tuple[int, float]:
+        """Streams and milliseconds since it was asked before."""
+        told = self._streams, (self._last - self._first) * 1000
+        self._streams = 0
+        return told
+
+
 class Feed:
     """A log and a cursor for each watcher: nobody misses what was published while they were being written to."""
 
     def __init__(self) -> None:
         self._log: list[bytes] = []
         self._waiting: list[asyncio.Future[None]] = []
+        self.handing = Handing()
 
     def publish(self) -> None:
         text = f'{{"jti":"{uuid.uuid4()}","pad":"'
@@ -68,6 +90,7 @@ class Feed:
         while True:
             while position < len(self._log):
                 position += 1
+                self.handing.note()
                 yield self._log[position - 1]
             ticket = loop.create_future()
             self._waiting.append(ticket)
@@ -135,8 +158,9 @@ async def run(given: argparse.Namespace) -> None:
     print("ready", flush=True)
     print(json.dumps({"address": f"127.0.0.1:{port}"}), flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
+        handed = feed.handing.tell()
         feed.publish()
-        print("{}", flush=True)
+        print(json.dumps({"handed": handed}), flush=True)
     await server.stop(0)
 
 

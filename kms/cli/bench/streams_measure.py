@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,9 @@ from kms.cli.failure import not_so
 
 _CONNECT_SECONDS: Final = 120.0
 _BETWEEN_EVENTS_SECONDS: Final = 0.3
+_AFTER_EVENTS_SECONDS: Final = 3.0
+"""The bookmarks that follow them are part of their cost."""
+_ALMOST_ALL: Final = 0.9
 _INTO_STORM_SECONDS: Final = 0.5
 """After which an event is published while everybody is reconnecting."""
 
@@ -28,13 +32,17 @@ class Target(Protocol):
     """A server that is measured."""
 
     @property
-    def pid(self) -> int: ...
+    def pids(self) -> Sequence[int]:
+        """Of its processes, one for each replica."""
 
     @property
-    def address(self) -> str: ...
+    def addresses(self) -> Sequence[str]: ...
 
     def publish(self) -> float:
         """One event for everybody. time.monotonic before anything was done for it."""
+
+    def handed_out_ms(self) -> Sequence[tuple[int, float]]:
+        """Of events so far: to how many streams, and from the first to the last that the server began to write to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,8 @@ class Crowd:
     """All client processes as one."""
 
     children: Sequence[subprocess.Popen[bytes]]
+    replicas: int = 1
+    """Process n of them has its connections at replica n modulo this."""
 
     def ask(self, **command: Any) -> list[dict[str, Any]]:
         self.tell(**command)
@@ -80,14 +90,14 @@ def measure_streams(
 ) -> Streams:
     """Connect, be idle, publish, and reconnect everybody at once. Raises CommandError."""
     with started(_commands(target, plan, identities, parent)) as children:
-        crowd = Crowd(children)
+        crowd = Crowd(children, len(target.addresses))
         crowd.ask(do="prepare")
-        before, cpu_before = resident_bytes(target.pid), _cpu(target)
+        before, cpu_before = _resident(target), _cpu(target)
         say(f"{name}: connecting {plan.subscribers:,} subscribers")
         connected = _connect(crowd, plan)
         connect_cpu = _cpu(target) - cpu_before
         time.sleep(plan.settle_seconds)
-        memory = resident_bytes(target.pid) - before
+        memory = _resident(target) - before
         crowd.ask(do="mark")
         say(f"{name}: idle for {plan.idle_seconds:g} s")
         idle = _idle_percent(target, plan.idle_seconds)
@@ -98,6 +108,7 @@ def measure_streams(
     return Streams(
         server=name,
         mtls=identities is not None,
+        replicas=len(target.addresses),
         subscribers=plan.subscribers,
         rss_per_stream_kib=memory / plan.subscribers / 1024,
         connect_s=connected,
@@ -107,6 +118,8 @@ def measure_streams(
         fanout_p50_ms=fan_out.percentile_ms(50),
         fanout_p99_ms=fan_out.percentile_ms(99),
         fanout_last_ms=percentile(fan_out.last, 50) * 1000,
+        server_fanout_ms=_handed_out_ms(target, plan),
+        delivered=fan_out.delivered,
         delivery_cpu_us=fan_out.cpu / max(len(fan_out.latencies), 1) * 1e6,
         client_delivery_cpu_us=fan_out.client_cpu / max(len(fan_out.latencies), 1) * 1e6,
         reconnect_s=storm.seconds,
@@ -123,6 +136,7 @@ class _FanOut:
 
     latencies: list[float]
     last: list[float]
+    delivered: list[int]
     lost: int
     cpu: float
     client_cpu: float
@@ -141,6 +155,7 @@ class _Storm:
 def _publish(target: Target, crowd: Crowd, plan: StreamsPlan) -> _FanOut:
     latencies: list[float] = []
     last: list[float] = []
+    delivered = [0] * crowd.replicas
     lost = 0
     before, clients_before = _cpu(target), _client_cpu(crowd)
     for _ in range(plan.events):
@@ -150,13 +165,18 @@ def _publish(target: Target, crowd: Crowd, plan: StreamsPlan) -> _FanOut:
         latencies += [moment - began for moment in arrived]
         last.append(max(arrived, default=math.inf) - began)
         lost += sum(each["lost"] for each in answers)
+        for number, each in enumerate(answers):
+            delivered[number % crowd.replicas] += sum(map(bool, chain(*each["arrivals"].values())))
         time.sleep(_BETWEEN_EVENTS_SECONDS)
+    clients = _client_cpu(crowd) - clients_before
+    time.sleep(_AFTER_EVENTS_SECONDS)
     return _FanOut(
         latencies=latencies,
         last=last,
+        delivered=delivered,
         lost=lost,
         cpu=_cpu(target) - before,
-        client_cpu=_client_cpu(crowd) - clients_before,
+        client_cpu=clients,
     )
 
 
@@ -196,8 +216,19 @@ def _idle_percent(target: Target, seconds: float) -> float:
     return (_cpu(target) - before) / (time.monotonic() - began) * 100
 
 
+def _handed_out_ms(target: Target, plan: StreamsPlan) -> float | None:
+    """Median of the events that almost everybody was given at once; None where the server does not tell."""
+    wanted = plan.subscribers / len(target.addresses) * _ALMOST_ALL
+    found = [milliseconds for streams, milliseconds in target.handed_out_ms() if streams >= wanted]
+    return percentile(found, 50) if found else None
+
+
+def _resident(target: Target) -> int:
+    return sum(resident_bytes(pid) for pid in target.pids)
+
+
 def _cpu(target: Target) -> float:
-    return _cpu_seconds(target.pid)
+    return sum(_cpu_seconds(pid) for pid in target.pids)
 
 
 def _client_cpu(crowd: Crowd) -> float:
@@ -221,7 +252,7 @@ def _commands(target: Target, plan: StreamsPlan, identities: Path | None, parent
         count = (plan.subscribers - first) // (plan.clients - number)
         command = [
             "kms.cli.bench.streams_client",
-            f"--address={target.address}",
+            f"--address={target.addresses[number % len(target.addresses)]}",
             f"--parent={parent}",
             f"--subscribers={count}",
             f"--first={first}",

@@ -17,10 +17,14 @@ class Streams:
     rss_per_stream_kib: growth of the server's resident memory by a stream, both ends of the socket's kernel memory not
     counted. connect_s: until everybody has the first bookmarks. cancelled: streams that ended, or never began, though
     no subscriber had closed them; `causes` says of what. idle_cpu_percent: of one core, heartbeats included.
+    server_fanout_ms: from the first to the last stream that the server began to write an event to, the part of
+    fanout_last_ms that is its own. delivered: events times subscribers, at each replica. delivery_cpu_us: of the
+    server, the bookmark after the events included; client_delivery_cpu_us: of the load generator.
     """
 
     server: str
     mtls: bool
+    replicas: int
     subscribers: int
     rss_per_stream_kib: float
     connect_s: float
@@ -30,6 +34,8 @@ class Streams:
     fanout_p50_ms: float
     fanout_p99_ms: float
     fanout_last_ms: float
+    server_fanout_ms: float | None
+    delivered: list[int]
     delivery_cpu_us: float
     client_delivery_cpu_us: float
     reconnect_s: float | None

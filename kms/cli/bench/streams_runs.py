@@ -1,5 +1,6 @@
 """The servers of one run: the bare ones first, then the service, all with the same devices."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from kms.cli.bench.measure import cores
@@ -15,14 +16,28 @@ GUARDED: Final = "grpc.aio and the guard"
 WHOLE: Final = "the service"
 
 
-def run_streams(plan: StreamsPlan, *, floor: bool, plaintext: bool, say: Say) -> StreamsReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """What is measured beside one service: bare servers, `replicas` over one empty database (its URL)."""
+
+    floor: bool = False
+    plaintext: bool = False
+    replicas: int = 1
+    database: str | None = None
+
+
+def run_streams(plan: StreamsPlan, servers: Servers, *, say: Say) -> StreamsReport:
     """Raises CommandError."""
     compared: list[Streams] = []
-    with scratch_folder() as folder, service(folder, plan.subscribers) as target:
-        home, identities = target.process.home, folder / "identities"
+    with (
+        scratch_folder() as folder,
+        service(folder, plan.subscribers, replicas=servers.replicas, database=servers.database) as target,
+    ):
+        home, identities = target.home, folder / "identities"
         say(f"making {plan.subscribers:,} keys and certificates")
-        enrol(home, make_identities(identities, home=home, count=plan.subscribers))
-        for name, flags in _bare(with_tls=floor, without_tls=plaintext):
+        made = make_identities(identities, home=home, count=plan.subscribers)
+        enrol(home, made, database_url=servers.database)
+        for name, flags in _bare(with_tls=servers.floor, without_tls=servers.plaintext):
             certificates = None if "--plaintext" in flags else identities
             with bare(home, *flags) as other:
                 compared.append(

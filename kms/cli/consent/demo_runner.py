@@ -3,9 +3,8 @@
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ from kms.cli.consent import demo_auditing, demo_giving, demo_taking
 from kms.cli.consent.demo_stage import Findings, Stage
 from kms.cli.demo.show import Show, show_for
 from kms.cli.demo.stage import DemoFailed
-from kms.cli.failure import explain
+from kms.cli.demo.steps import Step, take
 from kms.cli.output import write_file
 
 _SETTINGS: Final = """\
@@ -32,14 +31,6 @@ snapshot_interval_seconds = 1
 check_interval_seconds = 1
 """
 """The intervals are the shortest: a server that stays is in no such hurry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A title, and the function that does it: it gives the lines to show, or raises."""
-
-    title: str
-    act: Callable[[Stage], Sequence[str]]
 
 
 STEPS: Final = (
@@ -62,7 +53,7 @@ def run_demo(*, keep: bool, as_json: bool) -> Findings:
     show.heading("Consent, end to end: a real service on this machine, real time; only the phones are virtual")
     with _stage(show, keep=keep) as stage:
         for step in STEPS:
-            _take(step, stage, show)
+            take(step, stage, show, log_file=stage.server.log_file)
         if missing := stage.findings.missing():
             raise DemoFailed(f"these did not hold: {', '.join(missing)}")
     show.say()
@@ -72,16 +63,6 @@ def run_demo(*, keep: bool, as_json: bool) -> Findings:
         f"promised were {found.promised_seconds:.0f} s"
     )
     return found
-
-
-def _take(step: Step, stage: Stage, show: Show) -> None:
-    try:
-        with show.step(step.title) as lines:
-            lines.extend(step.act(stage))
-    except Exception as error:  # whatever it was, the step is named, and where to look
-        failed = DemoFailed(f"the step {step.title!r} did not hold: {explain(error).message}")
-        failed.advice = f"The server's log is {stage.server.log_file}"
-        raise failed from error
 
 
 @contextmanager

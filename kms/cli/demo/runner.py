@@ -3,9 +3,8 @@
 import glob
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,21 +15,13 @@ from kms.cli.demo.findings import Findings
 from kms.cli.demo.next_steps import next_steps
 from kms.cli.demo.show import Show, show_for
 from kms.cli.demo.stage import DemoFailed, Genuine, Stage, Subject
-from kms.cli.failure import explain
+from kms.cli.demo.steps import Step, take
 from kms.cli.output import write_file
 
 SOURCES: Final = ("attestation", "clients", "hsm", "kms", "protos")
 """What is signed when no folder is given: this project's own sources."""
 _NOT_SOURCES: Final = (".*", "__pycache__", "*.pyc", "node_modules")
 _NOT_CONTENT: Final = (".git", "__pycache__")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A title, and the function that does it: it gives the lines to show, or raises."""
-
-    title: str
-    act: Callable[[Stage], Sequence[str]]
 
 
 STEPS: Final = (
@@ -56,7 +47,7 @@ def run_demo(folder: Path | None, genuine: Genuine | None, *, keep: bool, as_jso
     steps = [step for step in STEPS if genuine is not None or step.act is not devices.judge_genuine]
     with _stage(subject_of(folder), genuine, show, keep=keep) as stage:
         for step in steps:
-            _take(step, stage, show)
+            take(step, stage, show, log_file=stage.server.log_file)
         if missing := stage.findings.missing():
             raise DemoFailed(f"these did not hold: {', '.join(missing)}")
     show.say()
@@ -77,16 +68,6 @@ def subject_of(folder: Path | None) -> Subject:
         return Subject(package, _NOT_SOURCES)
     others = [glob.escape(entry.name) for entry in root.iterdir() if entry.name not in SOURCES]
     return Subject(root, (*_NOT_SOURCES, *others))
-
-
-def _take(step: Step, stage: Stage, show: Show) -> None:
-    try:
-        with show.step(step.title) as lines:
-            lines.extend(step.act(stage))
-    except Exception as error:  # whatever it was, the step is named, and where to look
-        failed = DemoFailed(f"the step {step.title!r} did not hold: {explain(error).message}")
-        failed.advice = f"The server's log is {stage.server.log_file}"
-        raise failed from error
 
 
 @contextmanager

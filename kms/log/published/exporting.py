@@ -180,10 +180,12 @@ class Exporter:
         return there.head.size > ours.head.size
 
     async def _export_others(self) -> None:
-        """Verifier keys, history, trust bundles and whatever else is public. What never changes goes first."""
+        """Verifier keys, history, trust bundles, status files and whatever else is public. What never changes goes
+        first, and manifests, which name others, last.
+        """
         paths = await self._paths_below("")
         await self._export_history()
-        for path in sorted(paths, key=lambda path: not kind_of(path).is_immutable):
+        for path in sorted(paths, key=_is_manifest):
             await self._export_changing(path)
 
     async def _paths_below(self, folder: str) -> list[str]:
@@ -216,6 +218,8 @@ class Exporter:
             return
         digest = hashlib.sha256(content).digest()
         if self._exported.get(path) != digest:
+            if _is_manifest(path):  # it may be newer than the files that were listed; those it names are there by now
+                await self._paths_below(path.rpartition("/")[0])
             await self._target_root.replace(PublicFile(path, content), unless=lambda there: there == content)
             self._exported[path] = digest
 
@@ -227,6 +231,10 @@ class Exporter:
         elif self._is_late and lag.seconds == 0:
             _logger.warning("%s is up to date again", self._place)
             self._is_late = False
+
+
+def _is_manifest(path: str) -> bool:
+    return path.endswith("/manifest.json")
 
 
 async def _copy_fixed(source: PublicFiles, target: PublicFiles, paths: Sequence[str]) -> None:

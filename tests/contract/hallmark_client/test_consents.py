@@ -1,10 +1,8 @@
-"""Consents against the real service."""
+"""Consents: recorded, renewed, taken back; receipts and leases."""
 
 import dataclasses
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -27,7 +25,6 @@ from hallmark_client.model.consents import (
     LeaseAction,
     LeaseTerms,
 )
-from support.service import RunningService
 
 CONTROLLER = "https://bank.example"
 ARTIFACT = hashlib.sha256(b"weights").hexdigest()
@@ -35,23 +32,16 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def client_as(service: RunningService) -> Iterator[Callable[[str], Client]]:
-    with ExitStack() as clients:
-        yield lambda role: clients.enter_context(service.client(role))
+def backend(server) -> Client:
+    return server.client("backend")
 
 
 @pytest.fixture
-def backend(client_as: Callable[[str], Client]) -> Client:
-    return client_as("backend")
-
-
-@pytest.fixture
-def device(service: RunningService, backend: Client) -> str:
+def device(server, backend: Client) -> str:
     """An attested one."""
     challenge = backend.devices.create_challenge()
-    key = service.phone.generate_key(challenge.challenge)
-    chain = tuple(part.data for part in key.evidence.parts)
-    found = backend.devices.attest(challenge.name, chain, key_spki=key.spki).device
+    evidence, key_spki = server.attest(challenge.challenge)
+    found = backend.devices.attest(challenge.name, evidence, key_spki=key_spki).device
     assert found is not None
     return found.name
 
@@ -168,9 +158,9 @@ def test_mistakes(backend: Client) -> None:
         grant(backend, devices=[unknown])
 
 
-def test_who_may(backend: Client, client_as: Callable[[str], Client]) -> None:
+def test_who_may(backend: Client, server) -> None:
     name = grant(backend).consent.name
-    auditor, device = client_as("auditor"), client_as("device")
+    auditor, device = server.client("auditor"), server.client("device")
     assert auditor.consents.get(name).name == name
     for call in (auditor.consents.withdraw, auditor.consents.renew, device.consents.get, device.consents.withdraw):
         with pytest.raises(PermissionDenied):

@@ -11,6 +11,7 @@ from hallmark_events.batch import BatchPath, BatchTree
 from hallmark_events.canonical import canonical_json, format_time
 from hallmark_events.event_set import EventSet, encode
 from hallmark_events.manifest import FileRef, ListRef, Manifest, encode_manifest_signature, sha256_hex
+from hallmark_events.snapshot import evidence_paths
 from hallmark_events.snapshot_files import encode_state, pack_event
 from hallmark_events.state import FeedState
 from hallmark_events.status_list import StatusList
@@ -167,5 +168,7 @@ class ReadPlane:
         data = manifest.encode()
         entry = log_entry("status.published", {"payload_sha256": sha256_hex(data)})
         self.files["manifest.json"] = data
-        self.files["manifest.sig"] = encode_manifest_signature(sign(data, MANIFEST_CONTEXT), START)
-        self.files["manifest.tlog-proof"] = logged(entry, extra=entry).tlog_proof
+        signature, proof = encode_manifest_signature(sign(data, MANIFEST_CONTEXT), START), logged(entry, extra=entry)
+        signature_path, proof_path = evidence_paths(data)
+        self.files["manifest.sig"] = self.files[signature_path] = signature
+        self.files["manifest.tlog-proof"] = self.files[proof_path] = proof.tlog_proof

@@ -19,7 +19,7 @@ from hallmark_events.errors import (
 )
 from hallmark_events.manifest import DeltaRef, Manifest, parse_manifest_signature, sha256_hex
 from hallmark_events.outcome import Change
-from hallmark_events.snapshot import Snapshot, read_manifest
+from hallmark_events.snapshot import Snapshot, evidence_paths, read_manifest
 from hallmark_events.snapshot_files import ListChanges, encode_delta, pack_event, parse_delta, parse_state
 from hallmark_events.status_list import StatusList, StatusReference
 from hallmark_events.types import StatusValue
@@ -81,7 +81,7 @@ def test_what_is_held_is_not_read_again(plane) -> None:
     update(snapshot, plane)
     plane.reads.clear()
     assert update(snapshot, plane) == ()
-    assert {path for path in plane.reads if path.startswith("sets/")} == set()
+    assert plane.reads == ["manifest.json", *evidence_paths(plane.files["manifest.json"])]
 
 
 def test_a_manifest_by_nobody_trusted_is_refused(plane) -> None:
@@ -90,18 +90,23 @@ def test_a_manifest_by_nobody_trusted_is_refused(plane) -> None:
     entry = log_entry("status.published", {"payload_sha256": sha256_hex(data)})
     other_type = log_entry("artifact.changed", {"payload_sha256": sha256_hex(data)})
     other_payload = log_entry("status.published", {"payload_sha256": "00" * 32})
-    signature = json.loads(good["manifest.sig"])
+    signature_path, proof_path = evidence_paths(data)
+    signature = json.loads(good[signature_path])
+    other = data.replace(b'"number":1', b'"number":2')
+    taken = dict(zip(evidence_paths(other), (good[signature_path], good[proof_path]), strict=True))
+    plane.files = {**good, **taken, "manifest.json": other}
+    with pytest.raises(SignatureInvalid):
+        read(plane)
     for path, replaced, error in (
-        ("manifest.json", data.replace(b'"number":1', b'"number":2'), SignatureInvalid),
-        ("manifest.sig", canonical_json({**signature, "key_version": "other"}), KeyUnknown),
-        ("manifest.sig", canonical_json({**signature, "context": "hallmark/other"}), SnapshotInvalid),
-        ("manifest.sig", b"{}", SnapshotInvalid),
-        ("manifest.tlog-proof", logged(entry).tlog_proof, ProofMissing),
-        ("manifest.tlog-proof", b"", ProofInvalid),
-        ("manifest.tlog-proof", logged(entry, extra=other_payload).tlog_proof, ProofInvalid),
-        ("manifest.tlog-proof", logged(other_type, extra=other_type).tlog_proof, ProofInvalid),
-        ("manifest.tlog-proof", logged(other_payload, extra=other_payload).tlog_proof, ProofInvalid),
-        ("manifest.tlog-proof", logged(entry, extra=entry, witnessed=False).tlog_proof, ProofInvalid),
+        (signature_path, canonical_json({**signature, "key_version": "other"}), KeyUnknown),
+        (signature_path, canonical_json({**signature, "context": "hallmark/other"}), SnapshotInvalid),
+        (signature_path, b"{}", SnapshotInvalid),
+        (proof_path, logged(entry).tlog_proof, ProofMissing),
+        (proof_path, b"", ProofInvalid),
+        (proof_path, logged(entry, extra=other_payload).tlog_proof, ProofInvalid),
+        (proof_path, logged(other_type, extra=other_type).tlog_proof, ProofInvalid),
+        (proof_path, logged(other_payload, extra=other_payload).tlog_proof, ProofInvalid),
+        (proof_path, logged(entry, extra=entry, witnessed=False).tlog_proof, ProofInvalid),
     ):
         plane.files = {**good, path: replaced}
         with pytest.raises(error):
@@ -109,7 +114,17 @@ def test_a_manifest_by_nobody_trusted_is_refused(plane) -> None:
     plane.files = good
     assert read(plane).manifest.number == 1
     with pytest.raises(SignatureInvalid):
-        read(plane, trusted_keys={parse_manifest_signature(good["manifest.sig"]).key_version: OTHER_KEY.public_key})
+        read(plane, trusted_keys={parse_manifest_signature(good[signature_path]).key_version: OTHER_KEY.public_key})
+
+
+def test_a_manifest_that_is_replaced_while_it_is_read(plane) -> None:
+    """What is published or cached in between belongs to another: it is not even asked for."""
+    older = dict(plane.files)
+    plane.publish([])
+    mixed = {**plane.files, "manifest.json": older["manifest.json"]}
+    assert mixed["manifest.sig"] != older["manifest.sig"]
+    plane.files = mixed
+    assert read(plane).manifest.number == 1
 
 
 def test_of_another_tenant_or_issuer(plane) -> None:

@@ -18,6 +18,7 @@ from hallmark_events.manifest import (
     encode_manifest_signature,
     sha256_hex,
 )
+from hallmark_events.snapshot import evidence_paths
 from hallmark_events.snapshot_files import ListChanges, encode_delta, encode_state, pack_event
 from hallmark_events.status_list import StatusList
 from hallmark_events.trust import LogEvidence, Signature
@@ -106,8 +107,9 @@ class FakeEventFiles:
         proof = parse_proof(promise.tlog_proof)
         signed = Signature(key_version=signature.key_version, signature=signature.signature)
         self.files["manifest.json"] = data
-        self.files["manifest.sig"] = encode_manifest_signature(signed, state.now())
-        self.files["manifest.tlog-proof"] = bytes(
+        signature_path, proof_path = evidence_paths(data)
+        self.files["manifest.sig"] = self.files[signature_path] = encode_manifest_signature(signed, state.now())
+        self.files["manifest.tlog-proof"] = self.files[proof_path] = bytes(
             TlogProof(index=proof.index, path=proof.path, checkpoint=proof.checkpoint, extra=promise.entry)
         )
         self._earlier.append(_Published(manifest, data, self._statuses.copy()))

@@ -12,6 +12,7 @@ from hallmark_client.testing.artifacts import FakeArtifacts
 from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.capabilities import capabilities
 from hallmark_client.testing.collateral import FakeCollateral
+from hallmark_client.testing.consents import FakeConsents
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
 from hallmark_client.testing.events import FakeEvents
@@ -31,6 +32,7 @@ from hallmark_client.testing.trust import FakeTrust
 Handlers: TypeAlias = dict[str, Callable[[Any], Message]]
 """By method name; request in, answer out."""
 
+# Leases are issued by an entry of their own, and each removal is asked for by one; a second withdrawal is the first.
 # A rehearsal is no act, its readiness may bring a bundle; a compromise revokes each version and may rotate.
 _SEVERAL: Final = {
     "PutCollateral": {1, 2},
@@ -42,6 +44,9 @@ _SEVERAL: Final = {
     "UpdateKey": {0, 1, 2},
     "ExportKey": {2},
     "ReportKeyCompromise": set(range(1, 1000)),
+    "GrantConsent": {1, 2},
+    "WithdrawConsent": set(range(1000)),
+    "AcquireLease": {0, 1},
 }
 REMEMBERED_BY_THE_LOG: Final = frozenset({"AppendEntry"})
 """Whose repetitions are found in the log itself, for ever."""
@@ -119,7 +124,20 @@ def removal_handlers(removals: FakeRemovals) -> Handlers:
     }
 
 
-def permission_handlers(state: State, events: FakeEvents, devices: FakeDevices) -> Handlers:
+def consent_handlers(consents: FakeConsents) -> Handlers:
+    return {
+        "GrantConsent": consents.grant,
+        "RenewConsent": consents.renew,
+        "WithdrawConsent": consents.withdraw,
+        "GetConsent": consents.get,
+        "ListConsents": consents.list,
+        "GetConsentReceipt": consents.receipt,
+        "AcquireLease": consents.acquire,
+        "ListLeases": consents.leases,
+    }
+
+
+def permission_handlers(state: State, events: FakeEvents, consents: FakeConsents, removals: FakeRemovals) -> Handlers:
     """What is told to devices and other servers, beside revocations."""
     artifacts = FakeArtifacts(state)
     return {
@@ -128,7 +146,8 @@ def permission_handlers(state: State, events: FakeEvents, devices: FakeDevices) 
         "ListArtifactStatuses": artifacts.list,
         **event_handlers(events),
         **ssf_handlers(FakeSsf(state)),
-        **removal_handlers(FakeRemovals(state, devices.find)),
+        **consent_handlers(consents),
+        **removal_handlers(removals),
     }
 
 

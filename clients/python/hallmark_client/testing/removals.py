@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from hallmark.v1 import devices_pb2, removal_pb2
@@ -39,12 +39,19 @@ class FakeRemovals:
         if len(request.reason) > 512 or not request.reason.isprintable():
             raise invalid("reason", "may have 512 printable characters")
         self._find_device(request.device)
+        return self.ask(request.device, request.artifact, now, deadline, reason=request.reason)
+
+    def ask(
+        self, device: str, artifact: str, now: datetime, deadline: datetime, *, consent: str = "", reason: str = ""
+    ) -> removal_pb2.Removal:
+        """One device for one artifact, because of a withdrawal or of a request."""
         removal = removal_pb2.Removal(
             name=f"{self._state.parent}/removals/{self._state.new_id()}",
-            device=request.device,
-            artifact=request.artifact,
+            device=device,
+            artifact=artifact,
+            consent=consent,
             state=removal_pb2.REMOVAL_STATE_ISSUED,
-            reason=request.reason,
+            reason=reason,
         )
         removal.deadline.FromDatetime(deadline)
         removal.effective_time.FromDatetime(now)

@@ -17,6 +17,7 @@ from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.appending import FakeAppending
 from hallmark_client.testing.approvals import FakeApprovals
 from hallmark_client.testing.batches import FakeBatches
+from hallmark_client.testing.consents import FakeConsents
 from hallmark_client.testing.copies import copy_of
 from hallmark_client.testing.devices import FakeDevices
 from hallmark_client.testing.envelopes import FakeEnvelopes
@@ -41,6 +42,7 @@ from hallmark_client.testing.log_entries import FakeEntries
 from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.people import Peer, Person
 from hallmark_client.testing.refusals import unreachable
+from hallmark_client.testing.removals import FakeRemovals
 from hallmark_client.testing.replays import Replays
 from hallmark_client.testing.roles import Role, check_role
 from hallmark_client.testing.running import Running, Watcher
@@ -80,6 +82,8 @@ class FakeService:
         self._devices = FakeDevices(self._state, self._keys)
         self._events = FakeEvents(self._state, self._keys)
         self._feed = FakeFeed(self._state, self._keys, self._devices, self._events)
+        self._removals = FakeRemovals(self._state, self._devices.find)
+        self._consents = FakeConsents(self._state, self._devices.find, self._events.sign, self._removals)
         self._trust = FakeTrust(self._state, self._keys)
         self._entries = FakeEntries(self._state)
         self._appending = FakeAppending(self._state)
@@ -103,7 +107,7 @@ class FakeService:
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
-            **permission_handlers(self._state, self._events, self._devices),
+            **permission_handlers(self._state, self._events, self._consents, self._removals),
             **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,
@@ -272,7 +276,7 @@ class FakeService:
             self._approvals.peer = peer
             caller = role if peer is None else peer.spiffe_id
             self._trust.client = self._batches.caller = self._gates.caller = self._appending.caller = caller
-            self._events.caller = caller
+            self._events.caller = self._consents.caller = caller
             response = answer()
             if fault is not None:
                 raise fault.error

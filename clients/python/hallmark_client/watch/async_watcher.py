@@ -19,6 +19,7 @@ from hallmark_client.watch.core import Core
 from hallmark_client.watch.decisions import Use, use_of
 from hallmark_client.watch.grpc_aio import AioConnection
 from hallmark_client.watch.http_files import http_files
+from hallmark_client.watch.own_device import own_device
 from hallmark_client.watch.settings import WatchSettings
 from hallmark_client.watch.snapshot import WatchSnapshot, snapshot_of
 from hallmark_client.watch.status import WatchStatus
@@ -56,7 +57,7 @@ class AsyncWatcher:
         self._connection = AioConnection(profile)
         self._core = Core(
             parent=names.parent,
-            settings=WatchSettings(**settings),
+            settings=WatchSettings(**{"device": own_device(profile.cert_pem), **settings}),
             store=self._store,
             has_files=self._read is not None,
         )

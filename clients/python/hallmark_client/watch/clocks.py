@@ -1,5 +1,6 @@
 """The three clocks of a device, as one argument: seconds since boot, which boot, and what anybody can set."""
 
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -15,9 +16,12 @@ _OF_THIS_PROCESS: Final = str(uuid.uuid4())
 
 
 def _boot_seconds() -> float:
-    """CLOCK_BOOTTIME counts suspended time too, CLOCK_MONOTONIC does not (clock_gettime(2)); Linux alone has it."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+    """With suspended time: CLOCK_BOOTTIME on Linux, where CLOCK_MONOTONIC leaves it out (clock_gettime(2)), and
+    CLOCK_MONOTONIC on macOS, where time.monotonic() leaves it out (clock_gettime(3) there).
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(time.CLOCK_MONOTONIC) if sys.platform == "darwin" else time.monotonic()
 
 
 def _boot_id() -> str:

@@ -83,6 +83,7 @@ class Core:
         pending = {(one.feed, one.jti): one for one in stored.pending}
         self.held = Held(
             feeds=feeds,
+            device=None if self.settings.device is None else f"{self.parent}/devices/{self.settings.device}",
             clock=stored.clock,
             lists=stored.lists,
             pending=pending,
@@ -188,13 +189,14 @@ class Core:
                 yield from self._acks.send()
             elif any(feed.state.is_transferring for feed in self.held.feeds.values()):
                 until = system.monotonic() + patience  # a long transfer, and it goes on
+                self.is_live = False
             elif not any(feed.urgent for feed in self.held.feeds.values()):
                 yield from self._acks.send()
 
     def _poll(self) -> Steps[float]:
         """Pages until there is no more."""
         self._begin_again()
-        more = True
+        more, has_beat, self._following.is_current = True, False, False
         while more:
             nonce = self.settings.system.random_bytes(NONCE_BYTES)
             acks, errors = self._acks.waiting()
@@ -214,11 +216,14 @@ class Core:
                 if frame is None:
                     continue
                 yield from self._following.frame(frame, nonce)
+                has_beat = has_beat or isinstance(frame, Heartbeat)
                 if isinstance(frame, Intent | Told):
                     self.held.feeds[frame.feed].page = frame.cursor
             more = response.more_available
             if more and not response.sets:
                 raise Unavailable("POLL_EMPTY", "the server promises more and tells nothing")
+        if not has_beat:
+            raise Unavailable("SILENT", "the answer has no heartbeat, and so proves nothing")
         yield from self._alive()
         yield from self._acks.send()
         self.ladder.succeeded()

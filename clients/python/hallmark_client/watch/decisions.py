@@ -61,7 +61,7 @@ def _leases(held: Held, subject: str) -> list[tuple[str, Entry]]:
     feed = held.feeds.get(Feed.DEVICE)
     if feed is None:
         return []
-    entries = feed.entries()
+    entries = {name: entry for name, entry in feed.entries().items() if _is_ours(held, entry)}
     if kind_of(subject) == "leases":
         return [(subject, entries[subject])] if subject in entries else []
     return [
@@ -69,6 +69,11 @@ def _leases(held: Held, subject: str) -> list[tuple[str, Entry]]:
         for name, entry in entries.items()
         if kind_of(name) == "leases" and subject in {entry.own.get("artifact"), entry.own.get("consent")}
     ]
+
+
+def _is_ours(held: Held, entry: Entry) -> bool:
+    """A lease for another device, proved as it may be, allows nothing here."""
+    return entry.uri != LEASE_GRANTED or held.device is None or entry.own.get("device") == held.device
 
 
 def _rank(found: _Found) -> tuple[int, float, str]:

@@ -65,6 +65,7 @@ class FilePlane:
         """Once. Raises HallmarkError where files can not be had, EventsError where they can not be believed."""
         verified = yield from self._manifest()
         feed = self.held.feeds[Feed.GLOBAL]
+        self.following.only_signed(feed, verified.manifest.epoch)
         before = feed.entries()
         mirror, kept = dict(feed.state.mirror), dict(feed.state.kept)
         copy = FeedState(feed.state.epoch, feed.state.sequence, dict(mirror), dict(kept))
@@ -83,8 +84,10 @@ class FilePlane:
     def _take(self, verified: VerifiedManifest) -> Steps[None]:
         feed, following = self.held.feeds[Feed.GLOBAL], self.following
         lists = self._lists(verified)
+        manifest = verified.manifest
+        following.signed(Feed.GLOBAL, manifest.epoch, manifest.sequence)
         clock = self.held.clock
-        trusted = clock.trusted.read(verified.manifest.issued_at, following.settings.clock.read())
+        trusted = clock.trusted.read(manifest.issued_at, following.settings.clock.read())
         self.held.lists, self.held.clock = lists, dataclasses.replace(clock, trusted=trusted)
         yield from following.write(Writing(lists=lists))
         yield from following.tell()

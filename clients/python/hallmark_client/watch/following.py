@@ -44,6 +44,8 @@ from hallmark_events.state_entry import Entry, entry_of
 from hallmark_events.verified import EventVerifier
 
 _DESCRIPTION_MAX: Final = 500
+UNBELIEVED_MAX: Final = 10_000
+"""Events of one feed that lack their proof. They are remembered before anybody trusted has signed them."""
 _LATE: Final = 3
 """A heartbeat that is so many intervals behind the time that is proven already was held back on its way."""
 
@@ -90,6 +92,27 @@ class Following:
             yield Tell(change)
             held.pending.pop(key, None)
 
+    def only_signed(self, feed: HeldFeed, epoch: bytes) -> None:
+        """Before a feed goes on in the history `epoch`. Raises RolledBack for one before that of the last signed word.
+
+        Epochs and sequences are told by whoever answers, and signed in heartbeats and manifests alone. What is further
+        than those binds nobody: one lie would have this device refuse the truth for ever.
+        """
+        signed_epoch, signed_sequence = self.held.clock.signed.get(feed.feed, (b"", 0))
+        if epoch < signed_epoch:
+            raise RolledBack("the feed goes on in an earlier history than the service has signed")
+        state = feed.state
+        if epoch < state.epoch:
+            state.leave_history()
+        elif epoch == state.epoch:
+            state.sequence = min(state.sequence, signed_sequence if epoch == signed_epoch else 0)
+
+    def signed(self, feed: Feed, epoch: bytes, sequence: int) -> None:
+        """The service has signed that this history has come so far."""
+        clock = self.held.clock
+        furthest = max(clock.signed.get(feed, (b"", 0)), (epoch, sequence))
+        self.held.clock = dataclasses.replace(clock, signed={**clock.signed, feed: furthest})
+
     def write(self, writing: Writing) -> Steps[None]:
         if writing != Writing():
             yield Do(partial(self.store.save, writing))
@@ -102,8 +125,9 @@ class Following:
 
     def _intent(self, frame: Intent) -> None:
         feed = self._feed(frame.feed)
+        self.only_signed(feed, frame.epoch)
         if frame.transfer is Transfer.FULL:
-            feed.transfer, feed.urgent = {}, []
+            feed.transfer, feed.urgent = {}, {}
             feed.state.begin_full(frame.epoch)
             feed.must_begin = False
             return
@@ -127,7 +151,7 @@ class Following:
             feed.dirty.add(event.subject)
             yield from self.tell([change_of(frame.feed, event.subject, before, entry)])
         if frame.urgent and frame.feed is Feed.DEVICE:
-            feed.urgent.append(event.jti)
+            feed.urgent[event.jti] = None
 
     def _is_believed(self, feed: HeldFeed, event: EventSet, frame: Told, before: Entry | None) -> Steps[bool]:
         """Raises EventsError for what nobody trusted has said. Not believed is what lacks its proof: others go on."""
@@ -136,6 +160,8 @@ class Following:
             yield Do(partial(self.verifier.verify_event, event, frame.evidence, before=status))
         except (ProofMissing, ProofInvalid) as error:
             self._refuse(event, "authentication_failed", error)
+            if len(feed.unbelieved) >= UNBELIEVED_MAX:
+                raise
             feed.unbelieved[event.subject] = event.jti
             return False
         except (EventInvalid, SignatureInvalid) as error:
@@ -162,7 +188,7 @@ class Following:
         place = Place(state.epoch, state.sequence, frame.cursor, state.digest(), frame.digest)
         for jti in feed.urgent:
             self.held.acks.setdefault(jti, False)
-        feed.page, feed.urgent = None, []
+        feed.page, feed.urgent = None, {}
         if place != feed.place or feed.dirty or not all(self.held.acks.values()):
             yield from self.write(self.held.at_bookmark(feed, place))
 
@@ -180,11 +206,11 @@ class Following:
         # Counted here: the state knows only what it was given, and what lacks its proof it was not given.
         digest = None if feed.unbelieved else frame.digest
         feed.state.commit_full(sequence=frame.sequence, digest=digest)
-        if feed.unbelieved and feed.told_digest() != frame.digest:
-            raise StateDiffers("the full transfer is not all that its bookmark counts")
         state = feed.state
         for old, new in ((mirror, state.mirror), (kept, state.kept)):
             feed.dirty |= {subject for subject in old.keys() | new.keys() if old.get(subject) != new.get(subject)}
+        if feed.unbelieved and feed.told_digest() != frame.digest:
+            raise StateDiffers("the full transfer is not all that its bookmark counts")
         return differences(feed.feed, before, feed.entries())
 
     def _heartbeat(self, frame: Heartbeat, nonce: bytes) -> Steps[None]:
@@ -194,6 +220,12 @@ class Following:
         trusted = self.held.clock.trusted
         if fact.server_time + _LATE * self.settings.heartbeat < trusted.at(clocks).proven - timedelta(seconds=1):
             raise Unavailable("SILENT", "the heartbeat was held back on its way")
+        before = self.held.clock.signed
+        self._note_signed(fact)
+        if {feed: epoch for feed, (epoch, _) in before.items()} != {
+            feed: epoch for feed, (epoch, _) in self.held.clock.signed.items()
+        }:
+            yield from self.write(Writing(clock=self.held.clock))
         self.is_current = self._is_current(fact)
         if self.is_current:
             heard_at = max(fact.server_time, self.held.clock.heard_at or fact.server_time)
@@ -205,22 +237,27 @@ class Following:
             heard = dataclasses.replace(trusted.heard(fact.server_time, clocks), fresh_at=trusted.fresh_at)
             self.held.clock = dataclasses.replace(self.held.clock, trusted=heard)
 
+    def _note_signed(self, fact: VerifiedHeartbeat) -> None:
+        """Raises RolledBack."""
+        for name, head in fact.feeds.items():
+            if head.epoch < self.held.clock.signed.get(Feed(name), (b"", 0))[0]:
+                raise RolledBack("the service speaks of an earlier history than it has signed before")
+            self.signed(Feed(name), head.epoch, head.sequence)
+
     def _is_current(self, fact: VerifiedHeartbeat) -> bool:
-        """Whether each feed is where the server says it ends. Raises RolledBack, StateDiffers."""
+        """Whether each feed is where the server says it ends. Raises StateDiffers."""
         current = True
         for feed in self.held.feeds.values():
             head, place = fact.feeds.get(feed.feed.value), feed.place
             if head is None or place is None or feed.state.is_transferring or head.sequence > place.sequence:
                 current = False
-            elif head.epoch < place.epoch:
-                raise RolledBack("the server speaks of an earlier history than the one that was seen")
             elif head.epoch != place.epoch:
                 feed.must_begin = True
-                raise StateDiffers("the server speaks of a later history")
+                raise StateDiffers("the server speaks of another history")
             elif head.sequence == place.sequence and head.state_digest != place.told:
                 feed.must_begin = True
                 raise StateDiffers("the server holds another state than this device")
-            elif head.sequence < place.sequence or feed.unbelieved:
+            elif head.sequence < place.sequence or feed.unbelieved or not place.is_whole:
                 current = False
         return current
 

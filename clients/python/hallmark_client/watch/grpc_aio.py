@@ -5,14 +5,12 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
-from google.rpc import status_pb2
 
 from hallmark_client.errors import HallmarkError, Unavailable
 from hallmark_client.grpc_transport import OPTIONS
 from hallmark_client.profile import Profile
 from hallmark_client.rpc import Request, Response, Rpc
-from hallmark_client.status import CODES, error_of_code, error_of_status
+from hallmark_client.status import error_of_trailers
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -89,15 +87,5 @@ class AioConnection:
 
 
 def error_of_aio(error: grpc.aio.AioRpcError) -> HallmarkError:
-    """The typed error: the server's own words when it gave some, gRPC core's otherwise."""
-    for key, value in error.trailing_metadata() or ():
-        if key != _DETAILS_KEY or not isinstance(value, bytes):
-            continue
-        status = status_pb2.Status()
-        try:
-            status.ParseFromString(value)
-        except DecodeError:
-            break
-        if CODES.get(status.code) is error.code():
-            return error_of_status(status)
-    return error_of_code(error.code(), error.details() or "")
+    """As `error_of_rpc` for calls of grpc.aio."""
+    return error_of_trailers(error.code(), error.details() or "", error.trailing_metadata() or ())

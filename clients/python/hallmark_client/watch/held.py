@@ -47,13 +47,21 @@ class Place:
     digest: bytes
     told: bytes
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was told until there is believed, and so held."""
+        return self.digest == self.told
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """trusted: hallmark_events.trusted_time. heard_at: when the service last proved that both feeds are current."""
+    """trusted: hallmark_events.trusted_time. heard_at: when the service last proved that both feeds are current.
+    signed: (epoch, sequence) of each feed, the furthest that a heartbeat or a manifest was signed for.
+    """
 
     trusted: TrustedTime = field(default_factory=TrustedTime)
     heard_at: datetime | None = None
+    signed: Mapping[Feed, tuple[bytes, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +100,7 @@ class HeldFeed:
     must_begin: bool = False
     """The next question asks for everything."""
     dirty: set[str] = field(default_factory=set)
-    urgent: list[str] = field(default_factory=list)
+    urgent: dict[str, None] = field(default_factory=dict)
     """jti of urgent events since the last bookmark: acknowledged there."""
     unbelieved: dict[str, str] = field(default_factory=dict)
     """Subject to jti of events that were told, and are not obeyed because they came without a good proof."""
@@ -129,6 +137,8 @@ class Held:
     """All of it. Changed by the core alone; read under the watcher's lock."""
 
     feeds: dict[Feed, HeldFeed]
+    device: str | None = None
+    """Resource name of this device, where it is known."""
     clock: Clock = field(default_factory=Clock)
     lists: Lists = field(default_factory=Lists)
     pending: dict[tuple[Feed, str], Change] = field(default_factory=dict)

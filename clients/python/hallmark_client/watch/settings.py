@@ -19,6 +19,7 @@ Jitter: TypeAlias = Callable[[], float]
 class WatchSettings:
     """trusted_keys: by full key version name, of tenants/system/keys/revocation-events; may be a mapping that fetches.
     log_policy: a tlog-policy with its witnesses, or the log's verifier keys. issuer: "iss" of events; None: any.
+    device: id of this device: leases for another allow nothing here. None: not known, and leases for any count.
 
     heartbeat: 1 s .. 5 min. poll_every, files_every: between two questions on these rungs, varied by a fifth.
     stale_after: without proof that state is current for so long, the status is STALE (leases have limits of their own).
@@ -29,6 +30,7 @@ class WatchSettings:
     trusted_keys: TrustedKeys = field(repr=False)
     log_policy: LogTrust = field(repr=False)
     issuer: str | None = None
+    device: str | None = None
     feeds: tuple[Feed, ...] = (Feed.GLOBAL, Feed.DEVICE)
     begin_with: Rung = Rung.STREAM
     heartbeat: timedelta = timedelta(seconds=30)

@@ -114,6 +114,8 @@ class SqliteStore:
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            # One watcher at a time: two would each write over what the other has learnt.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._migrate()
@@ -246,13 +248,15 @@ def _entry(jti: str, uri: str, status: str, own: dict[str, Any]) -> Entry:
 
 def _clock_to(clock: Clock) -> dict[str, Any]:
     heard_at = None if clock.heard_at is None else format_time(clock.heard_at)
-    return {"trusted": clock.trusted.to_json().decode(), "heard_at": heard_at}
+    signed = {feed.value: [epoch.hex(), sequence] for feed, (epoch, sequence) in clock.signed.items()}
+    return {"trusted": clock.trusted.to_json().decode(), "heard_at": heard_at, "signed": signed}
 
 
 def _clock_from(value: dict[str, Any]) -> Clock:
     return Clock(
         trusted=TrustedTime.from_json(value["trusted"].encode()),
         heard_at=None if value["heard_at"] is None else _time(value["heard_at"]),
+        signed={Feed(feed): (bytes.fromhex(epoch), int(end)) for feed, (epoch, end) in value["signed"].items()},
     )
 
 

@@ -158,7 +158,7 @@ def test_an_earlier_history_is_refused(world, device, artifact) -> None:
     device.advance(1)
     world.events.replace_history()
     world.withdraw()
-    device.advance(10)
+    device.advance(60)
     world.events.feeds.epoch = old
     world.generation += 1
     device.advance(20)

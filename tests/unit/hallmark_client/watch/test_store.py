@@ -91,10 +91,21 @@ def test_a_pending_change_comes_back_as_it_was(world, device) -> None:
 
 def test_a_file_is_of_one_tenant_and_of_nobody_else(tmp_path) -> None:
     path = tmp_path / "watch.db"
-    SqliteStore(path).load(OWNER)
+    store = SqliteStore(path)
+    store.load(OWNER)
+    store.close()
     assert path.stat().st_mode & 0o077 == 0
     with pytest.raises(StoreFailed, match="not of tenants/other"):
         SqliteStore(path).load("tenants/other")
+
+
+def test_a_file_has_one_watcher_at_a_time(tmp_path) -> None:
+    """A second one would write over what the first has learnt, and so give back what was taken."""
+    first = SqliteStore(tmp_path / "watch.db")
+    with pytest.raises(StoreFailed, match="locked"):
+        SqliteStore(tmp_path / "watch.db")
+    first.close()
+    SqliteStore(tmp_path / "watch.db").close()
 
 
 @pytest.mark.parametrize("damage", ["not a database", "entry", "newer"])
@@ -103,7 +114,9 @@ def test_a_damaged_file_is_said_to_be_one(tmp_path, damage) -> None:
     if damage == "not a database":
         path.write_bytes(b"x" * 5000)
     else:
-        SqliteStore(path).save(Writing(rows=(Row(Feed.DEVICE, "tenants/t/x/y", ENTRY, None),)))
+        store = SqliteStore(path)
+        store.save(Writing(rows=(Row(Feed.DEVICE, "tenants/t/x/y", ENTRY, None),)))
+        store.close()
         with sqlite3.connect(path) as database:
             database.execute("UPDATE entry SET value = '{}'" if damage == "entry" else "PRAGMA user_version = 99")
         database.close()

@@ -1,7 +1,10 @@
 import asyncio
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hallmark.v1 import events_pb2
 from hallmark_composite import CompositePublicKey
@@ -12,9 +15,11 @@ from hallmark_events.trust import Signature
 from hsm.errors import TokenUnavailable
 from hsm.testing import Operation
 from kms.core.names import KeyName
-from kms.events.heartbeats import LEAVES
+from kms.events.heartbeats import LEAVES, HeartbeatFrames, Proof
 from kms.events.model import SIGNING_KEY_ID, device_feed
 from kms.keys import store as key_store
+from kms.keys.model import ServiceSignature
+from kms.keys.wire import service_signature_to_wire
 from unit.kms.events.bench import Frames, Replica, Response, device_named, start, told
 
 NONCE = b"n" * 16
@@ -130,3 +135,37 @@ async def test_intervals_vary_by_a_fifth(replica: Replica) -> None:
             wheel._slots[slot].discard(subscriber)
     assert all(80 <= seconds <= 120 for seconds in told_seconds)
     assert len(set(told_seconds)) > 40
+
+
+@given(
+    proof=st.none()
+    | st.builds(
+        Proof,
+        st.binary(max_size=4096),
+        st.builds(
+            ServiceSignature,
+            key_version=st.text(max_size=100),
+            signature=st.binary(max_size=20_000),
+            context=st.text(max_size=60),
+            sign_time=st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),
+        ),
+        st.binary(max_size=300),
+        st.builds(
+            BatchPath, st.integers(0, 255), st.just(LEAVES), st.tuples(*[st.binary(min_size=32, max_size=32)] * 8)
+        ),
+    ),
+    next_in=st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=1)),
+)
+def test_frames_that_share_bytes_say_what_protobuf_says(proof: Proof | None, next_in: timedelta) -> None:
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    frames = HeartbeatFrames(now)
+    beat = Response.Heartbeat(server_time=now, next_in=next_in)
+    if proof is not None:
+        beat.payload, beat.leaf = proof.payload, proof.leaf
+        beat.signature.CopyFrom(service_signature_to_wire(proof.signature))
+        beat.path.leaf_index, beat.path.tree_size = proof.path.leaf_index, proof.path.tree_size
+        beat.path.path.extend(proof.path.path)
+    for _ in range(2):
+        frame = frames.frame(next_in, proof)
+        assert Response.FromString(frame) == Response(heartbeat=beat)
+        assert len(frame) == Response(heartbeat=beat).ByteSize(), "and nothing twice"

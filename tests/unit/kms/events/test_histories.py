@@ -1,11 +1,14 @@
 """A server that lost events it had told: restored from a backup, failed over to a replica that was behind."""
 
+import json
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hallmark.v1 import events_pb2
 from hallmark_events.state import FeedState
+from kms.core.database import Database
 from kms.events import store
 from kms.events.model import GLOBAL, device_feed
 from kms.events.replacing import replace_history
@@ -33,6 +36,17 @@ async def _restore(replica: Replica, backup: dict[Any, list[Any]]) -> None:
                 tx.execute(table.insert(), rows)
 
     await replica.database.write(work)
+
+
+async def _restarts(database: Database) -> list[Any]:
+    """Details of what the log says of new histories, in its queue or sequenced."""
+
+    def read(tx: Connection) -> list[Any]:
+        query = "SELECT data FROM tlog_entry UNION ALL SELECT data FROM tlog_queue"
+        entries = [json.loads(bytes(data)) for data in tx.execute(sa.text(query)).scalars()]
+        return [entry["details"] for entry in entries if entry["type"] == "feeds.restarted"]
+
+    return await database.read(read)
 
 
 async def test_a_backup_that_came_back_begins_a_new_history(replica: Replica, world: LogWorld) -> None:
@@ -88,6 +102,9 @@ async def test_two_replicas_begin_one_new_history(replica: Replica, world: LogWo
         begun = (await replica.events.newest(TENANT, GLOBAL, now)).epoch
         await replace_history(other.events, TENANT, before, now)
     assert (await replica.events.newest(TENANT, GLOBAL, now)).epoch == begun > before
+    assert await _restarts(replica.database) == [{"epoch": begun.hex(), "reason": "events-lost"}], (
+        "the log says it once"
+    )
 
 
 async def test_a_clock_that_was_set_back_makes_no_smaller_epoch(replica: Replica, world: LogWorld) -> None:

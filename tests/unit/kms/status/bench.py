@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from hallmark_events.manifest import VerifiedManifest, sha256_hex
-from hallmark_events.snapshot import Snapshot, verify_manifest
+from hallmark_events.manifest import VerifiedManifest
+from hallmark_events.snapshot import Snapshot, read_manifest
 from hallmark_events.verified import EventVerifier
 from kms.events.model import SIGNING_KEY_ID, Status
 from kms.keys.algorithms import ALGORITHMS
@@ -45,17 +45,8 @@ class Reader:
 
     def manifest(self, bench: "StatusBench") -> VerifiedManifest:
         """By the signature and the proof that lie under its own SHA-256."""
-        data = self.read("manifest.json")
-        beside = f"sets/{sha256_hex(data)}"
-        return verify_manifest(
-            data,
-            self.read(f"{beside}.sig"),
-            self.read(f"{beside}.tlog-proof"),
-            self.verifier,
-            tenant=TENANT,
-            seen=self.snapshot.seen,
-            now=bench.service.clock.now(),
-        )
+        now = bench.service.clock.now()
+        return read_manifest(self.read, self.verifier, tenant=TENANT, seen=self.snapshot.seen, now=now)
 
     def update(self, bench: "StatusBench") -> VerifiedManifest:
         self.asked.clear()

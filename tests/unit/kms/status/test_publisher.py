@@ -5,9 +5,10 @@ import json
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from hallmark_events.errors import Stale
-from hallmark_events.snapshot import read_manifest
+from hallmark_events.snapshot import verify_manifest
 from hallmark_events.status_list import StatusReference, parse_aggregation
 from hallmark_events.types import StatusValue
 from kms.core.database import metadata
@@ -137,6 +138,10 @@ async def test_an_older_backup_begins_another_history(bench: StatusBench) -> Non
     after = reader.update(bench).manifest
     assert (after.epoch, after.number) > (before.epoch, before.number)
     assert after.epoch != before.epoch
+    query = sa.select(metadata.tables["tlog_entry"].c.data)
+    entries = await bench.service.database.read(lambda tx: [json.loads(data) for data in tx.execute(query).scalars()])
+    (said,) = [entry["details"] for entry in entries if entry["type"] == "feeds.restarted"]
+    assert said == {"epoch": after.epoch.hex(), "reason": "status-files-newer"}
     assert reader.snapshot.state.status_of(f"tenants/{TENANT}/keys/manifest") is StatusValue.INVALID, "for ever"
     assert after.previous == "", "the database of the backup knows none before"
 
@@ -172,5 +177,7 @@ async def test_the_three_files_beside_each_other_belong_together(bench: StatusBe
     await bench.subject()
     await bench.schedule.step()
     reader = bench.reader()
-    verified = read_manifest(reader.read, reader.verifier, tenant=TENANT, seen=None, now=bench.service.clock.now())
+    data, signature, proof = (reader.read(f"manifest.{name}") for name in ("json", "sig", "tlog-proof"))
+    now = bench.service.clock.now()
+    verified = verify_manifest(data, signature, proof, reader.verifier, tenant=TENANT, seen=None, now=now)
     assert verified.seen == reader.manifest(bench).seen

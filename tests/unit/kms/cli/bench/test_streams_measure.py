@@ -34,6 +34,9 @@ def test_every_subscriber_gets_every_event_once_and_comes_back(tmp_path: Path) -
     assert 0 < found.fanout_p50_ms <= found.fanout_p99_ms < 5000
     assert found.reconnect_s is not None
     assert found.delivery_cpu_us > 0
+    assert found.delivered == [PLAN.subscribers * PLAN.events]
+    assert found.server_fanout_ms is not None
+    assert 0 < found.server_fanout_ms < found.fanout_last_ms
     document = StreamsReport(cores=2, found=found).to_dict()
     assert document.keys() >= {
         "subscribers",

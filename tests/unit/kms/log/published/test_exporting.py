@@ -1,6 +1,7 @@
 """The copy of the public files: it follows, it is always whole, and it remembers."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from kms.public.files import PublicFile, PublicFiles
 from kms.public.object_store import ObjectStorePublicFiles
 from support.log_world import ORIGIN, LogWorld
 from support.public_files import FailingPublicFiles, MemoryPublicFiles
+
+MANIFEST = "status/default/manifest.json"
 
 
 class Time:
@@ -129,6 +132,45 @@ async def test_a_log_below_a_prefix_takes_the_files_above_it_along(world: LogWor
     )
     await exporter.round()
     assert set(copy.contents) == {path for path in root.contents if path not in {"checkpoint", "tile/0/000"}}
+
+
+async def test_a_status_manifest_comes_after_what_it_names(world: LogWorld) -> None:
+    """Also one that is published while the others are copied."""
+
+    class Publishing(MemoryPublicFiles):
+        async def read(self, path: str) -> bytes | None:
+            if path == MANIFEST:
+                self.contents["status/default/sets/" + "2" * 64] = b"newer"
+                self.contents[MANIFEST] = b"names 2"
+            return await super().read(path)
+
+    class Ordered(MemoryPublicFiles):
+        async def replace(self, file: PublicFile, *, unless: Callable[[bytes], bool] = lambda _: False) -> None:
+            if file.path == MANIFEST:
+                self.at_manifest = set(self.contents)
+            await super().replace(file, unless=unless)
+
+    root, copy = Publishing(), Ordered()
+    root.contents = {
+        MANIFEST: b"names 1",
+        "status/default/jwks.json": b"{}",
+        "status/default/lists/0.jwt": b"token",
+        "status/default/sets/" + "1" * 64: b"older",
+    }
+    await grow(world, 1)
+    exporter = Exporter(
+        world.files,
+        MemoryPublicFiles(),
+        place="s3://logs/a",
+        origin=ORIGIN,
+        published=lambda: world.log.published,
+        check=world.log.check_shown,
+        monotonic=Time(),
+        roots=(root, copy),
+    )
+    await exporter.round()
+    assert copy.contents[MANIFEST] == b"names 2"
+    assert copy.at_manifest == set(root.contents) - {MANIFEST}
 
 
 async def test_a_copy_that_is_ahead_by_another_replica_is_left(world: LogWorld) -> None:

@@ -1,0 +1,20 @@
+"""Which device this is, by the certificate it was given."""
+
+import re
+from typing import Final
+
+from cryptography import x509
+
+_DEVICE: Final = re.compile(r"spiffe://[^/]+/tenants/[^/]+/device/(?:device-)?([^/]+)")
+"""The service names the certificate of devices/ID "device-ID" (SPIFFE X509-SVID: exactly one URI name)."""
+
+
+def own_device(cert_pem: bytes) -> str | None:
+    """Id of the device; None for the certificate of anybody else. Raises ValueError for what holds no certificate."""
+    certificate = x509.load_pem_x509_certificates(cert_pem)[0]
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    found = [_DEVICE.fullmatch(uri) for uri in names.get_values_for_type(x509.UniformResourceIdentifier)]
+    return found[0][1] if len(found) == 1 and found[0] is not None else None
