@@ -21,7 +21,7 @@ from kms.app.status import ensure_status_key, make_status, make_status_place
 from kms.appraisal.revocable import RevocablePolicies
 from kms.artifacts.revocable import RevocableArtifacts
 from kms.collateral.revocable import RevocableAnchors
-from kms.consent.given import GivenLeases
+from kms.consent.given import GivenLeases, RevocableHolders
 from kms.consent.promised import removal_times
 from kms.consent.revocable import RevocableConsents
 from kms.devices.revocable_verdicts import RevocableVerdicts
@@ -50,6 +50,7 @@ class Permission:
     async def start(self, keys: KeyService, devices: DeviceService) -> None:
         """Raises ConfigError, HsmError, OSError."""
         ground, subjects = self.ground, self.revocations.subjects
+        subjects["devices"] = RevocableHolders(subjects["devices"])
         subjects["artifacts"] = RevocableArtifacts()
         subjects["consents"] = RevocableConsents(ground.clock)
         subjects["verdicts"] = RevocableVerdicts(ground.randomness)

@@ -43,7 +43,7 @@ def make_removal(
     servicer = RemovalServicer(orders, ReceiptService(events=events, judge=judge), RemovalReader(events.database))
     keeper = RemovalKeeper(
         deadlines=Deadlines(events=events),
-        enforcement=Enforcement(revocations=revocations, revoke=config.removal.revoke_overdue),
+        enforcement=Enforcement(revocations=revocations, leases=orders.leases, revoke=config.removal.revoke_overdue),
         days=DayClosing(events=events),
         clock=clock,
         interval_seconds=config.removal.check_interval_seconds,

@@ -1,5 +1,11 @@
-"""What a device holds, whichever consent it came from: for whoever asks it to delete (kms.removal)."""
+"""What a device holds, whichever consent it came from: for whoever asks it to delete (kms.removal), and for its end.
 
+A device that only reads files goes by the entries of its leases in the public status lists: what happens to the device
+is told there too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -7,6 +13,9 @@ from sqlalchemy.engine import Connection
 from kms.consent import lease_store, store
 from kms.core.names import ChildName, DigestName
 from kms.events.model import Status
+from kms.revocation.model import RevocationReason, Subject
+from kms.revocation.payload import Telling
+from kms.revocation.subjects import RevocableSubject
 from kms.status import lists
 
 
@@ -33,3 +42,38 @@ class GivenLeases:
         lease_store.end_of_device(tx, device, artifact)
         for each in leases:
             lists.set_value(tx, each.name.tenant, str(each.name), Status.INVALID)
+
+    def suspend_in(self, tx: Connection, device: ChildName) -> None:
+        """No public snapshot prolongs any of them, until they are renewed."""
+        for each in lease_store.live_of_holder(tx, device):
+            lists.set_value(tx, device.tenant, str(each), Status.SUSPENDED)
+
+    def resume_in(self, tx: Connection, device: ChildName, now: datetime) -> None:
+        """They are renewed soon, by the rules for all (kms.consent.renewing)."""
+        lease_store.hurry_of_holder(tx, device, now)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocableHolders:
+    """Devices as something that can be revoked (kms.revocation.subjects): their leases end with them."""
+
+    devices: RevocableSubject
+
+    def telling(self, tx: Connection, subject: Subject) -> Telling:
+        return self.devices.telling(tx, subject)
+
+    def check_exists(self, tx: Connection, subject: Subject) -> None:
+        self.devices.check_exists(tx, subject)
+
+    def feeds(self, tx: Connection, subject: Subject) -> Sequence[str]:
+        return self.devices.feeds(tx, subject)
+
+    def revoke_in(
+        self, tx: Connection, subject: Subject, *, reason: RevocationReason, effective_time: datetime, now: datetime
+    ) -> None:
+        self.devices.revoke_in(tx, subject, reason=reason, effective_time=effective_time, now=now)
+        assert isinstance(subject, ChildName)
+        leases = lease_store.live_of_holder(tx, subject)
+        lease_store.end_of_holder(tx, subject)
+        for each in leases:
+            lists.set_value(tx, subject.tenant, str(each), Status.INVALID)

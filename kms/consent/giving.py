@@ -37,6 +37,7 @@ class Giving:
         again = [self._again(consent, known[pair], now) for pair in wanted if pair in known]
         fresh = self._first(tx, consent, [pair for pair in wanted if pair not in known], now)
         lease_store.renew_many(tx, again)
+        lists.resume(tx, consent.name.tenant, [str(each.name) for each in again])
         lease_store.insert_many(tx, fresh, consent.terms.duration)
         leases = [*again, *fresh]
         self.issuer.issue_in(tx, self.issuer.prepare(leases, now))

@@ -109,6 +109,22 @@ def end_of_device(tx: Connection, device: ChildName, artifact: DigestName) -> No
     tx.execute(lease.update().where(live).values(live=False, renew_time=None))
 
 
+def live_of_holder(tx: Connection, device: ChildName) -> list[ChildName]:
+    """Those that the device has now, by whatever consent and for whatever artifact."""
+    found = tx.execute(sa.select(lease.c.id).where(_live_of(device)).order_by(lease.c.id)).scalars()
+    return [ChildName(device.tenant, "leases", each) for each in found]
+
+
+def end_of_holder(tx: Connection, device: ChildName) -> None:
+    """For ever; the consents go on."""
+    tx.execute(lease.update().where(_live_of(device)).values(live=False, renew_time=None))
+
+
+def hurry_of_holder(tx: Connection, device: ChildName, now: datetime) -> None:
+    """They are due."""
+    tx.execute(lease.update().where(_live_of(device)).values(renew_time=now))
+
+
 def due(tx: Connection, now: datetime, *, limit: int) -> list[Renewal]:
     """Live leases whose time to be renewed has come, those of open consents only, longest due first."""
     still = sa.and_(lease.c.renew_time <= now, lease.c.live == sa.true(), consent.c.ends_at > now)
@@ -152,6 +168,10 @@ def resume(tx: Connection, name: ChildName, now: datetime) -> None:
         lease.c.renew_time.is_(None),
     )
     tx.execute(lease.update().where(waiting).values(renew_time=now))
+
+
+def _live_of(device: ChildName) -> sa.ColumnElement[bool]:
+    return sa.and_(lease.c.tenant == device.tenant, lease.c.device == device.id, lease.c.live == sa.true())
 
 
 def _held(device: ChildName, artifact: DigestName) -> sa.ColumnElement[bool]:

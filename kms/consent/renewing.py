@@ -19,6 +19,8 @@ from kms.consent.giving import Giving
 from kms.consent.issuing import BATCH_MAX, LeaseBatch
 from kms.consent.leases import Lease, Renewal, renewed
 from kms.events.appending import Events
+from kms.events.model import Status
+from kms.status import lists
 
 _BATCH_MIN: Final = 32
 _ROUNDS_MAX: Final = 64
@@ -32,7 +34,7 @@ class _Changed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Of one tenant: what may be renewed, and what has to wait."""
+    """Of one tenant: what may be renewed, and what has to wait: public snapshots do not prolong it either."""
 
     eligible: Sequence[Renewal]
     refused: Sequence[Renewal]
@@ -93,9 +95,11 @@ class Renewer:
             self._check(tx, batch, now)
             if lease_store.renew_many(tx, batch.leases) != len(batch.leases):
                 raise _Changed
+            lists.resume(tx, batch.tenant, [str(each.name) for each in batch.leases])
             self.giving.issuer.issue_in(tx, batch)
         for each in refused:
             lease_store.postpone(tx, [each.lease], _later(each.duration, now))
+            lists.set_value(tx, each.lease.name.tenant, str(each.lease.name), Status.SUSPENDED)
 
     def _check(self, tx: Connection, batch: LeaseBatch, now: datetime) -> None:
         """Raises _Changed."""

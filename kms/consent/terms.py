@@ -22,6 +22,8 @@ VALIDITY_MAX: Final = timedelta(days=3653)
 REMOVAL_MIN: Final = timedelta(minutes=1)
 REMOVAL_MAX: Final = timedelta(days=30)
 LEASE_MIN: Final = timedelta(seconds=30)
+MARGIN_MIN: Final = timedelta(seconds=5)
+MARGIN_MAX: Final = timedelta(minutes=5)
 
 _PREFIXES: Final = {
     "dpv": "https://w3id.org/dpv#",
@@ -115,6 +117,13 @@ def check_span(span: timedelta, field: str, least: timedelta, most: timedelta) -
     return span
 
 
+def margin(removal_time: timedelta) -> timedelta:
+    """By how much a lease is shorter than the promise where nobody says how long it lasts: a hundredth, 5 seconds at least
+    and 5 minutes at most. The time that a device can prove is behind by what its last proof took to arrive.
+    """
+    return min(max(removal_time / 100, MARGIN_MIN), MARGIN_MAX)
+
+
 def lease_terms(
     *,
     removal_time: timedelta,
@@ -129,7 +138,7 @@ def lease_terms(
     """
     grace = check_span(offline_grace, "lease_terms.offline_grace", timedelta(0), removal_time - LEASE_MIN)
     longest = removal_time - grace
-    lasts = longest if duration is None else duration
+    lasts = max(longest - margin(removal_time), LEASE_MIN) if duration is None else duration
     if not LEASE_MIN <= lasts <= longest:
         raise _refused(
             "lease_terms.duration",

@@ -59,15 +59,13 @@ async def stream(hub: EventHub, wheel: Wheel, wanted: Wanted) -> AsyncGenerator[
                 yield goodbye("revoked", RETRY_MIN, RETRY_MAX)
                 raise device_revoked()
             if hub.draining and not has_more:
-                for frame in subscriber.mark():
+                for frame in (*subscriber.mark(), goodbye("draining", RETRY_MIN, RETRY_MAX)):
                     yield frame
-                yield goodbye("draining", RETRY_MIN, RETRY_MAX)
                 return
             if subscriber.beat:
-                for frame in subscriber.mark():
+                frames, subscriber.beat = (*subscriber.mark(), subscriber.beat), b""
+                for frame in frames:
                     yield frame
-                frame, subscriber.beat = subscriber.beat, b""
-                yield frame
             frames, frame = (), b""  # they would be held as long as the stream waits
             if not has_more:
                 await ticket

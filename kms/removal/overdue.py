@@ -26,6 +26,7 @@ from kms.log.model import LogEntry
 from kms.removal import overdue_store, store
 from kms.removal.overdue_store import OverdueDevice
 from kms.removal.payload import Compliance, compliance_draft
+from kms.removal.ports import Leases
 from kms.revocation.model import RevocationReason
 from kms.revocation.service import RevocationService
 from kms.status import lists
@@ -62,6 +63,7 @@ class Enforcement:
     """`revoke`: whether an overdue device is revoked."""
 
     revocations: RevocationService
+    leases: Leases
     revoke: bool
 
     @property
@@ -129,6 +131,10 @@ class Enforcement:
         if not overdue_store.set_told(tx, seen, told=not change.compliant):
             return False
         lists.set_value(tx, device.tenant, str(device), change.status)
+        if change.compliant:
+            self.leases.resume_in(tx, device, now)
+        else:
+            self.leases.suspend_in(tx, device)
         details = _details(change, signed)
         entry = LogEntry(signed.draft.id, "device.compliance-changed", device.tenant, str(device), now, details)
         promise = self.events.log.record(tx, entry)

@@ -19,6 +19,12 @@ class Leases(Protocol):
     def end_in(self, tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:
         """Ends every live lease of the two: none of them is renewed or extended any more."""
 
+    def suspend_in(self, tx: Connection, device: ChildName) -> None:
+        """The device is overdue: no public file prolongs any of its leases."""
+
+    def resume_in(self, tx: Connection, device: ChildName, now: datetime) -> None:
+        """It owes nothing any more."""
+
 
 class NoLeases:
     """No lease was ever given."""
@@ -28,3 +34,9 @@ class NoLeases:
 
     def end_in(self, tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:
         """There is none to end."""
+
+    def suspend_in(self, tx: Connection, device: ChildName) -> None:
+        """There is none to suspend."""
+
+    def resume_in(self, tx: Connection, device: ChildName, now: datetime) -> None:
+        """There is none to go on."""

@@ -116,6 +116,17 @@ def set_value(tx: Connection, tenant: str, subject: str, status: Status) -> None
         tx.execute(status_change.insert().values(tenant=tenant, urgent=status is not Status.VALID))
 
 
+def resume(tx: Connection, tenant: str, subjects: Collection[str]) -> None:
+    """Those of them that were SUSPENDED are VALID again."""
+    _check_tenant(tenant, subjects)
+    wanted = list(subjects)
+    for start in range(0, len(wanted), _CHUNK):
+        some = status_index.c.subject.in_(wanted[start : start + _CHUNK])
+        query = sa.select(status_index.c.subject).where(some, status_index.c.value == int(Status.SUSPENDED))
+        for subject in tx.execute(query).scalars().all():
+            set_value(tx, tenant, subject, Status.VALID)
+
+
 def reference(tx: Connection, subject: str) -> StatusReference | None:
     """None when the subject has no place."""
     return references(tx, [subject]).get(subject)

@@ -41,6 +41,14 @@ class Making:
     lifetime: timedelta
     removal_seconds: Iterable[int] = ()
 
+    def lease_end(self, removal_seconds: int) -> datetime:
+        """Until when this snapshot prolongs leases under that promise. Whoever reads it from a cache may read it as late
+        as its end, and knows no later time than that of its making: so the promise less its lifetime, or less a quarter
+        where it promises less than four lifetimes.
+        """
+        promised = timedelta(seconds=removal_seconds)
+        return self.issued_at + promised - min(self.lifetime, promised / 4)
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -78,9 +86,7 @@ def make_snapshot(making: Making, contents: Contents, earlier: Sequence[Earlier]
         state_digest=contents.digest,
         lists=tuple(_list_ref(making, number, each, stored) for number, each in sorted(contents.lists.items())),
         deltas=tuple(sorted(deltas, key=lambda delta: delta.start)),
-        leases_until={
-            seconds: making.issued_at + timedelta(seconds=seconds) for seconds in sorted(making.removal_seconds)
-        },
+        leases_until={seconds: making.lease_end(seconds) for seconds in sorted(making.removal_seconds)},
     )
     return Made(manifest.encode(), files)
 

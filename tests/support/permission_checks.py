@@ -4,7 +4,9 @@ import base64
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hallmark_client import Client
@@ -16,6 +18,7 @@ from hallmark_tlog.merkle import leaf_hash, verify_inclusion
 from hallmark_tlog.prove import inclusion_proofs
 from hallmark_tlog.reader import TileReader, entries
 from support.kill_book import Ask, Caller
+from support.permission_acts import REMOVAL_TIME
 from support.permission_book import GivenConsent, PermissionBook
 from support.permission_phones import LivePhone, Phones, Trust
 from support.service import RunningService
@@ -52,13 +55,12 @@ def check_consents(client: Client, consents: list[GivenConsent]) -> None:
 def check_leases(client: Client, book: PermissionBook) -> int:
     """Each acknowledged one is there, one for consent, device and artifact; none lives longer than was promised."""
     found: Counter[tuple[str, str, str]] = Counter()
-    names = set()
+    names, withdrawn = set(), {each.name for each in book.withdrawn()}
     for lease in client.consents.leases(page_size=1000):
         found[lease.consent, lease.device, lease.artifact] += 1
         names.add(lease.name)
-        consent = book.consents[lease.consent]
-        if consent.state == "WITHDRAWN" or lease.device in book.revoked_devices:
-            assert not lease.live or consent.state != "WITHDRAWN", f"{lease.name} lives, {consent.name} is withdrawn"
+        assert not (lease.live and lease.consent in withdrawn), f"{lease.name} lives, and its consent was withdrawn"
+        assert lease.expire_time + lease.offline_grace <= lease.not_before + REMOVAL_TIME
     assert set(found.values()) <= {1}
     assert set(book.leases.values()) <= names, "leases lost"
     for consent in book.withdrawn():
@@ -110,10 +112,9 @@ def check_answers(service: RunningService, book: PermissionBook, phones: Phones,
     return asked
 
 
-def check_promises(service: RunningService, book: PermissionBook, phones: Phones, seen: list[Checkpoint]) -> int:
+def check_promises(public: Path, trust: Trust, book: PermissionBook, phones: Phones, seen: Sequence[Checkpoint]) -> int:
     """Each promise is proved from the public files alone, under a log that extends every earlier one. How many."""
-    trust = Trust.of(service)
-    fetch, vkeys = folder_fetcher(service.home / "public"), trust.log
+    fetch, vkeys = folder_fetcher(public), trust.log
     for checkpoint in [seen[0], seen[len(seen) // 2], seen[-1]]:
         report = audit(fetch, vkeys, origin=vkeys[0].name, previous=checkpoint)
     size, root = report.checkpoint.size, report.checkpoint.root

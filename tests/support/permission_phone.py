@@ -33,9 +33,9 @@ from support.permission_journal import Journal, Memory
 STORE: Final = "watch.db"
 SERVICE_KEY: Final = "service.pem"
 LOG_KEYS: Final = "log.vkeys"
-IMPATIENT: Final = System(jitter=lambda: 0.1)
-"""Waits a tenth of what others wait at most: it has minutes to live."""
-_LOOK_SECONDS: Final = 0.05
+IMPATIENT: Final = System(jitter=lambda: 0.01)
+"""Never waits for more than three seconds: the server is not there for longer at a time."""
+_LOOK_SECONDS: Final = 0.2
 _USED: Final = ("consents/", "artifacts/", "leases/")
 
 
@@ -72,12 +72,13 @@ class PhoneLife:
     def look(self) -> None:
         """Whatever was heard to be ended for ever may not be used, at any moment."""
         with self.lock:
-            gone, known = set(self.memory.gone), dict(self.memory.told)
-        for subject in known:
-            if any(f"/{kind}" in subject for kind in _USED) and self.watcher.decision(subject).is_allowed:
+            gone = set(self.memory.gone)
+            fresh = set(self.memory.told) - gone - self.memory.allowed
+        for subject in (each for each in gone | fresh if any(f"/{kind}" in each for kind in _USED)):
+            if self.watcher.decision(subject).is_allowed:
                 if subject in gone:
                     self.note("wrong", text=f"{subject} is allowed after it was heard to be over")
-                elif subject not in self.memory.allowed:
+                else:
                     self.note("allowed", subject=subject)
 
     def give_receipts(self) -> None:
@@ -108,16 +109,16 @@ class PhoneLife:
             uri=change.uri,
             own=dict(change.own),
         )
-        if after in {"INVALID", "SUSPENDED"} and hasattr(self, "watcher"):
-            if self.watcher.decision(change.subject).is_allowed:
-                self.note("wrong", text=f"{change.subject} is allowed while it is told to be {after}")
+        is_over = after in {"INVALID", "SUSPENDED"} and hasattr(self, "watcher")
+        if is_over and self.watcher.decision(change.subject).is_allowed:
+            self.note("wrong", text=f"{change.subject} is allowed while it is told to be {after}")
 
     def _watch(self, rung: Rung) -> Watcher:
         return Watcher(
             self.client,
             store=self.folder / STORE,
             on_change=self.told,
-            files_url=self.profile.public_url,
+            files_url=self.profile.public_url if rung is Rung.FILES else None,
             trusted_keys=self.keys,
             log_policy=[parse_vkey(line) for line in (self.folder / LOG_KEYS).read_text().splitlines()],
             heartbeat=timedelta(seconds=1),

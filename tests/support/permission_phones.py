@@ -4,7 +4,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +93,17 @@ class LivePhone:
         self.process.wait(20)
         self.found += [f"{use.subject} is {use.decision} after a kill" for use in self.re_permitted()]
 
+    def rest_when(self, condition: Callable[[], bool], rung: Rung, seconds: float) -> None:
+        """Killed again and again, until that holds of what its file has: no other may read it while it lives."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.kill()
+            if condition():
+                return
+            assert time.monotonic() < deadline, f"{self.name} does not come to hold what it should:\n{self.output}"
+            self.start(rung)
+            time.sleep(2)
+
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
@@ -169,11 +180,11 @@ class Phones:
         for number, phone in enumerate(self.all):
             phone.start(Rung.POLL if number % 3 == 1 else Rung.STREAM)
 
-    def kill_one(self, randomness: random.Random) -> None:
-        """It begins again at once, perhaps in another way."""
+    def kill_one(self, randomness: random.Random, revoked: set[str]) -> None:
+        """It begins again at once, perhaps in another way; one that was revoked has the files alone."""
         phone = randomness.choice(self.all)
         phone.kill()
-        phone.start(randomness.choice([Rung.STREAM, Rung.STREAM, Rung.POLL]))
+        phone.start(Rung.FILES if phone.name in revoked else randomness.choice([Rung.STREAM, Rung.STREAM, Rung.POLL]))
 
     def stop(self) -> None:
         for phone in self.all:
@@ -181,11 +192,5 @@ class Phones:
 
     def until_alike(self, seconds: float) -> None:
         """Every steady phone holds what the server tells. Raises AssertionError."""
-        deadline = time.monotonic() + seconds
-        waiting = list(self.steady)
-        while waiting:
-            waiting = [phone for phone in waiting if phone.digests() != phone.digests_of_a_new_one()]
-            assert not waiting or time.monotonic() < deadline, (
-                f"{[phone.name for phone in waiting]} hold something else than the server:\n{waiting[0].output}"
-            )
-            time.sleep(0.2)
+        for phone in self.steady:
+            phone.rest_when(lambda phone=phone: phone.digests() == phone.digests_of_a_new_one(), Rung.POLL, seconds)

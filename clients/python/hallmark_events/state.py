@@ -24,7 +24,9 @@ from hallmark_events.outcome import Applied, Change, Committed, Ignore, Ignored,
 from hallmark_events.state_entry import Entry, Kept, entry_of, is_later, parse_entry
 from hallmark_events.types import StatusValue, is_terminal, restricts
 
-__all__ = ["Applied", "Change", "Committed", "FeedState", "Ignore", "Ignored", "Staged", "digest_of", "put"]
+__all__ = [
+    "Applied", "Change", "Committed", "FeedState", "Ignore", "Ignored", "Staged", "digest_of", "put", "state_digest",
+]  # fmt: skip
 
 EPOCH_BYTES: Final = 16
 STATE_BYTES_MAX: Final = 2**30
@@ -222,8 +224,16 @@ class FeedState:
 
 
 def digest_of(mirror: Mapping[str, Entry]) -> bytes:
-    """SHA-256 of the canonical JSON array of [subject, jti of its newest event], sorted by subject."""
-    return sha256(canonical_json([[subject, mirror[subject].jti] for subject in sorted(mirror)])).digest()
+    """32 bytes: `state_digest` of what a mirror holds."""
+    return state_digest({subject: entry.jti for subject, entry in mirror.items()})
+
+
+def state_digest(newest: Mapping[str, str]) -> bytes:
+    """Of subject to jti of its newest event: SHA-256 of the canonical JSON array of [subject, jti], sorted by subject.
+
+    JSON frames both texts, so that no two states are spelled alike.
+    """
+    return sha256(canonical_json(sorted(newest.items()))).digest()
 
 
 def put(mirror: dict[str, Entry], event: EventSet) -> Ignore | None:

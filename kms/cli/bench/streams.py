@@ -1,6 +1,6 @@
 """`hallmark bench streams`: one server process, thousands of devices that watch."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,18 +22,7 @@ if TYPE_CHECKING:
 @click.option("--replicas", type=click.IntRange(1, 8), default=1, show_default=True, help="Over one --database.")
 @click.option("--database", metavar="URL", help="An empty PostgreSQL database instead of SQLite in a scratch folder.")
 @json_option
-def streams(
-    subscribers: int,
-    events: int,
-    reconnect: bool,
-    idle_seconds: float,
-    clients: int,
-    floor: bool,
-    plaintext: bool,
-    replicas: int,
-    database: str | None,
-    as_json: bool,
-) -> None:
+def streams(*, floor: bool, plaintext: bool, replicas: int, database: str | None, as_json: bool, **plan: Any) -> None:
     """Streams of WatchEvents: what one costs, how fast an event reaches all, what an outage does.
 
     \b
@@ -59,16 +48,10 @@ def streams(
 
     if replicas > 1 and database is None:
         raise click.UsageError("--replicas needs --database: an empty PostgreSQL database that they share")
-    take_descriptors(subscribers + SPARE_DESCRIPTORS)  # the server inherits what there is
-    plan = StreamsPlan(
-        subscribers=subscribers,
-        events=events,
-        reconnect=reconnect,
-        idle_seconds=idle_seconds,
-        clients=max(clients, replicas),
-    )
+    take_descriptors(plan["subscribers"] + SPARE_DESCRIPTORS)  # the server inherits what there is
+    plan["clients"] = max(plan["clients"], replicas)
     servers = Servers(floor=floor, plaintext=plaintext, replicas=replicas, database=database)
-    _tell(run_streams(plan, servers, say=_say), as_json=as_json)
+    _tell(run_streams(StreamsPlan(**plan), servers, say=_say), as_json=as_json)
 
 
 def _say(text: str) -> None:

@@ -36,8 +36,8 @@ from kms.server.interpreter import hold_little_memory, tune_interpreter
 from kms.server.limits import RateLimit, StreamLimit
 from kms.server.local_ca import LOCAL_TENANT, LocalAuthority
 
-EVENT_BYTES: Final = 3584
-"""As an event with a composite signature has."""
+EVENT_BYTES: Final = 4800
+"""As an event has, with its composite signature and its log entry."""
 _TRUST_DOMAIN: Final = "hallmark.local"
 
 

@@ -99,9 +99,8 @@ def measure_streams(
         time.sleep(plan.settle_seconds)
         memory = _resident(target) - before
         crowd.ask(do="mark")
-        say(f"{name}: idle for {plan.idle_seconds:g} s")
+        say(f"{name}: idle for {plan.idle_seconds:g} s, then {plan.events} events, one after the other")
         idle = _idle_percent(target, plan.idle_seconds)
-        say(f"{name}: {plan.events} events, one after the other")
         fan_out = _publish(target, crowd, plan)
         storm = _storm(target, crowd, plan, say=lambda: say(f"{name}: everybody reconnects at once"))
         last = crowd.ask(do="mark")
@@ -115,13 +114,8 @@ def measure_streams(
         connect_cpu_us=connect_cpu / plan.subscribers * 1e6,
         idle_cpu_percent=idle,
         events=plan.events,
-        fanout_p50_ms=fan_out.percentile_ms(50),
-        fanout_p99_ms=fan_out.percentile_ms(99),
-        fanout_last_ms=percentile(fan_out.last, 50) * 1000,
+        **fan_out.told(),
         server_fanout_ms=_handed_out_ms(target, plan),
-        delivered=fan_out.delivered,
-        delivery_cpu_us=fan_out.cpu / max(len(fan_out.latencies), 1) * 1e6,
-        client_delivery_cpu_us=fan_out.client_cpu / max(len(fan_out.latencies), 1) * 1e6,
         reconnect_s=storm.seconds,
         cancelled=sum(each["cancelled"] for each in last),
         causes=_added(each["causes"] for each in last),
@@ -140,6 +134,18 @@ class _FanOut:
     lost: int
     cpu: float
     client_cpu: float
+
+    def told(self) -> dict[str, Any]:
+        """As in the report."""
+        count = max(len(self.latencies), 1)
+        return {
+            "fanout_p50_ms": self.percentile_ms(50),
+            "fanout_p99_ms": self.percentile_ms(99),
+            "fanout_last_ms": percentile(self.last, 50) * 1000,
+            "delivered": self.delivered,
+            "delivery_cpu_us": self.cpu / count * 1e6,
+            "client_delivery_cpu_us": self.client_cpu / count * 1e6,
+        }
 
     def percentile_ms(self, percent: float) -> float:
         """Infinite when nothing came."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hallmark_client.watch import Rung
 from hallmark_client.watch.frames import Feed
 from hallmark_tlog.checkpoint import Checkpoint
 from support.fault_runs import LONG, SEED, long_only
@@ -39,11 +40,15 @@ from support.service import RunningService, running_service
 
 KILLS = 60 if LONG else 5
 SECONDS_MAX = 240.0
+QUIET_EVERY, QUIET_SECONDS = 5, 4.0
+"""So often the server lives so long: its log publishes, and what waited for that is told."""
 SETTINGS = (
     "[events]\nsnapshot_interval_seconds = 1\n"
     "[consent]\nrenew_interval_seconds = 0.5\nrenew_fraction = 0.05\n"
     "[removal]\ncheck_interval_seconds = 0.5\n"
 )
+ONE_SIGNER = {"HALLMARK__HSM__SIGNERS": "1"}
+"""It starts sooner."""
 EVERY_KIND = {"consent", "renewal", "withdrawal", "lease", "artifact suspended", "artifact valid", "revocation"}
 
 # CPython's ssl leaves a socket to the collector when its peer is killed between connecting and wrapping (seen once).
@@ -69,7 +74,7 @@ def _live(folder: Path, environment: dict[str, str], kills: int) -> str:
     with ExitStack() as stack:
         options = ("--port", str(_free_port(randomness)), "--public-port", str(_free_port(randomness)))
         service = stack.enter_context(
-            running_service(folder / "home", settings=SETTINGS, options=options, environment=environment)
+            running_service(folder / "home", settings=SETTINGS, options=options, environment=ONE_SIGNER | environment)
         )
         trust = Trust.of(service)
         phones = _enrolled(service, folder, trust)
@@ -115,9 +120,9 @@ def _kill_at_random(
     until(book, lambda: len(book.answers) >= 5)
     ends, done = time.monotonic() + SECONDS_MAX, 0
     while done < kills and time.monotonic() < ends:
-        time.sleep(randomness.uniform(0.05, 0.8))
+        time.sleep(randomness.uniform(0.05, 0.8) if done % QUIET_EVERY else QUIET_SECONDS)
         if randomness.random() < 0.5:
-            phones.kill_one(randomness)
+            phones.kill_one(randomness, book.revoked_devices)
         service.kill()
         done += 1
         seen.append(published(service))
@@ -138,8 +143,9 @@ def _check(
     seen: list[Checkpoint],
 ) -> str:
     until(book, lambda: all(_is_done(book, phone) for phone in phones.steady))
-    until(book, lambda: all(not any(use.is_allowed for use in _uses(book, phone)) for phone in phones.doomed))
     phones.until_alike(60)
+    for phone in phones.doomed:
+        phone.rest_when(lambda phone=phone: _has_nothing(book, phone), Rung.FILES, 60)
     asked = check_answers(service, book, phones, seed=SEED)
     with service.client() as client:
         check_consents(client, list(book.consents.values()))
@@ -147,7 +153,6 @@ def _check(
         check_artifacts(client, book)
         receipts = check_removals(client, phones, trust)
     reader.wait_for(_global_sequence(phones.steady[0]))
-    phones.stop()
     assert reader.wrong == []
     assert reader.numbers == sorted(set(reader.numbers))
     state = reader.snapshot.state
@@ -155,7 +160,7 @@ def _check(
     usable = check_withdrawn_everywhere(book, phones.steady)
     totals = check_phones(phones)
     assert service.stop() == 0
-    proofs = check_promises(service, book, phones, seen)
+    proofs = check_promises(service.home / "public", trust, book, phones, seen)
     counts = book.counts()
     return (
         f"{sum(phone.starts - 1 for phone in phones.all)} of phones: {sum(counts.values())} acts acknowledged "
@@ -168,21 +173,20 @@ def _check(
 
 
 def _is_done(book: PermissionBook, phone: LivePhone) -> bool:
-    """It has heard of each of its removals, and was answered."""
-    memory = phone.memory
-    owed = {removal for consent in book.withdrawn() for removal in consent.removals}
-    mine = {each for each in memory.commands if each in owed}
-    heard = all(memory.told.get(consent.name) == "INVALID" for consent in book.withdrawn() if _concerns(consent, phone))
-    return heard and mine <= set(memory.answers)
+    """It has heard of each withdrawal of what it was given, and was answered to its receipts."""
+    memory, withdrawn = phone.memory, book.withdrawn()
+    held = {consent for consent, device, _ in book.leases if device == phone.name}
+    mine = [each.name for each in withdrawn if phone.name in each.devices or each.name in held]
+    heard = all(memory.told.get(name) == "INVALID" for name in mine)
+    owed = {removal for each in withdrawn for removal in each.removals} & set(memory.commands)
+    return heard and owed <= set(memory.answers)
 
 
-def _concerns(consent: object, phone: LivePhone) -> bool:
-    return phone.name in consent.devices  # type: ignore[attr-defined]
-
-
-def _uses(book: PermissionBook, phone: LivePhone):
-    """Of a phone that was revoked."""
-    return phone.uses([name for name, consent in book.consents.items() if phone.name in consent.devices])
+def _has_nothing(book: PermissionBook, phone: LivePhone) -> bool:
+    """It was revoked: none of its leases holds, although it can ask for files only."""
+    held = [name for name, consent in book.consents.items() if phone.name in consent.devices]
+    assert held, "it had a lease"
+    return not any(use.is_allowed for use in phone.uses(held))
 
 
 def _global_sequence(phone: LivePhone) -> int:

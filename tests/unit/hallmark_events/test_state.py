@@ -4,8 +4,8 @@ import pytest
 
 from hallmark_events.canonical import canonical_json
 from hallmark_events.errors import RolledBack, StateDiffers, StateInvalid
-from hallmark_events.state import Applied, Change, FeedState, Ignore, Ignored, Staged
-from hallmark_events.types import StatusValue
+from hallmark_events.state import Applied, Change, FeedState, Ignore, Ignored, Staged, state_digest
+from hallmark_events.types import ARTIFACT_SUPERSEDED, StatusValue
 from unit.hallmark_events.events_world import EPOCH, LATER_EPOCH, PARENT, event, uuid7
 
 VALID, INVALID, SUSPENDED = StatusValue.VALID, StatusValue.INVALID, StatusValue.SUSPENDED
@@ -186,3 +186,37 @@ def test_a_damaged_store_is_noticed(state, old, new) -> None:
     assert old in state.to_json()
     with pytest.raises(StateInvalid):
         FeedState.from_json(state.to_json().replace(old, new))
+
+
+def test_a_minimum_version_is_kept_like_a_restriction(state) -> None:
+    """It is VALID, and takes older versions away: not being told again gives none of them back."""
+    model = f"{PARENT}/models/speech"
+    state.apply(event(5, "models/speech", VALID, uri=ARTIFACT_SUPERSEDED, own={"min_version": 5}))
+    older = event(3, "models/speech", VALID, uri=ARTIFACT_SUPERSEDED, own={"min_version": 3})
+    for number, told in enumerate(([], [older]), 2):
+        full(state, *told, epoch=number.to_bytes(8, "big") + bytes(8))
+        assert state.get(model).own["min_version"] == 5
+        assert FeedState.from_json(state.to_json()).get(model).own["min_version"] == 5
+    state.apply(event(6, "models/speech", VALID, uri=ARTIFACT_SUPERSEDED, own={"min_version": 6}))
+    assert state.get(model).own["min_version"] == 6
+
+
+def test_a_history_that_is_left_keeps_its_restrictions_and_lets_any_other_follow(state) -> None:
+    full(state, epoch=b"\xff" * 16)
+    state.apply(event(7, "artifacts/a", SUSPENDED))
+    state.apply(event(8, "artifacts/b", INVALID))
+    with pytest.raises(RolledBack):
+        state.begin_full(LATER_EPOCH)
+    state.leave_history()
+    with pytest.raises(StateDiffers):
+        state.go_on(LATER_EPOCH)
+    full(state, event(6, "artifacts/a", VALID, revision=9), epoch=LATER_EPOCH)
+    assert (state.epoch, state.status_of(A), state.status_of(B)) == (LATER_EPOCH, SUSPENDED, INVALID)
+    state.apply(event(9, "artifacts/a", VALID, revision=10))
+    assert state.status_of(A) is VALID
+
+
+def test_no_two_states_are_framed_alike() -> None:
+    """Subjects and ids would run into each other only if nothing stood between them."""
+    assert len({state_digest(one) for one in ({}, {"a": "b"}, {"ab": ""}, {"": "ab"}, {"a": "", "b": ""})}) == 5
+    assert state_digest({'a","b': "c"}) != state_digest({"a": 'b","c'})

@@ -1,13 +1,17 @@
+import json
 from dataclasses import replace
 
 import pytest
 
+from hallmark_events.batch import BatchPath, BatchTree, verify_batch
+from hallmark_events.canonical import canonical_json
 from hallmark_events.errors import EventInvalid, KeyUnknown, ProofInvalid, ProofMissing, SignatureInvalid
 from hallmark_events.trust import LogEvidence, Signature
-from hallmark_events.types import EVENT_CONTEXT, HEARTBEAT_CONTEXT, LEASE_GRANTED, StatusValue
+from hallmark_events.types import EVENT_CONTEXT, HEARTBEAT_CONTEXT, LEASE_GRANTED, MANIFEST_CONTEXT, StatusValue
 from hallmark_events.verified import EventEvidence
 from hallmark_tlog.entry import parse_entry
 from hallmark_tlog.errors import QuorumNotReached
+from hallmark_tlog.merkle import leaf_hash
 from unit.hallmark_events.events_world import (
     KEY_VERSION,
     OTHER_KEY,
@@ -125,3 +129,39 @@ def test_events_of_others_are_refused() -> None:
         with pytest.raises(EventInvalid):
             verifier(**other).verify_event(REVOKED, evidence, before=None)
     assert verifier(issuer=None, parent=None).verify_event(REVOKED, evidence, before=None)
+
+
+def test_a_proof_among_the_entries_of_another_tenant_is_refused() -> None:
+    """The auditor of the event's tenant would not find it there."""
+    other = {"tenant": "other", "subject": "tenants/other"}
+    entry = canonical_json(
+        {**json.loads(log_entry("artifact.status-set", {"payload_sha256": RESUMED.sha256})), **other}
+    )
+    evidence = EventEvidence(signature=sign(RESUMED.data), log=logged(entry))
+    with pytest.raises(ProofInvalid, match="another tenant"):
+        verifier().verify_event(RESUMED, evidence, before=SUSPENDED)
+    good = batched(LEASE)
+    entry = canonical_json({**json.loads(good.log.entry), **other})
+    with pytest.raises(ProofInvalid, match="another tenant"):
+        verifier().verify_event(LEASE, replace(good, log=logged(entry)), before=None)
+
+
+def test_an_inner_node_of_a_batch_is_no_event() -> None:
+    """Leaves and nodes are hashed with different first bytes (RFC 9162, section 2.1.1): no second preimage."""
+    tree = BatchTree([b"first", LEASE.data, b"third"])
+    node = leaf_hash(b"first") + leaf_hash(LEASE.data)
+    with pytest.raises(ProofInvalid):
+        verify_batch(node, BatchPath(0, 2, (leaf_hash(b"third"),)), tree.root)
+    verify_batch(LEASE.data, tree.path(1), tree.root)
+    with pytest.raises(ProofInvalid):
+        verify_batch(LEASE.data, replace(tree.path(1), tree_size=2), tree.root)
+
+
+def test_a_key_version_of_others_and_another_context_are_refused() -> None:
+    name = "tenants/acme/keys/mine/versions/1"
+    evidence = EventEvidence(signature=replace(sign(REVOKED.data, key=OTHER_KEY), key_version=name))
+    with pytest.raises(KeyUnknown):
+        verifier().verify_event(REVOKED, evidence, before=None)
+    for context in (HEARTBEAT_CONTEXT, MANIFEST_CONTEXT, b""):
+        with pytest.raises(SignatureInvalid):
+            verifier().verify_event(REVOKED, EventEvidence(signature=sign(REVOKED.data, context)), before=None)

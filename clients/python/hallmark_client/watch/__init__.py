@@ -6,7 +6,8 @@
 Where things are
 - for programs: watcher, async_watcher, settings, status, changes, decisions, snapshot, store
 - the core, without a connection of its own: core (which way, when), ladder (down and up again), following (what a frame
-  does), file_plane (what files do), held (what there is), commands (what it asks of whoever drives it)
+  does), file_plane (what files do), held (what there is), signed_places (how far the service has signed that it went),
+  commands (what it asks of whoever drives it)
 - trust: service_keys (asked of the server)
 - the edges: frames (the wire), grpc_aio, http_files, clocks
 """

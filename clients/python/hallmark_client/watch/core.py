@@ -222,8 +222,8 @@ class Core:
             more = response.more_available
             if more and not response.sets:
                 raise Unavailable("POLL_EMPTY", "the server promises more and tells nothing")
-        if not has_beat:
-            raise Unavailable("SILENT", "the answer has no heartbeat, and so proves nothing")
+        if not has_beat or self._following.beats_behind:
+            raise Unavailable("SILENT", "the answer has no heartbeat, or one that speaks of more: it proves nothing")
         yield from self._alive()
         yield from self._acks.send()
         self.ladder.succeeded()
@@ -272,7 +272,8 @@ class Core:
         return min(max(0.0, wait), HINT_MAX_SECONDS)
 
     def _failed(self, error: Exception, rung: Rung, lived: float) -> float:
-        if rung is Rung.STREAM and lived >= 2 * self.settings.heartbeat.total_seconds():
+        is_held_back = self._following.beats_behind > 0
+        if rung is Rung.STREAM and lived >= 2 * self.settings.heartbeat.total_seconds() and not is_held_back:
             self.ladder.succeeded()  # it held for a while: a loss, not a way that does not work
         self._interrupted(reason_of(error))
         if isinstance(error, StateDiffers | RolledBack):

@@ -65,7 +65,7 @@ class FilePlane:
         """Once. Raises HallmarkError where files can not be had, EventsError where they can not be believed."""
         verified = yield from self._manifest()
         feed = self.held.feeds[Feed.GLOBAL]
-        self.following.only_signed(feed, verified.manifest.epoch)
+        self.following.places.bind(feed, verified.manifest.epoch)
         before = feed.entries()
         mirror, kept = dict(feed.state.mirror), dict(feed.state.kept)
         copy = FeedState(feed.state.epoch, feed.state.sequence, dict(mirror), dict(kept))
@@ -85,7 +85,7 @@ class FilePlane:
         feed, following = self.held.feeds[Feed.GLOBAL], self.following
         lists = self._lists(verified)
         manifest = verified.manifest
-        following.signed(Feed.GLOBAL, manifest.epoch, manifest.sequence)
+        following.places.note(Feed.GLOBAL, manifest.epoch, manifest.sequence)
         clock = self.held.clock
         trusted = clock.trusted.read(manifest.issued_at, following.settings.clock.read())
         self.held.lists, self.held.clock = lists, dataclasses.replace(clock, trusted=trusted)
@@ -145,7 +145,8 @@ class FilePlane:
             until = self._extended(subject, verified, listed[subject], extended.get(subject))
             if until is not None:
                 extended[subject] = until
-        return Lists(seen=verified.seen, listed=listed, extended=extended)
+        issued_at = verified.manifest.issued_at
+        return Lists(seen=verified.seen, issued_at=issued_at, listed=listed, extended=extended)
 
     def _extended(
         self, subject: str, verified: VerifiedManifest, status: StatusValue, known: datetime | None

@@ -27,13 +27,13 @@ from hallmark_client.watch.frames import (
 )
 from hallmark_client.watch.held import Held, HeldFeed, Place, Writing
 from hallmark_client.watch.settings import WatchSettings
+from hallmark_client.watch.signed_places import SignedPlaces
 from hallmark_client.watch.store import Store
 from hallmark_events.errors import (
     EventInvalid,
     EventsError,
     ProofInvalid,
     ProofMissing,
-    RolledBack,
     SignatureInvalid,
     StateDiffers,
 )
@@ -46,6 +46,8 @@ from hallmark_events.verified import EventVerifier
 _DESCRIPTION_MAX: Final = 500
 UNBELIEVED_MAX: Final = 10_000
 """Events of one feed that lack their proof. They are remembered before anybody trusted has signed them."""
+BEHIND_MAX: Final = 3
+"""Heartbeats in a row that speak of more than came: then somebody holds it back."""
 _LATE: Final = 3
 """A heartbeat that is so many intervals behind the time that is proven already was held back on its way."""
 
@@ -64,9 +66,17 @@ class Following:
 
     is_current: bool = False
     """The last heartbeat said so, or the last manifest."""
+    places: SignedPlaces = field(init=False)
+    beats_behind: int = 0
+    """Heartbeats in a row, with nothing between them, that spoke of more than came."""
+
+    def __post_init__(self) -> None:
+        self.places = SignedPlaces(self.held)
 
     def frame(self, frame: Frame, nonce: bytes) -> Steps[Goodbye | None]:
         """One frame. Raises EventsError when what follows can not be believed: ask again."""
+        if not isinstance(frame, Heartbeat):
+            self.beats_behind = 0
         match frame:
             case Intent():
                 self._intent(frame)
@@ -92,27 +102,6 @@ class Following:
             yield Tell(change)
             held.pending.pop(key, None)
 
-    def only_signed(self, feed: HeldFeed, epoch: bytes) -> None:
-        """Before a feed goes on in the history `epoch`. Raises RolledBack for one before that of the last signed word.
-
-        Epochs and sequences are told by whoever answers, and signed in heartbeats and manifests alone. What is further
-        than those binds nobody: one lie would have this device refuse the truth for ever.
-        """
-        signed_epoch, signed_sequence = self.held.clock.signed.get(feed.feed, (b"", 0))
-        if epoch < signed_epoch:
-            raise RolledBack("the feed goes on in an earlier history than the service has signed")
-        state = feed.state
-        if epoch < state.epoch:
-            state.leave_history()
-        elif epoch == state.epoch:
-            state.sequence = min(state.sequence, signed_sequence if epoch == signed_epoch else 0)
-
-    def signed(self, feed: Feed, epoch: bytes, sequence: int) -> None:
-        """The service has signed that this history has come so far."""
-        clock = self.held.clock
-        furthest = max(clock.signed.get(feed, (b"", 0)), (epoch, sequence))
-        self.held.clock = dataclasses.replace(clock, signed={**clock.signed, feed: furthest})
-
     def write(self, writing: Writing) -> Steps[None]:
         if writing != Writing():
             yield Do(partial(self.store.save, writing))
@@ -125,7 +114,7 @@ class Following:
 
     def _intent(self, frame: Intent) -> None:
         feed = self._feed(frame.feed)
-        self.only_signed(feed, frame.epoch)
+        self.places.bind(feed, frame.epoch)
         if frame.transfer is Transfer.FULL:
             feed.transfer, feed.urgent = {}, {}
             feed.state.begin_full(frame.epoch)
@@ -185,7 +174,9 @@ class Following:
             raise
         yield from self.tell(changes)
         state = feed.state
-        place = Place(state.epoch, state.sequence, frame.cursor, state.digest(), frame.digest)
+        # What was counted is not counted again: a large feed takes its time.
+        digest = state.digest() if feed.unbelieved else frame.digest
+        place = Place(state.epoch, state.sequence, frame.cursor, digest, frame.digest)
         for jti in feed.urgent:
             self.held.acks.setdefault(jti, False)
         feed.page, feed.urgent = None, {}
@@ -220,11 +211,7 @@ class Following:
         trusted = self.held.clock.trusted
         if fact.server_time + _LATE * self.settings.heartbeat < trusted.at(clocks).proven - timedelta(seconds=1):
             raise Unavailable("SILENT", "the heartbeat was held back on its way")
-        before = self.held.clock.signed
-        self._note_signed(fact)
-        if {feed: epoch for feed, (epoch, _) in before.items()} != {
-            feed: epoch for feed, (epoch, _) in self.held.clock.signed.items()
-        }:
+        if self.places.note_all(fact.feeds):
             yield from self.write(Writing(clock=self.held.clock))
         self.is_current = self._is_current(fact)
         if self.is_current:
@@ -237,28 +224,26 @@ class Following:
             heard = dataclasses.replace(trusted.heard(fact.server_time, clocks), fresh_at=trusted.fresh_at)
             self.held.clock = dataclasses.replace(self.held.clock, trusted=heard)
 
-    def _note_signed(self, fact: VerifiedHeartbeat) -> None:
-        """Raises RolledBack."""
-        for name, head in fact.feeds.items():
-            if head.epoch < self.held.clock.signed.get(Feed(name), (b"", 0))[0]:
-                raise RolledBack("the service speaks of an earlier history than it has signed before")
-            self.signed(Feed(name), head.epoch, head.sequence)
-
     def _is_current(self, fact: VerifiedHeartbeat) -> bool:
-        """Whether each feed is where the server says it ends. Raises StateDiffers."""
-        current = True
+        """Whether each feed is where the server says it ends. Raises StateDiffers, Unavailable."""
+        current, is_behind = True, False
         for feed in self.held.feeds.values():
             head, place = fact.feeds.get(feed.feed.value), feed.place
-            if head is None or place is None or feed.state.is_transferring or head.sequence > place.sequence:
+            if head is None or place is None or feed.state.is_transferring:
                 current = False
             elif head.epoch != place.epoch:
                 feed.must_begin = True
                 raise StateDiffers("the server speaks of another history")
+            elif head.sequence > place.sequence:
+                current, is_behind = False, True
             elif head.sequence == place.sequence and head.state_digest != place.told:
                 feed.must_begin = True
                 raise StateDiffers("the server holds another state than this device")
             elif head.sequence < place.sequence or feed.unbelieved or not place.is_whole:
                 current = False
+        self.beats_behind = self.beats_behind + 1 if is_behind else 0
+        if self.beats_behind >= BEHIND_MAX:
+            raise Unavailable("HELD_BACK", "the service speaks of events that do not come: another way may have them")
         return current
 
 

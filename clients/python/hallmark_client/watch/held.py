@@ -18,8 +18,9 @@ from typing import Final
 
 from hallmark_client.watch.changes import Change
 from hallmark_client.watch.frames import Feed
+from hallmark_events.canonical import format_time
 from hallmark_events.manifest import SeenManifest
-from hallmark_events.state import FeedState, digest_of
+from hallmark_events.state import FeedState, state_digest
 from hallmark_events.state_entry import Entry, Kept
 from hallmark_events.trusted_time import TrustedTime
 from hallmark_events.types import StatusValue
@@ -69,8 +70,16 @@ class Lists:
     """From the last manifest. extended: leases that it lengthened, and until when."""
 
     seen: SeenManifest | None = None
+    issued_at: datetime | None = None
     listed: Mapping[str, StatusValue] = field(default_factory=dict)
     extended: Mapping[str, datetime] = field(default_factory=dict)
+
+    def status_of(self, subject: str, entry: Entry | None) -> StatusValue | None:
+        """What the lists say, unless they only suspend and `entry`, of a feed, was told after them."""
+        listed = self.listed.get(subject)
+        if listed is not StatusValue.SUSPENDED or entry is None or self.issued_at is None:
+            return listed
+        return None if str(entry.own.get("event_time", "")) > format_time(self.issued_at) else listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +128,8 @@ class HeldFeed:
         """Of the mirror, counting what was told and not believed."""
         if not self.unbelieved:
             return self.state.digest()
-        mirror = dict(self.state.mirror)
-        for subject, jti in self.unbelieved.items():
-            mirror[subject] = Entry(jti=jti, uri="", revision=1, status=StatusValue.VALID, own={})
-        return digest_of(mirror)
+        newest = {subject: entry.jti for subject, entry in self.state.mirror.items()}
+        return state_digest({**newest, **self.unbelieved})
 
     def row(self, subject: str) -> Row:
         return Row(self.feed, subject, self.state.mirror.get(subject), self.state.kept.get(subject))
@@ -160,7 +167,7 @@ class Held:
     def status_of(self, subject: str) -> StatusValue | None:
         """From feeds and status lists, the harsher."""
         entry = self.get(subject)
-        told = (self.lists.listed.get(subject), None if entry is None else entry.status)
+        told = (self.lists.status_of(subject, entry), None if entry is None else entry.status)
         return max((status for status in told if status is not None), key=SEVERITY.__getitem__, default=None)
 
     def subjects(self) -> Iterator[tuple[Feed, str, Entry]]:

@@ -5,8 +5,8 @@ from typing import Final
 
 from cryptography import x509
 
-_DEVICE: Final = re.compile(r"spiffe://[^/]+/tenants/[^/]+/device/(?:device-)?([^/]+)")
-"""The service names the certificate of devices/ID "device-ID" (SPIFFE X509-SVID: exactly one URI name)."""
+_DEVICE: Final = re.compile(r"spiffe://[^/]+/tenants/[^/]+/device/d-([0-9a-f-]{36})")
+"""The service names the certificate of devices/ID "d-ID" (SPIFFE X509-SVID: exactly one URI name)."""
 
 
 def own_device(cert_pem: bytes) -> str | None:

@@ -1,5 +1,6 @@
 """Where a watcher keeps what it holds: one SQLite file, or memory."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -137,7 +138,7 @@ class SqliteStore:
                     self._database.executemany(statement, rows)
                 self._database.execute("COMMIT")
             except sqlite3.Error as error:
-                if self._database.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # it may be closed by now
                     self._database.execute("ROLLBACK")
                 raise _failed(self._path, error) from error
 
@@ -264,6 +265,7 @@ def _lists_to(lists: Lists) -> dict[str, Any]:
     seen = lists.seen
     return {
         "seen": None if seen is None else [seen.epoch.hex(), seen.number, seen.sha256],
+        "issued_at": None if lists.issued_at is None else format_time(lists.issued_at),
         "listed": {subject: status.name for subject, status in lists.listed.items()},
         "extended": {subject: format_time(until) for subject, until in lists.extended.items()},
     }
@@ -273,6 +275,7 @@ def _lists_from(value: dict[str, Any]) -> Lists:
     seen = value["seen"]
     return Lists(
         seen=None if seen is None else SeenManifest(bytes.fromhex(seen[0]), seen[1], seen[2]),
+        issued_at=None if value["issued_at"] is None else _time(value["issued_at"]),
         listed={subject: StatusValue[name] for subject, name in value["listed"].items()},
         extended={subject: _time(until) for subject, until in value["extended"].items()},
     )

@@ -115,6 +115,8 @@ class Watcher:
         if threading.current_thread() is not self._thread:
             # A question that is held back by the server is not waited for: its answer changes nothing any more.
             self._thread.join(_JOIN_SECONDS)
+            # Now, and not with the answer: only one watcher may have it open, and the next one may come at once.
+            self._store.close()
 
     def __enter__(self) -> Self:
         return self

@@ -359,3 +359,29 @@ def test_deletions_say_all_that_a_receipt_needs(world, device) -> None:
     device.crash()
     device.advance(5)
     assert len(device.told) == 1
+
+
+def test_what_a_list_suspended_is_given_back_by_what_is_told_after_it(world, device, artifact) -> None:
+    """Nobody reads lists while a stream is open; what was in the last one must not hold for ever."""
+    reference = world.files.allocate()
+    world.lease(status_list=reference, removal_seconds=86_400)
+    device.advance(1)
+    world.files.set_status(reference["idx"], StatusValue.SUSPENDED)
+    late = world.events.backup()
+    world.lease(status_list=reference, removal_seconds=86_400)  # before the list, and it comes after it
+    world.now += timedelta(seconds=1)
+    world.files.publish()
+    world.api, newer = False, world.events.backup()
+    world.events._feeds.feeds.update({name: feed.copy() for name, feed in late.feeds.items()})
+    device.advance(900)
+    assert device.decision(artifact).decision == Suspended(Why.SUSPENDED)
+    world.events._feeds.feeds.update({name: feed.copy() for name, feed in newer.feeds.items()})
+    world.api = True
+    device.advance(3600)
+    assert device.core.ladder.rung is Rung.STREAM
+    assert device.decision(artifact).decision == Suspended(Why.SUSPENDED)
+    world.lease(status_list=reference, removal_seconds=86_400)
+    device.advance(5)
+    assert device.decision(artifact).is_allowed
+    device.crash()
+    assert device.decision(artifact).is_allowed

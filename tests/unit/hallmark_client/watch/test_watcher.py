@@ -9,7 +9,8 @@ import pytest
 from hallmark_client.errors import DeadlineExceeded, InvalidArgument
 from hallmark_client.system import System
 from hallmark_client.testing import FakeService
-from hallmark_client.watch import MemoryStore, Status, StoreFailed, Watcher
+from hallmark_client.watch import MemoryStore, SqliteStore, Status, StoreFailed, Watcher
+from hallmark_client.watch.held import Writing
 from hallmark_events import types
 from hallmark_tlog.vkey import parse_vkey
 
@@ -144,3 +145,22 @@ async def test_the_twin_is_one_task_that_ends(fake) -> None:
         await watcher.close()
     finally:
         server.stop()
+
+
+def test_a_store_is_free_when_close_returns(fake, watch, tmp_path, monkeypatch) -> None:
+    """Also while the thread still waits for somebody: the next watcher may open it at once."""
+    monkeypatch.setattr("hallmark_client.watch.watcher._JOIN_SECONDS", 0.05)
+    told, release = threading.Event(), threading.Event()
+
+    def slow(change) -> None:
+        told.set()
+        release.wait(10)
+
+    fake.events.tell(types.ARTIFACT_REVOKED, "artifacts/" + "a" * 64)
+    first = watch(store=tmp_path / "watch.db", on_change=slow)
+    assert told.wait(10)
+    first.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        first._store.save(Writing(acks=("a",)))
+    SqliteStore(tmp_path / "watch.db").close()
+    release.set()

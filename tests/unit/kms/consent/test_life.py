@@ -248,3 +248,27 @@ async def test_lists_are_filtered_and_paged(bench: ConsentBench) -> None:
         await bench.consents(subject="person-1")
     with pytest.raises(InvalidArgument):
         await bench.consents(page_token="%%%")
+
+
+async def test_the_log_tells_nothing_of_devices_artifacts_and_people(bench: ConsentBench) -> None:
+    """Everything that happens to a consent: granted, renewed, its lease renewed, withdrawn."""
+    bench.devices.enrol(device(1))
+    made = (await bench.grant(devices=[device(1)], withdrawal_method="Write to us")).consent
+    await bench.renew(made.name)
+    bench.service.clock.advance(43_200)
+    assert await bench.renewer.renew_due(bench.service.clock.now()) == 1
+    (lease,) = await bench.leases()
+    await bench.withdraw(made.name, reason="moved to Bern")
+    entries = "".join(await bench.entries())
+    assert made.name in entries
+    told = (
+        device(1).id,
+        artifact(1).digest,
+        made.pii_principal_id,
+        made.controller,
+        "dpv",
+        lease.name,
+        "Bern",
+        "Write",
+    )
+    assert [each for each in told if each in entries] == []

@@ -4,7 +4,7 @@ import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,19 @@ class LeasesInHand:
 
     end: datetime | None = None
     ended: int = 0
+    suspended: set[ChildName] = field(default_factory=set)
 
     def last_end(self, tx: Connection, device: ChildName, artifact: DigestName) -> datetime | None:
         return self.end
 
     def end_in(self, tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:
         self.ended += 1
+
+    def suspend_in(self, tx: Connection, device: ChildName) -> None:
+        self.suspended.add(device)
+
+    def resume_in(self, tx: Connection, device: ChildName, now: datetime) -> None:
+        self.suspended.discard(device)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What follows for a device that owes a receipt past its deadline."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 from sqlalchemy.engine import Connection
@@ -25,7 +26,7 @@ from kms.revocation import assurance_store
 from kms.revocation.assurance import AssuranceService
 from kms.revocation.model import AssuranceChange, AssuranceLevel
 from kms.status import lists
-from unit.kms.removal.bench import PROMISE, Holder, RemovalBench
+from unit.kms.removal.bench import ARTIFACT, CONSENT, PROMISE, Holder, RemovalBench
 
 
 async def overdue(bench: RemovalBench, keeper: RemovalKeeper | None = None) -> tuple[Holder, Removal]:
@@ -95,6 +96,7 @@ async def test_nothing_is_done_twice(bench: RemovalBench) -> None:
 async def test_revoking_is_a_setting(bench: RemovalBench) -> None:
     holder, _ = await overdue(bench, bench.not_revoking())
     assert await bench.device_state(holder.name) == "attested"
+    assert bench.leases.suspended == {holder.name}
     assert await types(bench, holder.name) == [DELETION_REQUESTED, DEVICE_COMPLIANCE_CHANGE]
     assert await blocked(bench, holder.name) == {holder.name}
 
@@ -119,6 +121,7 @@ async def test_a_device_that_was_not_revoked_is_compliant_again_by_proof(bench: 
     await keeper.keep(bench.now)
     assert (await types(bench, holder.name))[-1] != DEVICE_COMPLIANCE_CHANGE  # held until the log has it
     assert await blocked(bench, holder.name) == frozenset()
+    assert not bench.leases.suspended
     await release(bench)
     last = EventSet.parse((await bench.feed(holder.name))[-1].payload)
     assert (last.uri, last.status, last.members["current_status"]) == (
@@ -235,3 +238,18 @@ async def test_a_receipt_does_not_lift_what_the_appraisal_took(bench: RemovalBen
     newest = EventSet.parse((await bench.feed(holder.name))[-1].payload)
     assert (newest.members["current_status"], newest.status) == ("compliant", StatusValue.SUSPENDED)
     assert await standing(bench, holder.name) == (StatusValue.SUSPENDED, Status.SUSPENDED)
+
+
+async def test_the_log_names_a_device_only_where_something_is_taken_from_it(bench: RemovalBench) -> None:
+    holder, made = await overdue(bench)
+    await bench.submit(made, await bench.receipt(made, sign=holder.sign))
+    entries = [entry for kind in _OF_REMOVALS for entry in await bench.logged(kind)]
+    assert len(entries) == 3
+    told = (holder.name.id, ARTIFACT.digest, CONSENT.id, "pairwise-pseudonym")
+    assert [each for each in told if each in json.dumps(entries)] == []
+    (compliance,) = await bench.logged("device.compliance-changed")
+    assert compliance["subject"] == str(holder.name)
+    assert [each for each in told[1:] if each in json.dumps(compliance)] == []
+
+
+_OF_REMOVALS = ("removal.requested", "removal.overdue", "removal.completed")

@@ -27,7 +27,7 @@ async def test_what_is_taken_back_is_in_the_files_within_seconds(bench: StatusBe
     assert first.number == 1
     assert reader.snapshot.state.status_of(f"tenants/{TENANT}/keys/manifest") is StatusValue.INVALID
     assert await bench.status(reader, device) is Status.VALID
-    assert first.leases_until == {REMOVAL: first.issued_at + timedelta(seconds=REMOVAL)}
+    assert first.leases_until == {REMOVAL: first.issued_at + timedelta(seconds=REMOVAL) - PACE.lifetime}
 
     await bench.set(device, Status.INVALID)
     assert await bench.passes(1) == 1
