@@ -61,7 +61,11 @@ class Permission:
         await self._status(keys, place)
         await self._consent_and_removal(devices, await place.base())
         observer = RemovalObserver(ground.database)
-        await self._events(EventObservers(delivered=observer, acknowledged=observer, grown=ground.standing.forget))
+        await self._events(
+            EventObservers(
+                delivered=observer, acknowledged=observer, grown=ground.standing.forget, revoked=ground.standing.revoked
+            )
+        )
         await self._shared_signals(keys)
 
     async def _consent_and_removal(self, devices: DeviceService, base: str) -> None:

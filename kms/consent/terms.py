@@ -118,8 +118,8 @@ def check_span(span: timedelta, field: str, least: timedelta, most: timedelta) -
 
 
 def margin(removal_time: timedelta) -> timedelta:
-    """By how much a lease is shorter than the promise where nobody says how long it lasts: a hundredth, 5 seconds at least
-    and 5 minutes at most. The time that a device can prove is behind by what its last proof took to arrive.
+    """By how much a lease is shorter than the promise where nobody says how long it lasts: a hundredth, 5 seconds at
+    least and 5 minutes at most. The time that a device can prove is behind by what its last proof took to arrive.
     """
     return min(max(removal_time / 100, MARGIN_MIN), MARGIN_MAX)
 

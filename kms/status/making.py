@@ -42,8 +42,8 @@ class Making:
     removal_seconds: Iterable[int] = ()
 
     def lease_end(self, removal_seconds: int) -> datetime:
-        """Until when this snapshot prolongs leases under that promise. Whoever reads it from a cache may read it as late
-        as its end, and knows no later time than that of its making: so the promise less its lifetime, or less a quarter
+        """Until when this snapshot prolongs leases under that promise. Whoever reads it from a cache may read it as
+        late as its end, and knows no later time than that of its making: so the promise less its lifetime, or less a quarter
         where it promises less than four lifetimes.
         """
         promised = timedelta(seconds=removal_seconds)

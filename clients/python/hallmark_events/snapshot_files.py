@@ -97,7 +97,9 @@ def parse_state(data: bytes) -> tuple[PackedEvent, ...]:
 def parse_delta(data: bytes) -> Delta:
     """Raises SnapshotInvalid."""
     match parse_canonical(data, what="a delta", max_bytes=FILE_BYTES_MAX, refuse=SnapshotInvalid):
-        case {"from": int(start), "to": int(end), "events": list(events), "lists": list(lists), **rest} if not rest:
+        case {"from": int(start), "to": int(end), "events": list(events), "lists": list(lists), **rest} if (
+            not rest and type(start) is type(end) is int
+        ):
             return Delta(start, end, tuple(map(_event, events)), tuple(map(_changes, lists)))
         case _:
             raise SnapshotInvalid("a delta has exactly from, to, events and lists")
@@ -122,7 +124,7 @@ def _signature(value: object) -> Signature | None:
 
 def _changes(value: object) -> ListChanges:
     match value:
-        case {"list": int(number), "changes": list(changes), **rest} if not rest:
+        case {"list": int(number), "changes": list(changes), **rest} if not rest and type(number) is int:
             return ListChanges(number, tuple(map(_change, changes)))
         case _:
             raise SnapshotInvalid("the changes of a list have list and changes")
@@ -130,7 +132,7 @@ def _changes(value: object) -> ListChanges:
 
 def _change(value: object) -> tuple[int, int]:
     match value:
-        case [int(index), int(status)]:
+        case [int(index), int(status)] if type(index) is type(status) is int:  # a bool is an int, too
             return index, status
         case _:
             raise SnapshotInvalid("a change of a list is an index and a value")

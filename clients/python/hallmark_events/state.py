@@ -212,7 +212,7 @@ class FeedState:
                 "sequence": int(sequence),
                 "mirror": dict(mirror),
                 "kept": dict(kept),
-            } if name == _FORMAT and sequence >= 0:
+            } if name == _FORMAT and type(sequence) is int and sequence >= 0:
                 return cls(
                     epoch=_epoch(epoch),
                     sequence=sequence,

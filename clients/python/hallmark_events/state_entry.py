@@ -64,8 +64,11 @@ def parse_entry(value: Any) -> Entry:
     """From parsed JSON. Raises StateInvalid."""
     match value:
         case {"jti": str(jti), "uri": str(uri), "revision": int(revision), "status": str(status), "own": dict(own)} if (
-            value.keys() == _MEMBERS and 1 <= revision <= INTEGER_MAX and status in StatusValue.__members__
+            value.keys() == _MEMBERS
+            and type(revision) is int
+            and 1 <= revision <= INTEGER_MAX
+            and status in StatusValue.__members__
         ):
-            return Entry(jti=jti, uri=uri, revision=int(revision), status=StatusValue[status], own=own)
+            return Entry(jti=jti, uri=uri, revision=revision, status=StatusValue[status], own=own)
         case _:
             raise StateInvalid("an entry of the stored state is damaged: begin with a full transfer")

@@ -133,7 +133,7 @@ class TrustedTime:
         sources = {source.value: source for source in Source}
         match found:
             case {"boot_id": str(boot_id), "boot_microseconds": int(boot), "source": str(source)} if (
-                0 <= boot <= INTEGER_MAX and source in sources
+                type(boot) is int and 0 <= boot <= INTEGER_MAX and source in sources
             ):
                 pass
             case _:

@@ -128,9 +128,7 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "removal.day-closed": EventType("removals of a day", ("day", "root_sha256", "tree_size", *_SIGNED)),
     "removal.overdue": EventType("removal", ("deadline",)),
     "removal.requested": EventType("removal", ("deadline", "effective_time", *_SIGNED)),
-    "revocation.created": EventType(
-        "what was revoked", ("effective_time", "initiating_entity", "reason", *_SIGNED)
-    ),
+    "revocation.created": EventType("what was revoked", ("effective_time", "initiating_entity", "reason", *_SIGNED)),
     "signature.created": EventType(
         "key version",
         ("algorithm", "context_sha256", "input_digest_sha256", "signature_sha256"),

@@ -106,7 +106,8 @@ def test_what_happened_meanwhile_is_told_and_nothing_else(place: Place, tmp_path
     with Watcher(place.client, on_change=first, **options) as watcher:
         first.of(name := place.revoke())
         watcher.wait_ready(SECONDS)
-        while watcher._core.held.feeds[Feed.GLOBAL].dirty:  # its bookmark may come a moment later
+        held = watcher._core.held
+        while held.stored_pending or held.feeds[Feed.GLOBAL].dirty:  # its bookmark may come a moment later
             threading.Event().wait(0.05)
     missed = place.revoke()
     with Watcher(place.client, on_change=second, **options):

@@ -70,7 +70,14 @@ def test_a_pinned_key_that_is_not_the_services_refuses_every_event(hallmark, rev
 
 def test_a_signal_ends_it_in_order(service, revoked, tmp_path) -> None:
     watch = subprocess.Popen(
-        [str(Path(sys.executable).parent / "hallmark"), "watch", "--revocations", "--json", "--home", str(service.home)],
+        [
+            str(Path(sys.executable).parent / "hallmark"),
+            "watch",
+            "--revocations",
+            "--json",
+            "--home",
+            str(service.home),
+        ],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

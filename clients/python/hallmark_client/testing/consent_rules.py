@@ -74,7 +74,8 @@ def terms_of(given: consent_pb2.LeaseTerms, removal: timedelta) -> consent_pb2.L
     """With the defaults filled in: a lease and its grace are never longer than the promised removal time."""
     grace = span_of(given, "offline_grace", timedelta(0), least=timedelta(0), most=removal - _LEASE_MIN)
     longest = removal - grace
-    duration = span_of(given, "duration", longest, least=_LEASE_MIN, most=longest)
+    margin = min(max(removal / 100, timedelta(seconds=5)), timedelta(minutes=5))
+    duration = span_of(given, "duration", max(longest - margin, _LEASE_MIN), least=_LEASE_MIN, most=longest)
     terms = consent_pb2.LeaseTerms(
         duration=span(duration),
         offline_grace=span(grace),

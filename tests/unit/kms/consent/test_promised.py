@@ -70,7 +70,14 @@ async def test_an_index_answers(bench: ConsentBench) -> None:
 
 async def test_a_lease_says_what_bounds_it(bench: ConsentBench) -> None:
     bench.devices.enrol(device(1))
-    name = (await bench.grant(devices=[device(1)], removal_time=span(3600), validity_duration=span(5400))).consent.name
+    name = (
+        await bench.grant(
+            devices=[device(1)],
+            removal_time=span(3600),
+            validity_duration=span(5400),
+            lease_terms={"duration": span(3600)},
+        )
+    ).consent.name
     bench.service.clock.advance(1800)
     await bench.renewer.renew_due(bench.service.clock.now())
     await bench.renew(name, validity_duration=span(7200))

@@ -76,7 +76,7 @@ def test_defaults() -> None:
     asked = read()
     assert (asked.validity, asked.removal_time) == (timedelta(days=365), timedelta(days=1))
     assert asked.terms == LeaseTerms(
-        duration=timedelta(days=1),
+        duration=timedelta(days=1) - timedelta(minutes=5),
         max_staleness=None,
         offline_grace=timedelta(0),
         on_silence=LeaseAction.SUSPEND,
@@ -87,7 +87,7 @@ def test_defaults() -> None:
 
 def test_the_grace_is_part_of_the_promise() -> None:
     terms = read(removal_time=span(7200), lease_terms={"offline_grace": span(600)}).terms
-    assert (terms.duration, terms.offline_grace) == (timedelta(seconds=6600), timedelta(seconds=600))
+    assert (terms.duration, terms.offline_grace) == (timedelta(seconds=6600 - 72), timedelta(seconds=600))
 
 
 @pytest.mark.parametrize("field", ["parent", "devices", "artifacts"])

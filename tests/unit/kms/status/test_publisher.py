@@ -15,7 +15,7 @@ from kms.core.database import metadata
 from kms.events.model import Status
 from kms.status import lists, store
 from kms.status.model import DELTAS_KEPT
-from unit.kms.status.bench import BASE, REMOVAL, TENANT, StatusBench
+from unit.kms.status.bench import BASE, PACE, REMOVAL, TENANT, StatusBench
 
 
 async def test_what_is_taken_back_is_in_the_files_within_seconds(bench: StatusBench) -> None:
