@@ -4,6 +4,7 @@ A batch is a few statements however many leases it has. Their events are held un
 (kms.events.releasing): a lease allows something.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,21 +19,23 @@ from kms.consent.ports import Artifacts, Holders
 from kms.consent.removal_port import Blocked
 from kms.core.errors import FailedPrecondition, Reason
 from kms.core.names import ChildName, DigestName
-from kms.events.appending import Events
+from kms.events.appending import BatchLeaf, Events
 from kms.events.model import Batch, Draft, device_feed
 from kms.events.payload import event_payload
 from kms.log.model import LogEntry, LogPromise, promise_of
 
+LEAVES_MIN: Final = 256
 BATCH_MAX: Final = 8192
 """Leases in one transaction: it holds up other writers for a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseBatch:
-    """Leases of one tenant, ready to be given out. `leaves`: draft, payload, path, feed of each."""
+    """Leases of one tenant, ready to be given out. `tree_size` tells nobody how many they are."""
 
     leases: Sequence[Lease]
-    leaves: Sequence[tuple[Draft, bytes, bytes, str]]
+    leaves: Sequence[BatchLeaf]
+    tree_size: int
     promise: LogPromise
 
     @property
@@ -90,13 +93,24 @@ class Issuer:
     status_uri: StatusUri
 
     def prepare(self, leases: Sequence[Lease], now: datetime) -> LeaseBatch:
-        """At least one lease, all of one tenant. About 60 us each; no I/O."""
+        """At least one lease, all of one tenant. About 60 us each; no I/O.
+
+        The tree is filled with random leaves up to a power of two, and places are drawn by lot: what a device reads in
+        its own proof tells it nothing about the leases of others.
+        """
         drafts = [self._draft(each, now) for each in leases]
         payloads = [event_payload(draft, issuer=self.events.issuer) for draft in drafts]
-        tree = BatchTree(payloads)
+        size = max(LEAVES_MIN, 1 << (len(leases) - 1).bit_length())
+        lot = random.Random(self.events.randomness.bytes(16))  # noqa: S311 - the seed is drawn for it
+        lots = lot.sample(range(size), len(leases))
+        filling = self.events.randomness.bytes(32 * size)
+        padded = [filling[32 * place : 32 * place + 32] for place in range(size)]
+        for place, payload in zip(lots, payloads, strict=True):
+            padded[place] = payload
+        tree = BatchTree(padded)
         leaves = [
-            (draft, payload, join_path(place.path), device_feed(each.device))
-            for each, draft, payload, place in zip(leases, drafts, payloads, tree.paths(), strict=True)
+            BatchLeaf(draft, payload, place, join_path(tree.path(place).path), device_feed(each.device))
+            for each, draft, payload, place in zip(leases, drafts, payloads, lots, strict=True)
         ]
         tenant, batch_id = leases[0].name.tenant, self.events.new_id(now)
         entry = LogEntry(
@@ -105,15 +119,15 @@ class Issuer:
             tenant,
             f"tenants/{tenant}/leases",
             now,
-            {"root_sha256": tree.root.hex(), "tree_size": len(leases)},
+            {"root_sha256": tree.root.hex(), "tree_size": size},
         )
-        return LeaseBatch(leases, leaves, promise_of(batch_id, entry.encode()))
+        return LeaseBatch(leases, leaves, size, promise_of(batch_id, entry.encode()))
 
     def issue_in(self, tx: Connection, batch: LeaseBatch) -> None:
         """Log entry and events; the caller writes the leases themselves, and notifies after the commit."""
         promise = batch.promise
         self.events.log.record_promised(tx, [promise])
-        made = Batch(id=promise.event_key, tenant=batch.tenant, tree_size=len(batch.leases), promise=promise)
+        made = Batch(id=promise.event_key, tenant=batch.tenant, tree_size=batch.tree_size, promise=promise)
         self.events.hold_batch(tx, made, batch.leaves)
 
     def _draft(self, lease: Lease, now: datetime) -> Draft:

@@ -38,6 +38,17 @@ MICROSECONDS_BYTES = 8
 RANDOM_BYTES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLeaf:
+    """An event of a batch: the leaf at `place` is its payload, `path` leads from there to the root."""
+
+    draft: Draft
+    payload: bytes
+    place: int
+    path: bytes
+    feed: str
+
+
 class Overtaken(Exception):
     """There is a newer revision of the subject already: read `known` again and begin anew. Nothing was written."""
 
@@ -105,17 +116,12 @@ class Events:
         store.hold(tx, [(event, feeds)])
         return event
 
-    def hold_batch(self, tx: Connection, batch: Batch, leaves: Sequence[tuple[Draft, bytes, bytes, str]]) -> None:
-        """Events of a batch: (draft, payload, path, feed) in the order of the leaves. `batch.promise` is the log entry
-        that has the root of the tree over the payloads. Held as in `hold`.
-        """
+    def hold_batch(self, tx: Connection, batch: Batch, leaves: Sequence[BatchLeaf]) -> None:
+        """Events of a batch. `batch.promise` is the log entry that has the root of the tree. Held as in `hold`."""
         store.insert_batch(tx, batch)
-        events = [
-            _leaf(draft, payload, BatchPlace(batch, index, path))
-            for index, (draft, payload, path, _) in enumerate(leaves)
-        ]
+        events = [_leaf(each.draft, each.payload, BatchPlace(batch, each.place, each.path)) for each in leaves]
         store.insert_events(tx, events)
-        store.hold(tx, [(event, [feed]) for event, (_, _, _, feed) in zip(events, leaves, strict=True)])
+        store.hold(tx, [(event, [each.feed]) for event, each in zip(events, leaves, strict=True)])
 
     def lock(self, tx: Connection, tenant: str, now: datetime) -> bytes:
         """Holds the tenant's feeds until the commit; gives their epoch."""

@@ -42,7 +42,6 @@ _REASONS = {
     TokenKind.PAGE: Reason.PAGE_TOKEN_INVALID,
 }
 _ADVICE = {
-    TokenKind.FULL: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.CURSOR: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.FULL: "this cursor was not given out by this server for this tenant; start again without one",
     TokenKind.PAGE: "this page_token was not given out for this parent and subject; begin without one",

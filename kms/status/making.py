@@ -43,8 +43,8 @@ class Making:
 
     def lease_end(self, removal_seconds: int) -> datetime:
         """Until when this snapshot prolongs leases under that promise. Whoever reads it from a cache may read it as
-        late as its end, and knows no later time than that of its making: so the promise less its lifetime, or less a quarter
-        where it promises less than four lifetimes.
+        late as its end, and knows no later time than that of its making: so the promise less its lifetime, or less
+        a quarter where it promises less than four lifetimes.
         """
         promised = timedelta(seconds=removal_seconds)
         return self.issued_at + promised - min(self.lifetime, promised / 4)

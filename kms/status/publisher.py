@@ -14,7 +14,6 @@ A reader that goes from manifest.json to sets/ finds at every moment a manifest 
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ from hallmark_events.errors import EventsError, SnapshotInvalid
 from hallmark_events.manifest import Manifest, encode_manifest_signature, sha256_hex
 from hallmark_events.status_list import StatusList
 from hallmark_events.trust import Signature
-from hallmark_tlog.errors import TlogError
 from hallmark_tlog.proof import TlogProof, parse_proof
 from kms.core.canonical import Json
 from kms.events import store as feeds
@@ -42,6 +40,7 @@ from kms.status.contents import Contents, read_contents
 from kms.status.making import Earlier, Making, make_snapshot
 from kms.status.model import MANIFEST_CONTEXT, Pace, Snapshot, folder, set_path
 from kms.status.place import StatusPlace
+from kms.status.shown import ShownManifests
 from kms.status.tidying import Tidying
 from kms.status.tokens import TokenSigner, TokenTimes, token_time
 
@@ -71,7 +70,7 @@ class SnapshotPublisher:
 
         Raises ServiceError, PublicFilesError, SnapshotInvalid.
         """
-        base, shown = await self.place.base(), await self._shown(tenant)
+        base, shown = await self.place.base(), await self._shown.find(tenant)
         await self._begin_anew_if_behind(tenant, shown, now)
         database = self.events.database
         contents, kept, removals = await database.read(
@@ -103,9 +102,10 @@ class SnapshotPublisher:
         proof = made.tlog_proof or await self._proof(made)
         if proof is None:
             return False
-        shown, manifest = await self._shown(made.tenant), Manifest.parse(made.manifest)
+        shown, manifest = await self._shown.find(made.tenant), Manifest.parse(made.manifest)
         if shown is None or (shown.epoch, shown.number) <= (made.epoch, made.number):
-            await self._write(made, manifest, proof)
+            foreign = None if shown is not None else await self.files.read(f"{folder(made.tenant)}manifest.json")
+            await self._write(made, manifest, proof, foreign)
         await self.events.database.write(lambda tx: store.mark_published(tx, made))
         kept = await self.events.database.read(lambda tx: store.kept(tx, made.tenant))
         await self.tidying.tidy(self.files, made.tenant, kept, now)
@@ -160,7 +160,8 @@ class SnapshotPublisher:
         proof = bytes(TlogProof(found.index, found.path, found.checkpoint, extra=promise.entry))
         return await self.events.database.write(lambda tx: store.choose_proof(tx, made, proof))
 
-    async def _write(self, made: Snapshot, manifest: Manifest, proof: bytes) -> None:
+    async def _write(self, made: Snapshot, manifest: Manifest, proof: bytes, foreign: bytes | None) -> None:
+        """`foreign`: what stands in manifest.json and is not ours."""
         signed = made.signature
         signature = encode_manifest_signature(
             Signature(key_version=signed.key_version, signature=signed.signature), signed.sign_time
@@ -183,16 +184,14 @@ class SnapshotPublisher:
         for file in await self.tokens.files(await self.place.base(), tenant, present, times):
             newer = _newer_token(file.path, int(times.issued_at.timestamp()))
             await self.files.replace(file, unless=newer)
-        is_newer = _newer_manifest(made)
-        await self.files.replace(
-            PublicFile(f"{here}manifest.tlog-proof", proof), unless=lambda there: _number_in(there) > made.number
-        )
+        await self.files.replace(PublicFile(f"{here}manifest.tlog-proof", proof))
         await self.files.replace(PublicFile(f"{here}manifest.sig", signature))
-        await self.files.replace(PublicFile(f"{here}manifest.json", made.manifest), unless=is_newer)
+        newer = _newer_manifest(made, foreign)
+        await self.files.replace(PublicFile(f"{here}manifest.json", made.manifest), unless=newer)
 
-    async def _shown(self, tenant: str) -> Manifest | None:
-        """What readers see now; None for nothing, or for bytes that are not ours."""
-        return _parsed(await self.files.read(f"{folder(tenant)}manifest.json"))
+    @property
+    def _shown(self) -> ShownManifests:
+        return ShownManifests(self.events, self.files)
 
     async def _begin_anew_if_behind(self, tenant: str, shown: Manifest | None, now: datetime) -> None:
         """A manifest that is shown and that the database does not know: an older backup was restored. Everybody has to
@@ -244,20 +243,14 @@ def _newer_token(path: str, seconds: int) -> Callable[[bytes], bool]:
     return lambda there: path.endswith((".jwt", ".cwt")) and token_time(path, there) > seconds
 
 
-def _newer_manifest(made: Snapshot) -> Callable[[bytes], bool]:
+def _newer_manifest(made: Snapshot, foreign: bytes | None) -> Callable[[bytes], bool]:
     def unless(there: bytes) -> bool:
+        if there == foreign:
+            return False
         shown = _parsed(there)
         return shown is not None and (shown.epoch, shown.number) > (made.epoch, made.number)
 
     return unless
-
-
-def _number_in(proof: bytes) -> int:
-    """Of the manifest that a published proof is for; 0 for bytes that are not one of ours."""
-    try:
-        return int(json.loads(parse_proof(proof).extra)["details"]["number"])
-    except (TlogError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def _parsed(data: bytes | None) -> Manifest | None:

@@ -105,7 +105,9 @@ class SnapshotSchedule:
             return await work(tenant, begun)
         except (HsmError, ServiceError, PublicFilesError, EventsError) as error:
             _logger.warning("the status of %s is not published yet: %s", tenant, error)
-            return False
+        except Exception:  # the trouble of one tenant stops no other
+            _logger.warning("the status of %s is not published yet", tenant, exc_info=True)
+        return False
 
 
 def _tenants(tx: Connection) -> Sequence[str]:

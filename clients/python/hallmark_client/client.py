@@ -76,6 +76,8 @@ class Client:
     """Which artifacts may be used, and from which version on."""
     log: Log
     """Checkpoints and proofs of the transparency log."""
+    _cert_pem: bytes | None = None
+    """Of the profile: a watch reads there which device it is."""
 
     def __init__(self, profile: Profile, *, timeout_seconds: float = 10.0, system: System | None = None) -> None:
         """Connects at the first call, not here.
@@ -83,6 +85,7 @@ class Client:
         timeout_seconds: of each call, retries included. system: time and randomness, for tests.
         """
         self._assemble(GrpcTransport(profile), profile.tenant, timeout_seconds, system or System(), profile.key_pem)
+        self._cert_pem = profile.cert_pem
 
     @classmethod
     def over(

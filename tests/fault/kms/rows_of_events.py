@@ -12,7 +12,7 @@ from fault.kms.write_table import CHECKPOINTS, Row
 from hallmark_events.batch import BatchTree, join_path
 from kms.core.ids import new_id
 from kms.events.acks import AcknowledgementService
-from kms.events.appending import Events, Overtaken
+from kms.events.appending import BatchLeaf, Events, Overtaken
 from kms.events.cleaning import clean
 from kms.events.model import (
     GLOBAL,
@@ -102,7 +102,7 @@ async def _hold_all(world: _World, database: Any) -> None:
         promise = log.record(tx, world.entry(replace(alone, id=batch_id)))
         batch = Batch(id=batch_id, tenant=TENANT, tree_size=3, promise=promise)
         leaves = [
-            (draft, payload, join_path(tree.path(index).path), device_feed(device_named(index + 1)))
+            BatchLeaf(draft, payload, index, join_path(tree.path(index).path), device_feed(device_named(index + 1)))
             for index, (draft, payload) in enumerate(zip(leases, payloads, strict=True))
         ]
         events.hold_batch(tx, batch, leaves)

@@ -1,7 +1,7 @@
 """Random SIGKILLs of the server and of the phones that follow it, while permission is given and taken back.
 
 Then a checker goes through everything. HALLMARK_FAULT_KILLS chooses the long form (`make test-fault`): 60 kills of the
-server at least, four minutes at most; HALLMARK_FAULT_SEED which ones.
+server, or as many as a busy machine does in four and a half minutes; HALLMARK_FAULT_SEED which ones.
 """
 
 import random
@@ -39,8 +39,8 @@ from support.postgresql import PostgresqlServer
 from support.service import RunningService, running_service
 
 KILLS = 60 if LONG else 5
-SECONDS_MAX = 240.0
-QUIET_EVERY, QUIET_SECONDS = 5, 4.0
+SECONDS_MAX = 270.0
+QUIET_EVERY, QUIET_SECONDS = 8, 4.0
 """So often the server lives so long: its log publishes, and what waited for that is told."""
 SETTINGS = (
     "[events]\nsnapshot_interval_seconds = 1\n"

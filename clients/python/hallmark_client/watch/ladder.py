@@ -14,7 +14,7 @@ HINT_MAX_SECONDS: Final = 300.0
 """Longest wait that a server may ask for: nobody but the owner of the watch may silence it for good."""
 FAILURES_MAX: Final = 3
 """In a row, on one rung: then the next one."""
-CLIMB_SECONDS: Final = (300.0, 3600.0)
+CLIMB_SECONDS: Final = (30.0, 3600.0)
 """Before the stream is tried again: the first time, and at most."""
 
 
@@ -41,6 +41,7 @@ class Ladder:
     rung: Rung = field(init=False)
     _on_rung: int = 0
     _in_a_row: int = 0
+    _refusals: int = 0
     _fell_from: Rung | None = None
     """Where the climb that is being tried falls back to."""
     _climb_at: float | None = None
@@ -62,7 +63,7 @@ class Ladder:
         self._on_rung += 1
         if self._fell_from is not None:
             self._to(self._fell_from, now)
-        elif is_refusal(error) and self.rung is not self.worst:
+        elif is_refusal(error) and self.rung is not self.worst and self._is_meant(error):
             self._to(self.worst, now)
         elif self.rung is self.worst and self.rung is not self.best:
             # Nothing answers at all: round and round, so that whatever comes back first is found soon.
@@ -75,9 +76,14 @@ class Ladder:
         hint = error.retry_after_seconds if isinstance(error, HallmarkError) else None
         return max(wait, min(hint or 0.0, HINT_MAX_SECONDS))
 
+    def _is_meant(self, error: Exception) -> bool:
+        """A server that dies amid a handshake looks like one that refuses it: that counts when it comes again."""
+        self._refusals += 1
+        return not isinstance(error, TransportRefused) or self._refusals > 1
+
     def succeeded(self) -> None:
         """It holds: a stream that lived, an answer to a question, files that were good."""
-        self._in_a_row = self._on_rung = 0
+        self._in_a_row = self._on_rung = self._refusals = 0
         self._fell_from, self._is_circling = None, False
         if self.rung is self.best:
             self._climb_at, self._climbs = None, 0

@@ -5,6 +5,8 @@ from typing import Final
 
 from cryptography import x509
 
+from hallmark_client.client import Client
+
 _DEVICE: Final = re.compile(r"spiffe://[^/]+/tenants/[^/]+/device/d-([0-9a-f-]{36})")
 """The service names the certificate of devices/ID "d-ID" (SPIFFE X509-SVID: exactly one URI name)."""
 
@@ -18,3 +20,10 @@ def own_device(cert_pem: bytes) -> str | None:
         return None
     found = [_DEVICE.fullmatch(uri) for uri in names.get_values_for_type(x509.UniformResourceIdentifier)]
     return found[0][1] if len(found) == 1 and found[0] is not None else None
+
+
+def device_of(client: Client) -> dict[str, str]:
+    """The setting `device` for a client that has the certificate of one; nothing for others."""
+    cert_pem = client._cert_pem  # noqa: SLF001 - the same package
+    found = None if cert_pem is None else own_device(cert_pem)
+    return {} if found is None else {"device": found}

@@ -19,6 +19,7 @@ from hallmark_client.watch.commands import Ask, Close, Command, Do, Fetch, Next,
 from hallmark_client.watch.core import Core
 from hallmark_client.watch.decisions import Use, use_of
 from hallmark_client.watch.http_files import http_files
+from hallmark_client.watch.own_device import device_of
 from hallmark_client.watch.settings import WatchSettings
 from hallmark_client.watch.snapshot import WatchSnapshot, snapshot_of
 from hallmark_client.watch.status import WatchStatus
@@ -62,7 +63,7 @@ class Watcher:
         self._store = opened(store)
         self._core = Core(
             parent=calls.names.parent,
-            settings=WatchSettings(**{"system": calls.system, **settings}),
+            settings=WatchSettings(**{"system": calls.system, **device_of(client), **settings}),
             store=self._store,
             has_files=self._read is not None,
         )

@@ -65,7 +65,7 @@ def test_the_best_is_tried_again_later_and_later() -> None:
         assert steps.choose(now) is Rung.STREAM
         steps.failed(LOST, now)
         assert steps.rung is Rung.POLL
-    assert waits == [300, 600, 1200, 2400, 3600, 3600]
+    assert waits == [30, 60, 120, 240, 480, 960]
 
 
 def test_a_climb_that_holds_stays() -> None:

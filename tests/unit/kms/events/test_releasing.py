@@ -9,6 +9,7 @@ from hallmark_tlog.policy import parse_policy
 from hallmark_tlog.proof import verify_proof
 from kms.app.events import satisfied_by
 from kms.core.ids import new_id
+from kms.events.appending import BatchLeaf
 from kms.events.model import (
     GLOBAL,
     Batch,
@@ -129,7 +130,7 @@ async def test_leases_come_in_batches_with_their_paths(replica: Replica) -> None
         promise = replica.world.log.record(tx, entry)  # type: ignore[arg-type]
         batch = Batch(id=batch_id, tenant=TENANT, tree_size=5, promise=promise)
         leaves = [
-            (draft, payload, join_path(tree.path(index).path), device_feed(device))
+            BatchLeaf(draft, payload, index, join_path(tree.path(index).path), device_feed(device))
             for index, (draft, payload, device) in enumerate(zip(drafts, payloads, devices, strict=True))
         ]
         replica.events.hold_batch(tx, batch, leaves)  # type: ignore[arg-type]
