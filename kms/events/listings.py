@@ -1,6 +1,5 @@
 """The state of feeds as readers need it: which event is the newest of each subject, and the digest of it all."""
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kms.core.canonical import canonical_json
+from hallmark_events.state import state_digest
 from kms.events import history
 from kms.events.model import GLOBAL, Position, anchor_of
 from kms.events.tables import feed_event, feed_subject
@@ -25,12 +24,7 @@ class Listing(Protocol):
         """Of the whole state, 32 bytes."""
 
 
-def state_digest(newest: Collection[tuple[str, str]]) -> bytes:
-    """SHA-256 of the canonical JSON array of [subject, id of its newest event], sorted by subject."""
-    return hashlib.sha256(canonical_json([[subject, event] for subject, event in sorted(newest)])).digest()
-
-
-_OF_NOTHING: Final = state_digest(())
+_OF_NOTHING: Final = state_digest({})
 """Most devices have nothing of their own; one object for all of them."""
 
 
@@ -80,7 +74,7 @@ class _Loaded:
         return self.places[begin : begin + limit]
 
     def digest(self) -> bytes:
-        self._digest = self._digest or (state_digest(self.newest) if self.newest else _OF_NOTHING)
+        self._digest = self._digest or (state_digest(dict(self.newest)) if self.newest else _OF_NOTHING)
         return self._digest
 
 
@@ -100,5 +94,5 @@ class _Asked:
         return [(row.sequence, row.event) for row in found]
 
     def digest(self) -> bytes:
-        self._digest = self._digest or state_digest(history.subjects(self.tx, self.tenant, self.feed))
+        self._digest = self._digest or state_digest(dict(history.subjects(self.tx, self.tenant, self.feed)))
         return self._digest

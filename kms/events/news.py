@@ -7,8 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hallmark_events.state import state_digest
 from kms.events import history
-from kms.events.listings import state_digest
 from kms.events.model import ALL, GLOBAL, Placed, Position, Status, anchor_of
 from kms.events.reading import Head
 from kms.events.tables import event, feed, feed_event
@@ -54,7 +54,7 @@ def find_ends(tx: Connection, tenant: str) -> Ends | None:
     outbox, newest = history.find_newest(tx, tenant, ALL), history.find_newest(tx, tenant, GLOBAL)
     if outbox is None or newest is None:
         return None
-    head = Head(newest.sequence, state_digest(history.subjects(tx, tenant, GLOBAL)))
+    head = Head(newest.sequence, state_digest(dict(history.subjects(tx, tenant, GLOBAL))))
     return Ends(_anchored(tx, outbox), _anchored(tx, newest), head)
 
 

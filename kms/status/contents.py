@@ -8,11 +8,11 @@ from sqlalchemy.engine import Connection
 
 from hallmark_events.canonical import Json
 from hallmark_events.snapshot_files import pack_event
+from hallmark_events.state import state_digest
 from hallmark_events.status_list import StatusList
 from hallmark_events.trust import LogEvidence, Signature
 from kms.core.clock import format_time
 from kms.events import history
-from kms.events.listings import state_digest
 from kms.events.model import GLOBAL, Event, Placed, Position
 from kms.status import lists
 from kms.status.lists import Change
@@ -33,7 +33,7 @@ class Contents:
     @property
     def digest(self) -> bytes:
         """Of the state, as in the bookmarks of streams."""
-        return state_digest([(each.event.subject, each.event.id) for each in self.events])
+        return state_digest({each.event.subject: each.event.id for each in self.events})
 
     def packed(self, after: int = 0) -> list[Json]:
         """Events after a sequence, sorted by subject: equal states are equal files."""

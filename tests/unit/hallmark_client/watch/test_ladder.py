@@ -43,11 +43,15 @@ def test_a_refusal_leads_to_the_files_at_once() -> None:
     for error in (
         refusal(grpc.StatusCode.PERMISSION_DENIED, "DEVICE_REVOKED", "no"),
         refusal(grpc.StatusCode.UNAUTHENTICATED, "UNKNOWN", "no"),
-        TransportRefused("TRANSPORT_REFUSED", "no"),
     ):
         steps = ladder()
         steps.failed(error, 0)
         assert steps.rung is Rung.FILES
+    steps = ladder()
+    steps.failed(TransportRefused("TRANSPORT_REFUSED", "no"), 0)
+    assert steps.rung is Rung.STREAM, "a server that dies amid a handshake looks the same"
+    steps.failed(TransportRefused("TRANSPORT_REFUSED", "no"), 0)
+    assert steps.rung is Rung.FILES
     steps = ladder(worst=Rung.POLL)
     steps.failed(refusal(grpc.StatusCode.PERMISSION_DENIED, "DEVICE_REVOKED", "no"), 0)
     assert steps.rung is Rung.POLL
