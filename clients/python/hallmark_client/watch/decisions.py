@@ -2,11 +2,12 @@
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from hallmark_client.model.result import Result
 from hallmark_client.watch.frames import Feed
-from hallmark_client.watch.held import Held
+from hallmark_client.watch.held import Held, Lists
 from hallmark_events.errors import LeaseInvalid
 from hallmark_events.lease import Allowed, Decision, Lease, Shred, Standing, Suspended, Why, decide
 from hallmark_events.state_entry import Entry
@@ -88,10 +89,16 @@ def _decided(held: Held, name: str, entry: Entry, clocks: Clocks) -> Decision:
         lease = Lease.from_event(entry)
     except LeaseInvalid:
         return Suspended(Why.SUSPENDED)  # not understood: nothing is allowed by it, and nothing destroyed
-    until = held.lists.extended.get(name)
-    if until is not None:
-        lease = dataclasses.replace(lease, expires_at=max(lease.expires_at, until))
+    lease = _lengthened(lease, held.lists, held.lists.extended.get(name))
     return decide(lease, _time_for(held, name), clocks, _standing(held, lease))
+
+
+def _lengthened(lease: Lease, lists: Lists, until: datetime | None) -> Lease:
+    """By the last manifest, and within the terms that the lease has now: they may be narrower than when it was read."""
+    if until is None or lists.issued_at is None or lease.removal is None:
+        return lease
+    limits = [until, lists.issued_at + lease.removal - lease.offline_grace, lease.consent_expires_at or until]
+    return dataclasses.replace(lease, expires_at=max(lease.expires_at, min(limits)))
 
 
 def _without_terms(entry: Entry) -> Decision:
