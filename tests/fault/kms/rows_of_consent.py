@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from fault.kms.write_table import REQUEST_ID, Row
-from kms.consent.given import GivenLeases
+from kms.consent.given import GivenLeases, RevocableHolders
 from kms.consent.pseudonyms import open_pseudonyms
 from kms.core.database import metadata
+from kms.devices.revocable import RevocableDevices
+from kms.revocation.model import RevocationReason
 from unit.kms.consent.bench import ConsentBench, artifact, consents_running, device, span
 
 HALF_A_LEASE: Final = 43_200.0
@@ -99,6 +101,31 @@ async def _end_of_a_device(bench: ConsentBench, _: str, _attempt: int) -> None:
     await bench.events.database.write(lambda tx: GivenLeases().end_in(tx, device(1), artifact(1), now))
 
 
+async def _overdue_and_back(bench: ConsentBench, _: str, _attempt: int) -> None:
+    now = bench.service.clock.now()
+
+    def work(tx: Any) -> None:
+        GivenLeases().suspend_in(tx, device(1))
+        GivenLeases().resume_in(tx, device(1), now)
+
+    await bench.events.database.write(work)
+
+
+class _AnyDevice(RevocableDevices):
+    """The row is about the leases: these devices were not enrolled."""
+
+    def revoke_in(self, tx: Any, subject: Any, **_: Any) -> None:
+        """Nothing of its own."""
+
+
+async def _revoke_a_device(bench: ConsentBench, _: str, _attempt: int) -> None:
+    now, holders = bench.service.clock.now(), RevocableHolders(_AnyDevice())
+    reason = RevocationReason.DEVICE_LOST
+    await bench.events.database.write(
+        lambda tx: holders.revoke_in(tx, device(1), reason=reason, effective_time=now, now=now)
+    )
+
+
 async def _open_pseudonyms(bench: ConsentBench, _: None, _attempt: int) -> None:
     await open_pseudonyms(bench.events.database, bench.service.randomness)
 
@@ -123,5 +150,7 @@ ROWS: Final[dict[str, Row]] = {
     "Revoke of a consent": _of_consents(_revoke, _lasting),
     "removals of a revoked consent": _of_consents(_ask_for_removals, _revoked),
     "leases of a device end": _of_consents(_end_of_a_device, _lasting),
+    "leases of a device that was overdue": _of_consents(_overdue_and_back, _lasting),
+    "leases of a device that is revoked": _of_consents(_revoke_a_device, _lasting),
     "the key of pseudonyms": _of_consents(_open_pseudonyms, _without_key),
 }

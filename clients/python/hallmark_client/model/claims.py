@@ -64,7 +64,7 @@ def read_event(payload: bytes) -> EventClaims:
         assurance = _assurance(event, own) if uri == ASSURANCE_LEVEL_CHANGE else None
         return EventClaims(
             id=_text(claims["jti"]),
-            subject=_text(claims["sub_id"]["id"]),
+            subject=_subject(claims["sub_id"], own),
             reason="" if assurance is not None else _text(own["reason"]),
             initiating_entity=_text(event["initiating_entity"]),
             event_time=_time(own["event_time"]),
@@ -87,6 +87,14 @@ def read_heartbeat(payload: bytes) -> HeartbeatClaims:
         )
     except _MALFORMED as error:
         raise VerificationFailed("HEARTBEAT_INVALID", "the signed heartbeat is not what it should be") from error
+
+
+def _subject(sub_id: dict[str, Any], own: dict[str, Any]) -> str:
+    """The resource's name stands in our own member; events of the first release have it in sub_id alone."""
+    told = _text(own.get("subject", sub_id.get("id")))
+    if sub_id["format"] == "opaque" and sub_id["id"] != told:
+        raise ValueError("two subjects")
+    return told
 
 
 def _assurance(event: dict[str, Any], own: dict[str, Any]) -> AssuranceClaims:

@@ -20,14 +20,15 @@ from hallmark.v1 import revocation_pb2
 from kms.core.names import ChildName, TenantName
 from kms.events.model import device_feed
 from kms.revocation.model import Subject
-from kms.revocation.payload import credential_change
+from kms.revocation.payload import Telling, credential_change
 from unit.kms.revocation.bench import Bench, running, serving
 
 
 class AnyDevice:
     """A RevocableSubject: every device exists, and being revoked changes nothing else."""
 
-    telling = credential_change("device-key")
+    def telling(self, tx: object, subject: Subject) -> Telling:
+        return credential_change("device-key")
 
     def feeds(self, tx: object, subject: Subject) -> list[str]:
         assert isinstance(subject, ChildName)
