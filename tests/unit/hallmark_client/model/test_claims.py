@@ -75,3 +75,15 @@ def test_any_bytes_raise_the_packages_own_error_only(payload: bytes) -> None:
     for read in (read_event, read_heartbeat):
         with contextlib.suppress(VerificationFailed):
             read(payload)
+
+
+def test_the_subject_of_a_consent_stands_in_our_own_member() -> None:
+    """Its sub_id names device, tenant and user, and no resource (SSF 1.0, complex subjects)."""
+    claims = json.loads(json.dumps(EVENT))
+    claims["sub_id"] = {"format": "complex", "tenant": {"format": "opaque", "id": "tenants/default"}}
+    (event,) = claims["events"].values()
+    event["hallmark.v1"]["subject"] = "tenants/default/consents/0190c2a4-0000-7000-8000-000000000001"
+    assert read_event(json.dumps(claims).encode()).subject == event["hallmark.v1"]["subject"]
+    claims["sub_id"] = {"format": "opaque", "id": "tenants/default/keys/another"}
+    with pytest.raises(VerificationFailed):
+        read_event(json.dumps(claims).encode())
