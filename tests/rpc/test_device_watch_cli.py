@@ -47,9 +47,17 @@ def test_a_phone_asks_once_and_goes_on_from_its_file(service, hallmark, revoked,
 
 
 def test_people_see_what_it_means(hallmark, revoked) -> None:
+    outcome = hallmark("watch", "--once")
+    assert outcome.code == 0, outcome.err
+    told = [line for line in outcome.out.splitlines() if revoked.removeprefix("tenants/default/keys/") in line]
+    assert told
+    assert all("REVOKED" in line for line in told)
+    assert "VALID" in outcome.err
+
+
+def test_a_limit_ends_it(hallmark, revoked) -> None:
     outcome = hallmark("watch", "--limit", 1)
-    assert outcome.code == 0
-    assert "REVOKED" in outcome.out
+    assert (outcome.code, len(outcome.out.splitlines())) == (0, 1), outcome.err
 
 
 def test_files_alone_are_enough(service, hallmark, revoked) -> None:

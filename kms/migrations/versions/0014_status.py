@@ -14,6 +14,11 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _create_lists()
+    _create_snapshots()
+
+
+def _create_lists() -> None:
     op.create_table(
         "status_index",
         sa.Column("tenant", sa.String(length=63), nullable=False),
@@ -38,6 +43,9 @@ def upgrade() -> None:
         sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _create_snapshots() -> None:
     op.create_table(
         "status_snapshot",
         sa.Column("tenant", sa.String(length=63), nullable=False),

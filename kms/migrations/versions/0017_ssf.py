@@ -14,6 +14,12 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _create_receivers()
+    _create_streams()
+    _create_queue()
+
+
+def _create_receivers() -> None:
     op.create_table(
         "ssf_receiver",
         sa.Column("tenant", sa.String(length=63), nullable=False),
@@ -24,6 +30,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id"),
         sa.UniqueConstraint("token_sha256"),
     )
+
+
+def _create_streams() -> None:
     op.create_table(
         "ssf_stream",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -56,6 +65,9 @@ def upgrade() -> None:
         sa.Column("subject", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("stream", "subject_sha256"),
     )
+
+
+def _create_queue() -> None:
     op.create_table(
         "ssf_queue",
         sa.Column("stream", sa.String(length=36), nullable=False),
