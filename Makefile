@@ -53,7 +53,7 @@ migration: setup  ## make a database migration from the changed tables: make mig
 	$(BIN)/python scripts/make_migration.py "$(m)"
 
 constraints:  ## pin all dependencies again, by hash (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra postgresql --extra s3 --group dev pyproject.toml -o constraints.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra postgresql --extra s3 --extra otel --group dev pyproject.toml -o constraints.txt
 
 clean:  ## remove what make made (not hallmark-data/)
 	rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -12,6 +12,7 @@ from pathlib import Path
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.approvals import client_folders
+from kms.app.doors import make_doors
 from kms.app.features import Features
 from kms.app.ground import Ground
 from kms.app.hsm import keep_trying, make_provider, start_or_say_why
@@ -30,7 +31,6 @@ from kms.public.http import PublicServer, public_app
 from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
 from kms.server.guard import Guard
 from kms.server.home import Home
-from kms.server.limits import RateLimit, StreamLimit
 from kms.server.local_ca import LocalAuthority
 
 
@@ -137,17 +137,7 @@ class Application:
         self, registrations: list[Registration], authority: LocalAuthority, standing: DeviceStanding
     ) -> None:
         settings = self._config.server
-        guard = Guard(
-            trust_domain=settings.trust_domain,
-            require_pq_tls=settings.require_pq_tls,
-            rate=RateLimit(
-                settings.rate_per_second, self._clock, device_rate_per_second=settings.device_rate_per_second
-            ),
-            streams=StreamLimit(per_caller=settings.streams_per_caller, total=settings.streams_total),
-            standing=standing,
-            clock=self._clock,
-            randomness=self._randomness,
-        )
+        guard = Guard(make_doors(self._config, standing, self._clock), clock=self._clock, randomness=self._randomness)
         private_key, certificate = authority.server_credentials(settings.host_names)
         server = GrpcServer(guard, registrations, TlsMaterial(private_key, certificate, authority.pem))
         port = await server.start(settings.address, settings.port)

@@ -18,6 +18,7 @@ class Role(StrEnum):
     BACKEND = "backend"
     AUDITOR = "auditor"
     DEVICE = "device"
+    EDGE = "edge"  # a process of the service without an HSM (kms.edge); of no tenant but the operators'
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class InitiatingEntity(StrEnum):
                 return cls.ADMIN
             case Role.DEVICE:
                 return cls.USER
-            case Role.BACKEND | Role.AUDITOR:
+            case Role.BACKEND | Role.AUDITOR | Role.EDGE:
                 return cls.SYSTEM
             case _:
                 assert_never(role)

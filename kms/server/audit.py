@@ -22,7 +22,7 @@ _quoted = lru_cache(maxsize=4096)(json.dumps)
 
 @dataclass(slots=True)
 class Entry:
-    """What is known of a call while it runs. `started`: of time.perf_counter."""
+    """What is known of a call while it runs. `started`: of time.perf_counter. `received`, `sent`: bytes of messages."""
 
     id: str
     method: str
@@ -31,6 +31,18 @@ class Entry:
     started: float
     call: Call | None = None
     items: int = 1
+    received: int = 0
+    sent: int = 0
+
+
+class AuditLines:
+    """A kms.server.doors.Observer."""
+
+    def admitted(self, entry: Entry, auth: object) -> None:
+        """A line is written when the call is over."""
+
+    def finished(self, entry: Entry, outcome: str, reason: str) -> None:
+        record(entry, outcome, reason)
 
 
 def record(entry: Entry, outcome: str, reason: str) -> None:

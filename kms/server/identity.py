@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from sys import intern
+from typing import Any
 
 from kms.core.call import Channel
 from kms.core.errors import Reason, Unauthenticated
@@ -28,6 +31,16 @@ def identify(auth: AuthContext, trust_domain: str) -> Caller:
     Nobody comes in as the service's own tenant: its keys would be theirs to rotate.
     """
     return _identify(tuple(auth.get("x509_subject_alternative_name", ())), trust_domain)
+
+
+@dataclass(frozen=True, slots=True)
+class MutualTls:
+    """A kms.server.doors.Identifier: the client certificate is all that counts."""
+
+    trust_domain: str
+
+    async def identify(self, auth: AuthContext, metadata: Any, channel: Channel, now: datetime) -> Caller:  # noqa: ARG002
+        return identify(auth, self.trust_domain)
 
 
 @lru_cache(maxsize=4096)

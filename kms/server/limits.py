@@ -1,4 +1,4 @@
-"""A token bucket for each caller, and a bound on the streams it holds open.
+"""Limits of callers and of the server: a token bucket for each caller, a bound on calls and on open streams.
 
 Memory is bounded: a caller who was quiet for a second has a full bucket again and is forgotten, and of too many the one
 seen longest ago.
@@ -7,8 +7,14 @@ seen longest ago.
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from kms.core.call import Call
 from kms.core.clock import Clock
 from kms.core.errors import Reason, ResourceExhausted
+from kms.core.identity import Role
+from kms.tenants.model import Quotas
+
+CALLS_MAX = 4096
+"""Calls in progress, streams that the server sends apart. More are refused at once: each holds a message in memory."""
 
 _CALLERS_MAX = 50_000
 _FULL_SECONDS = 1.0
@@ -87,3 +93,43 @@ class StreamLimit:
         self._open_of[caller] -= 1
         if not self._open_of[caller]:
             del self._open_of[caller]
+
+
+class Limits:
+    """All limits of one server, in the order in which a call meets them."""
+
+    def __init__(self, rate: RateLimit, streams: StreamLimit) -> None:
+        self._rate = rate
+        self._streams = streams
+        self._calls = 0
+
+    def enter(self, call: Call, cost: float, quotas: Quotas) -> None:  # noqa: ARG002
+        """A call with one answer begins; `leave` when it ends. Raises ResourceExhausted: then it did not begin."""
+        self._take(call, cost)
+        if self._calls >= CALLS_MAX:
+            raise ResourceExhausted(
+                Reason.QUEUE_FULL, "this server is busy with other calls; retry", retry_after_seconds=0.5
+            )
+        self._calls += 1
+
+    def leave(self, call: Call) -> None:  # noqa: ARG002
+        self._calls -= 1
+
+    def enter_stream(self, call: Call, cost: float, quotas: Quotas) -> None:  # noqa: ARG002
+        """A stream of answers begins; `leave_stream` when it ends. Raises as `enter` does."""
+        self._take(call, cost)
+        if self._calls >= CALLS_MAX:
+            raise ResourceExhausted(
+                Reason.QUEUE_FULL, "this server is busy with other calls; retry", retry_after_seconds=0.5
+            )
+        self._streams.take(call.caller.spiffe_id)
+
+    def leave_stream(self, call: Call) -> None:
+        self._streams.give_back(call.caller.spiffe_id)
+
+    def wait_seconds(self, call: Call, cost: float, quotas: Quotas) -> float:  # noqa: ARG002
+        """For one more message of a stream. 0: it was taken. Else nothing was, and after so many seconds it may be."""
+        return self._rate.wait_seconds(call.caller.spiffe_id, cost, device=call.caller.role is Role.DEVICE)
+
+    def _take(self, call: Call, cost: float) -> None:
+        self._rate.take(call.caller.spiffe_id, cost, device=call.caller.role is Role.DEVICE)

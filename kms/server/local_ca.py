@@ -61,7 +61,7 @@ class LocalAuthority:
 
     def ensure_clients(self) -> dict[Role, Path]:
         """One folder for each role with cert.pem, key.pem and ca.pem."""
-        return {role: self._ensure_client(role, role.value) for role in Role}
+        return {role: self._ensure_client(role, role.value) for role in Role if role is not Role.EDGE}
 
     def ensure_admins(self, names: Sequence[str]) -> list[Path]:
         """Further admins, a folder for each; approvals take several people. Raises ValueError for a name that can not

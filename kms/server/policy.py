@@ -6,9 +6,10 @@ tests/architecture checks that every RPC in protos/ stands here.
 from dataclasses import dataclass
 
 from kms.core.identity import Role
+from kms.core.resources import Sensitivity
 
 _SERVICE = "hallmark.v1"
-_EVERYBODY = frozenset(Role)
+_EVERYBODY = frozenset({Role.ADMIN, Role.BACKEND, Role.AUDITOR, Role.DEVICE})
 _OPERATORS = frozenset({Role.ADMIN})
 _SIGNERS = frozenset({Role.ADMIN, Role.BACKEND})
 # Devices may use keys whose attestation gate is open to them, each for itself. That is decided where the key is known
@@ -22,7 +23,8 @@ class Row:
     """`deadline_seconds`: the server's own limit (None for streams). `cost`: tokens taken from the caller's bucket.
 
     `is_batch`: the cost is that of each of its `requests`. `ends_revoked`: a stream whose servicer ends it itself when
-    the device is revoked, after telling it so; others end before the next answer.
+    the device is revoked, after telling it so; others end before the next answer. `sensitivity`: of the call, whatever
+    it is about; that of the resource counts where it is more.
     """
 
     roles: frozenset[Role]
@@ -30,6 +32,7 @@ class Row:
     cost: float = 1
     is_batch: bool = False
     ends_revoked: bool = False
+    sensitivity: Sensitivity = Sensitivity.LOW
 
 
 POLICY: dict[str, Row] = {
@@ -123,6 +126,25 @@ POLICY: dict[str, Row] = {
     f"/{_SERVICE}.LogService/EraseCommitments": Row(_OPERATORS, cost=5),
     f"/{_SERVICE}.LogService/ListLogKeys": Row(_EVERYBODY),
     f"/{_SERVICE}.LogService/RotateLogKey": Row(_OPERATORS, cost=20),
-    "/grpc.health.v1.Health/Check": Row(_EVERYBODY),
-    "/grpc.health.v1.Health/Watch": Row(_EVERYBODY, deadline_seconds=None),
+    f"/{_SERVICE}.TenantService/CreateTenant": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.TenantService/GetTenant": Row(_READERS),
+    f"/{_SERVICE}.TenantService/ListTenants": Row(_READERS, cost=5),
+    f"/{_SERVICE}.TenantService/UpdateTenant": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.TenantService/ChangeTenantState": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.AccessService/SetAccessPolicy": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.AccessService/GetAccessPolicy": Row(_READERS),
+    f"/{_SERVICE}.AccessService/ListAccessPolicies": Row(_READERS, cost=5),
+    f"/{_SERVICE}.AccessService/DryRunAccessPolicy": Row(_OPERATORS, deadline_seconds=60, cost=50),
+    f"/{_SERVICE}.AccessService/ActivateAccessPolicy": Row(_OPERATORS, cost=20),
+    f"/{_SERVICE}.AccessService/CreateGrant": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.AccessService/GetGrant": Row(_READERS),
+    f"/{_SERVICE}.AccessService/ListGrants": Row(_READERS, cost=5),
+    f"/{_SERVICE}.AccessService/RevokeGrant": Row(_OPERATORS, cost=5),
+    f"/{_SERVICE}.AccessService/TestAccess": Row(_READERS, cost=5),
+    f"/{_SERVICE}.AccessService/ListEffectiveGrants": Row(_READERS, cost=20),
+    f"/{_SERVICE}.AuditService/GetCoverageReport": Row(_READERS, cost=20),
+    f"/{_SERVICE}.AuditService/ListSessions": Row(frozenset({Role.ADMIN, Role.AUDITOR}), cost=5),
+    f"/{_SERVICE}.EdgeService/SignHeartbeats": Row(frozenset({Role.EDGE}), cost=20),
+    "/grpc.health.v1.Health/Check": Row(frozenset(Role)),
+    "/grpc.health.v1.Health/Watch": Row(frozenset(Role), deadline_seconds=None),
 }

@@ -5,12 +5,15 @@ from pathlib import Path
 from google.protobuf.descriptor import ServiceDescriptor
 
 from hallmark.v1 import (
+    access_pb2,
     appraisal_pb2,
     approvals_pb2,
     artifacts_pb2,
+    audit_pb2,
     collateral_pb2,
     consent_pb2,
     devices_pb2,
+    edge_pb2,
     envelopes_pb2,
     events_pb2,
     keys_pb2,
@@ -18,6 +21,7 @@ from hallmark.v1 import (
     removal_pb2,
     revocation_pb2,
     ssf_pb2,
+    tenants_pb2,
 )
 from kms.server.policy import POLICY
 
@@ -35,6 +39,10 @@ FILES = (
     events_pb2,
     removal_pb2,
     ssf_pb2,
+    access_pb2,
+    audit_pb2,
+    edge_pb2,
+    tenants_pb2,
 )
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -142,7 +142,7 @@ def test_limits_and_post_quantum_tls_are_enforced(tmp_path: Path) -> None:
 def _classical_client_is_told_why(service: RunningService) -> bool:
     """An OpenSSL client without ML-KEM (Python's ssl module cannot choose groups before 3.15; openssl can)."""
     host, port = str(service.facts["address"]).split(":")
-    folder = service.home / "clients" / "admin"
+    folder = service.home / "clients" / "auditor"  # the admin's purse is empty
     command = ["openssl", "s_client", "-connect", f"{host}:{port}", "-alpn", "h2", "-groups", "P-256", "-quiet"]
     command += ["-cert", str(folder / "cert.pem"), "-key", str(folder / "key.pem"), "-CAfile", str(folder / "ca.pem")]
     try:

@@ -26,15 +26,17 @@ import uvloop
 
 from hallmark.v1 import events_pb2
 from kms.cli.bench.streams_descriptors import take_descriptors
+from kms.core.call import Channel
 from kms.core.clock import SystemClock
 from kms.core.identity import Caller, Role
 from kms.core.randomness import SystemRandomness
 from kms.server.grpc_server import OPTIONS
 from kms.server.guard import Guard
-from kms.server.identity import AuthContext, spiffe_id
+from kms.server.identity import AuthContext, identify, spiffe_id
 from kms.server.interpreter import hold_little_memory, tune_interpreter
-from kms.server.limits import RateLimit, StreamLimit
+from kms.server.limits import Limits, RateLimit, StreamLimit
 from kms.server.local_ca import LOCAL_TENANT, LocalAuthority
+from kms.server.plain_doors import plain_doors
 
 EVENT_BYTES: Final = 4800
 """As an event has, with its composite signature and its log entry."""
@@ -107,27 +109,21 @@ class _Everybody:
         """Nobody's certificate was taken back here."""
 
 
-class _PlainGuard(Guard):
+class _ByConnection:
     """Without TLS there is no certificate: a device for each connection, so that limits count as they do with one."""
 
-    def identify(self, auth: AuthContext, peer: str) -> Caller:
+    async def identify(self, auth: AuthContext, metadata: object, channel: Channel, now: datetime) -> Caller:  # noqa: ARG002
         if auth.get("x509_subject_alternative_name"):
-            return super().identify(auth, peer)
-        name = f"d-{peer.rpartition(':')[2]}"
+            return identify(auth, _TRUST_DOMAIN)
+        name = f"d-{channel.peer.rpartition(':')[2]}"
         return Caller(spiffe_id(_TRUST_DOMAIN, LOCAL_TENANT, Role.DEVICE, name), LOCAL_TENANT, Role.DEVICE, name)
 
 
 def _guard() -> Guard:
     clock = SystemClock()
-    return _PlainGuard(
-        trust_domain=_TRUST_DOMAIN,
-        require_pq_tls=False,
-        rate=RateLimit(2000, clock, device_rate_per_second=50),
-        streams=StreamLimit(per_caller=16, total=1_000_000),
-        standing=_Everybody(),
-        clock=clock,
-        randomness=SystemRandomness(),
-    )
+    limits = Limits(RateLimit(2000, clock, device_rate_per_second=50), StreamLimit(per_caller=16, total=1_000_000))
+    doors = plain_doors(_ByConnection(), limits, _Everybody())
+    return Guard(doors, clock=clock, randomness=SystemRandomness())
 
 
 def _server(feed: Feed, *, guarded: bool) -> grpc.aio.Server:

@@ -16,8 +16,9 @@ from kms.core.clock import SystemClock
 from kms.core.errors import InvalidArgument, PermissionDenied, Reason
 from kms.core.identity import Role
 from kms.server.guard import Guard
-from kms.server.identity import spiffe_id
-from kms.server.limits import RateLimit, StreamLimit
+from kms.server.identity import MutualTls, spiffe_id
+from kms.server.limits import Limits, RateLimit, StreamLimit
+from kms.server.plain_doors import plain_doors
 from kms.server.policy import POLICY
 from support.randomness import SeededRandomness
 
@@ -40,6 +41,9 @@ class Context:
 
     def auth_context(self) -> dict[str, list[bytes]]:
         return {"x509_subject_alternative_name": [self._name]}
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
 
     def peer(self) -> str:
         return "ipv4:127.0.0.1:1"
@@ -80,19 +84,12 @@ class Stage:
         self.limit = RateLimit(rate, SystemClock())
         self.streams = StreamLimit(per_caller=per_caller, total=100)
         self.standing = Standings()
-        self.guard = Guard(
-            trust_domain="hallmark.test",
-            require_pq_tls=False,
-            rate=self.limit,
-            streams=self.streams,
-            standing=self.standing,
-            clock=SystemClock(),
-            randomness=SeededRandomness(),
-        )
+        doors = plain_doors(MutualTls("hallmark.test"), Limits(self.limit, self.streams), self.standing)
+        self.guard = Guard(doors, clock=SystemClock(), randomness=SeededRandomness())
 
     async def serve(self, behaviour: Any, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         handler = grpc.stream_stream_rpc_method_handler(
-            behaviour, request_deserializer=decode, response_serializer=lambda text: text
+            behaviour, request_deserializer=decode, response_serializer=str.encode
         )
 
         async def found(_: Any) -> Any:
@@ -151,7 +148,8 @@ async def watched(stage: Stage, method: str, frames: list[Any], context: Context
 
     wrapped = await stage.guard.intercept_service(found, SimpleNamespace(method=method))
     async for frame in answers(wrapped.unary_stream(b"please", context), context):
-        yield wrapped.response_serializer(frame)
+        assert isinstance(frame, bytes), "messages are encoded inside the guard"
+        yield frame
 
 
 async def several(count: int, *more: bytes) -> AsyncIterator[bytes]:
@@ -163,7 +161,7 @@ async def several(count: int, *more: bytes) -> AsyncIterator[bytes]:
 
 async def test_every_message_comes_through_with_who_sent_it() -> None:
     answers = [one async for one in await Stage().serve(echo, several(3), Context())]
-    assert answers == ["0 for b", "1 for b", "2 for b"]
+    assert answers == [b"0 for b", b"1 for b", b"2 for b"]
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role not in POLICY[METHOD].roles])
@@ -242,10 +240,10 @@ async def test_streams_are_counted_and_given_back_however_they_end() -> None:
         await anext(await stage.serve(echo, several(1), context))
     assert context.reason == "TOO_MANY_STREAMS"
     await first.aclose()  # type: ignore[attr-defined]
-    assert [one async for one in await stage.serve(echo, several(1), Context())] == ["0 for b"]
+    assert [one async for one in await stage.serve(echo, several(1), Context())] == [b"0 for b"]
     with pytest.raises(Aborted):
         [one async for one in await stage.serve(echo, several(0, b"broken"), Context())]
-    assert [one async for one in await stage.serve(echo, several(1), Context())] == ["0 for b"]
+    assert [one async for one in await stage.serve(echo, several(1), Context())] == [b"0 for b"]
 
 
 async def test_a_cancelled_stream_closes_what_serves_it(caplog: pytest.LogCaptureFixture) -> None:

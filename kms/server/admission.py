@@ -1,0 +1,96 @@
+"""What every call passes before its servicer sees it: identify > tenant > role > decode > limit > access > channel >
+standing.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from kms.core.call import Call
+from kms.core.errors import InvalidArgument, PermissionDenied, Reason
+from kms.core.identity import Role
+from kms.server.audit import Entry
+from kms.server.doors import Asked, Doors
+from kms.server.identity import AuthContext
+from kms.server.policy import POLICY, Row
+from kms.tenants.model import Terms
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Decode: TypeAlias = Callable[[bytes], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who calls what, before the request was read."""
+
+    call: Call
+    row: Row
+    terms: Terms
+
+
+class Admission:
+    """Asks the doors in their order. All its methods raise ServiceError."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def identify(self, entry: Entry, auth: AuthContext, context: Context) -> Known:
+        """The caller, a tenant in good standing, and a role that the RPC is for."""
+        doors = self._doors
+        caller = await doors.identifier.identify(auth, context.invocation_metadata, entry.channel, entry.now)
+        entry.call = Call(entry.id, entry.method, caller, entry.channel, entry.now)
+        for observer in doors.observers:
+            observer.admitted(entry, auth)
+        terms = await doors.tenants.terms(caller.tenant)
+        row = POLICY.get(entry.method)
+        if row is None:
+            raise PermissionDenied(Reason.RPC_NOT_ALLOWED, f"{entry.method} is not open to anybody")
+        if caller.role not in row.roles:
+            raise PermissionDenied(
+                Reason.ROLE_NOT_ALLOWED,
+                f"role {caller.role} may not call {entry.method.rpartition('/')[2]}; "
+                f"it is for {', '.join(sorted(row.roles))}",
+            )
+        return Known(entry.call, row, terms)
+
+    def cost(self, known: Known, entry: Entry, request: Any) -> float:
+        """Tokens of a rate limit: of a batch, what its parts would cost."""
+        entry.items = len(request.requests) if known.row.is_batch else 1
+        return known.row.cost * max(entry.items, 1)
+
+    async def permit(self, known: Known, request: Any) -> Asked:
+        """Whether this call may have its way. What it was about is given back, for asking again."""
+        asked = self._doors.asked(known.call.method, request)
+        await self.permit_again(known, asked)
+        return asked
+
+    async def permit_again(self, known: Known, asked: Asked) -> None:
+        doors, call, row = self._doors, known.call, known.row
+        await doors.access.check(call, row, asked)
+        await doors.channels.check(call, row, asked, known.terms)
+        await self.check_standing(known)
+
+    async def check_standing(self, known: Known) -> None:
+        """Of devices, whose certificates outlive a revocation."""
+        if known.call.caller.role is Role.DEVICE:
+            await self._doors.standing.check(known.call.caller)
+
+
+def decoded(body: Any, decode: Decode, entry: Entry) -> Any:
+    """The message, or an iterator of them. Raises InvalidArgument, the iterator as well."""
+    if not isinstance(body, bytes):
+        return _decoded_each(body, decode, entry)
+    entry.received += len(body)
+    try:
+        return decode(body)
+    except DecodeError:
+        raise InvalidArgument(Reason.FIELD_INVALID, "the request is not the protobuf message of this RPC") from None
+
+
+async def _decoded_each(bodies: AsyncIterator[bytes], decode: Decode, entry: Entry) -> AsyncIterator[Any]:
+    async for body in bodies:
+        yield decoded(body, decode, entry)
