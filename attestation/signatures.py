@@ -113,11 +113,6 @@ def weakness(spki: bytes) -> str | None:
     return None
 
 
-def algorithm_oid(algorithm_identifier: bytes) -> str:
-    """OID of an encoded AlgorithmIdentifier."""
-    return _algorithm(algorithm_identifier)[0].oid()
-
-
 def _algorithm(algorithm_identifier: bytes) -> tuple[Element, ...]:
     """The OID and, where there are any, the parameters."""
     fields = der.parse(algorithm_identifier, relaxed=True).sequence()

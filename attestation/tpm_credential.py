@@ -21,7 +21,6 @@ from attestation.errors import ArgumentError, EvidenceError
 from attestation.signatures import load_key
 from attestation.tpm_reader import HASH_BYTES, HASH_NAMES, TpmAlgorithm, TpmReader
 
-MAX_SECRET_BYTES: Final = 64
 MAX_NAME_BYTES: Final = 2 + 64
 MAX_FILE_BYTES: Final = 4096
 

@@ -1,6 +1,5 @@
 """Frames as bytes: encoded once, sent to as many as want them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -82,11 +81,6 @@ class FrameWriter:
 def goodbye(reason: str, retry_min: timedelta, retry_max: timedelta) -> bytes:
     frame = Response.Goodbye(reason=reason, retry_after_min=retry_min, retry_after_max=retry_max)
     return Response(goodbye=frame).SerializeToString()
-
-
-def page_of(frames: Sequence[bytes]) -> list[Response]:
-    """For answers that are one message."""
-    return [Response.FromString(frame) for frame in frames]
 
 
 def _transfer_to_wire(transfer: Transfer) -> events_pb2.WatchEventsResponse.Intent.Transfer:

@@ -55,10 +55,6 @@ class FeedSignal:
         """Done when an event may have been held. Take it before looking."""
         return self._held.ticket()
 
-    def notify_held(self) -> None:
-        """An event was held and is committed; `notify` says this too."""
-        self._held.notify()
-
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """A watcher is there."""

@@ -24,19 +24,3 @@ class Leases(Protocol):
 
     def resume_in(self, tx: Connection, device: ChildName, now: datetime) -> None:
         """It owes nothing any more."""
-
-
-class NoLeases:
-    """No lease was ever given."""
-
-    def last_end(self, tx: Connection, device: ChildName, artifact: DigestName) -> datetime | None:  # noqa: ARG002
-        return None
-
-    def end_in(self, tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:
-        """There is none to end."""
-
-    def suspend_in(self, tx: Connection, device: ChildName) -> None:
-        """There is none to suspend."""
-
-    def resume_in(self, tx: Connection, device: ChildName, now: datetime) -> None:
-        """There is none to go on."""

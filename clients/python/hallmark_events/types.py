@@ -25,23 +25,6 @@ POLICY_CHANGED: Final = _OWN + "policy-changed"
 TRUST_ROOT_CHANGED: Final = _OWN + "trust-root-changed"
 KEY_ROTATED: Final = _OWN + "key-rotated"
 
-CAEP_URIS: Final = frozenset({CREDENTIAL_CHANGE, ASSURANCE_LEVEL_CHANGE, DEVICE_COMPLIANCE_CHANGE})
-OWN_URIS: Final = frozenset(
-    {
-        CONSENT_STATUS_CHANGE,
-        ARTIFACT_REVOKED,
-        ARTIFACT_STATUS_CHANGE,
-        ARTIFACT_SUPERSEDED,
-        LEASE_GRANTED,
-        LEASE_ENDED,
-        DELETION_REQUESTED,
-        DELETION_COMPLETED,
-        POLICY_CHANGED,
-        TRUST_ROOT_CHANGED,
-        KEY_ROTATED,
-    }
-)
-
 OWN_NAMESPACE: Final = "hallmark.v1"
 """The member of an event that holds what CAEP and RISC have no name for."""
 

@@ -19,9 +19,6 @@ ANSWER_BYTES_MAX: Final = 64 * 1024
 """A cosignature of ML-DSA-44 has 3.3 KB; a checkpoint that many witnesses cosigned is the largest answer."""
 
 
-_NOTE_TYPE: Final = "text/plain; charset=utf-8"
-
-
 class WitnessUnreachable(Exception):
     """There is no whole answer; the text says why."""
 

@@ -1,9 +1,7 @@
 """How a watcher watches: everything with a default."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeAlias
 
 from hallmark_client.errors import InvalidArgument
 from hallmark_client.system import System
@@ -11,8 +9,6 @@ from hallmark_client.watch.clocks import DeviceClock
 from hallmark_client.watch.frames import Feed
 from hallmark_client.watch.ladder import Rung
 from hallmark_events.trust import LogTrust, TrustedKeys
-
-Jitter: TypeAlias = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
