@@ -1,30 +1,21 @@
 """Runs the steps of the demonstration of consent in order, shows them, and tidies up."""
 
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_der_x509_certificate
-
 from attestation.testing import VirtualVendor
-from kms.cli.child import ServerProcess, as_toml
+from kms.cli.child import ServerProcess
 from kms.cli.consent import demo_auditing, demo_giving, demo_taking
 from kms.cli.consent.demo_stage import Findings, Stage
-from kms.cli.demo.show import Show, show_for
+from kms.cli.demo.scene import devices_settings, on_scene
+from kms.cli.demo.show import show_for
 from kms.cli.demo.stage import DemoFailed
 from kms.cli.demo.steps import Step, take
 from kms.cli.output import write_file
 
 _SETTINGS: Final = """\
-[devices]
-extra_android_roots = {roots}
-android_status = {status}
 [events]
 snapshot_interval_seconds = 1
 [removal]
@@ -51,7 +42,7 @@ def run_demo(*, keep: bool, as_json: bool) -> Findings:
     """Raises DemoFailed for the first step that does not hold; then the server's log is kept and named."""
     show = show_for(as_json=as_json)
     show.heading("Consent, end to end: a real service on this machine, real time; only the phones are virtual")
-    with _stage(show, keep=keep) as stage:
+    with on_scene(lambda folder: _prepare(folder, keep=keep), show, keep=keep) as stage:
         for step in STEPS:
             take(step, stage, show, log_file=stage.server.log_file)
         if missing := stage.findings.missing():
@@ -65,33 +56,11 @@ def run_demo(*, keep: bool, as_json: bool) -> Findings:
     return found
 
 
-@contextmanager
-def _stage(show: Show, *, keep: bool) -> Iterator[Stage]:
-    """Folders and a server that is not started yet; both are gone afterwards, unless something failed."""
-    folder = Path(tempfile.mkdtemp(prefix="hallmark-consent-demo-"))
-    stage = _prepare(folder, keep=keep)
-    try:
-        yield stage
-    except DemoFailed:
-        keep = True
-        raise
-    finally:
-        stage.close()
-        stage.server.stop()
-        if keep:
-            show.say(f"Kept: {stage.home} (server), {stage.outside} (phones, receipt, report)")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _prepare(folder: Path, *, keep: bool) -> Stage:
     home, outside = folder / "home", folder / "outside"
     outside.mkdir()
-    vendor = VirtualVendor.create(now=datetime.now(UTC))
-    root, status, settings = folder / "virtual-root.pem", folder / "status.json", folder / "settings.toml"
-    write_file(root, load_der_x509_certificate(vendor.certificate).public_bytes(Encoding.PEM))
-    write_file(status, b'{"entries": {}}')
-    write_file(settings, _SETTINGS.format(roots=as_toml([str(root)]), status=as_toml(str(status))).encode())
+    vendor, settings = VirtualVendor.create(now=datetime.now(UTC)), folder / "settings.toml"
+    write_file(settings, (devices_settings(folder, vendor) + _SETTINGS).encode())
     nowhere = socket.socket()
     nowhere.bind(("127.0.0.1", 0))
     server = ServerProcess(home=home, log_file=folder / "server.log", settings_file=settings)

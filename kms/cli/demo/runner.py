@@ -1,19 +1,16 @@
 """Runs the steps in order, shows them, and tidies up: one story, told by what happened."""
 
 import glob
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from kms.cli.child import ServerProcess, as_toml
+from kms.cli.child import ServerProcess
 from kms.cli.demo import auditing, devices, restart, revoking, signing
 from kms.cli.demo.findings import Findings
 from kms.cli.demo.next_steps import next_steps
-from kms.cli.demo.show import Show, show_for
+from kms.cli.demo.scene import devices_settings, on_scene
+from kms.cli.demo.show import show_for
 from kms.cli.demo.stage import DemoFailed, Genuine, Stage, Subject
 from kms.cli.demo.steps import Step, take
 from kms.cli.output import write_file
@@ -45,7 +42,8 @@ def run_demo(folder: Path | None, genuine: Genuine | None, *, keep: bool, as_jso
     show = show_for(as_json=as_json)
     show.heading("Hallmark, end to end: a real service on this machine; only the phone is virtual")
     steps = [step for step in STEPS if genuine is not None or step.act is not devices.judge_genuine]
-    with _stage(subject_of(folder), genuine, show, keep=keep) as stage:
+    subject = subject_of(folder)
+    with on_scene(lambda where: _prepare(where, subject, genuine), show, keep=keep) as stage:
         for step in steps:
             take(step, stage, show, log_file=stage.server.log_file)
         if missing := stage.findings.missing():
@@ -70,37 +68,11 @@ def subject_of(folder: Path | None) -> Subject:
     return Subject(root, (*_NOT_SOURCES, *others))
 
 
-@contextmanager
-def _stage(subject: Subject, genuine: Genuine | None, show: Show, *, keep: bool) -> Iterator[Stage]:
-    """Folders and a server that is not started yet; both are gone afterwards, unless something failed."""
-    folder = Path(tempfile.mkdtemp(prefix="hallmark-demo-"))
-    stage = _prepare(folder, subject, genuine)
-    try:
-        yield stage
-    except DemoFailed:
-        keep = True
-        raise
-    finally:
-        stage.close()
-        stage.server.stop()
-        if keep:
-            show.say(f"Kept: {stage.home} (server), {stage.outside} (public material), {stage.server.log_file} (log)")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _prepare(folder: Path, subject: Subject, genuine: Genuine | None) -> Stage:
-    """The server is told of the virtual maker's root and its (empty) status list, as an operator would tell it."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509 import load_der_x509_certificate
-
     home, outside = folder / "home", folder / "outside"
     outside.mkdir()
     vendor, phone = devices.make_phone(datetime.now(UTC))
-    root, status, settings = folder / "virtual-root.pem", folder / "status.json", folder / "settings.toml"
-    write_file(root, load_der_x509_certificate(vendor.certificate).public_bytes(Encoding.PEM))
-    write_file(status, b'{"entries": {}}')
-    lines = ("[devices]", f"extra_android_roots = {as_toml([str(root)])}", f"android_status = {as_toml(str(status))}")
-    write_file(settings, "\n".join((*lines, "")).encode())
+    settings = folder / "settings.toml"
+    write_file(settings, devices_settings(folder, vendor).encode())
     server = ServerProcess(home=home, log_file=folder / "server.log", settings_file=settings)
     return Stage(home=home, outside=outside, subject=subject, server=server, phone=phone, genuine=genuine)
