@@ -12,8 +12,14 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from kms.config_audit import AuditConfig
+from kms.config_channels import ChannelsConfig
+from kms.config_edge import EdgeConfig
+from kms.config_identity import IdentityConfig
+from kms.config_observing import ObservingConfig
 from kms.config_permission import ConsentConfig, EventsConfig, RemovalConfig, SsfConfig
 from kms.config_section import Section
+from kms.config_tenants import LimitsConfig, TenantsConfig
 
 ENVIRONMENT_PREFIX = "HALLMARK__"
 
@@ -40,6 +46,18 @@ class ServerConfig(Section):
     streams_per_caller: int = Field(16, ge=1, description="Streams one caller may hold open.")
     streams_total: int = Field(10_000, ge=1, description="Streams this process holds open.")
     drain_seconds: float = Field(5, ge=0, description="How long running calls may go on after a stop is asked for.")
+    drain_notice_seconds: float = Field(
+        0,
+        ge=0,
+        description="After SIGTERM, how long health says NOT_SERVING while calls are still taken: load balancers look "
+        "away meanwhile. 0 for a single server; behind a load balancer more than its probe takes, such as 5.",
+    )
+    connection_age_seconds: float = Field(
+        0,
+        ge=0,
+        description="Connections are asked to come again after so long, a tenth more or less (gRPC's own jitter), so "
+        "that load spreads over all replicas after a rolling restart. 0: never. Behind a load balancer, such as 1800.",
+    )
 
 
 class HsmConfig(Section):
@@ -207,6 +225,13 @@ class Config(Section):
     removal: RemovalConfig = RemovalConfig()
     ssf: SsfConfig = SsfConfig()
     collateral: CollateralConfig = CollateralConfig()
+    identity: IdentityConfig = IdentityConfig()
+    tenants: TenantsConfig = TenantsConfig()
+    limits: LimitsConfig = LimitsConfig()
+    channels: ChannelsConfig = ChannelsConfig()
+    audit: AuditConfig = AuditConfig()
+    observing: ObservingConfig = ObservingConfig()
+    edge: EdgeConfig = EdgeConfig()
 
     def path(self, text: str) -> Path:
         """A setting's path, seen from the home folder."""

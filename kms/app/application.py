@@ -12,23 +12,27 @@ from pathlib import Path
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.approvals import client_folders
-from kms.app.doors import make_doors
+from kms.app.drain import Draining
+from kms.app.edge_identity import ensure_edges
 from kms.app.features import Features
 from kms.app.ground import Ground
+from kms.app.home_address import shown_address
 from kms.app.hsm import keep_trying, make_provider, start_or_say_why
+from kms.app.identity import Identity, start_identity
 from kms.app.log_places import log_memories, log_places
 from kms.app.log_settings import log_settings
+from kms.app.metrics import Observing, certificate_ends
 from kms.app.read_plane import ReadPlane
 from kms.app.upkeep import purge_answers
+from kms.app.walls import Walls
 from kms.config import Config
 from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
 from kms.core.randomness import Randomness, SystemRandomness
-from kms.devices.standing import DeviceStanding
 from kms.log.keys.succession import check_not_closing, publish_chain
 from kms.log.service import TransparencyLog
 from kms.public.http import PublicServer, public_app
-from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
+from kms.server.grpc_server import GrpcServer, Registration
 from kms.server.guard import Guard
 from kms.server.home import Home
 from kms.server.local_ca import LocalAuthority
@@ -42,7 +46,7 @@ class Application:
         self._clock = clock or SystemClock()
         self._randomness = randomness or SystemRandomness()
         self._home = Home(config.home)
-        self._draining = asyncio.Event()
+        self._draining = Draining()
         self._closing = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self.address = ""
@@ -53,15 +57,28 @@ class Application:
         config, now = self._config, self._clock.now()
         self._home.open()
         self._closing.callback(self._home.close)
+        places: dict[str, str] = {}
+        observing = await self._start_observing(places)
         authority = LocalAuthority(config.home, trust_domain=config.server.trust_domain, now=now)
-        database = Database(config.database_url, commit_interval_seconds=config.database.commit_interval_seconds)
-        self._closing.callback(database.close)
+        identity = await start_identity(config, self._clock, authority)
+        identity.run(self._spawn)
+        database = self._open_database(observing)
         await asyncio.to_thread(migrations.upgrade, database.engine)
-        provider = await self._start_hsm()
+        provider = await self._start_hsm(observing)
         public_folder = config.path(config.log.public_folder)
         log = await self._start_log(database, provider)
-        standing = DeviceStanding(database, self._clock)
-        places: dict[str, str] = {}
+        observing.watch_log(log)
+        walls = Walls.build(
+            config,
+            database,
+            self._clock,
+            self._randomness,
+            identifier=identity.door,
+            observers=observing.observers,
+            log_origin=log.origin,
+        )
+        self._closing.push_async_callback(walls.close)
+        walls.run(self._spawn)
         features = Features(
             Ground(
                 config=config,
@@ -71,8 +88,9 @@ class Application:
                 provider=provider,
                 log=log,
                 authority=authority,
-                standing=standing,
-                draining=self._draining,
+                walls=walls,
+                observing=observing,
+                draining=self._draining.closed,
                 public_url=lambda: self.public_url,
                 closing=self._closing,
                 spawn=self._spawn,
@@ -81,23 +99,47 @@ class Application:
         )
         await self._serve_public(public_folder)  # its address is part of what features sign
         await features.start()
-        clients = client_folders(authority, config)
-        await self._serve_grpc(features.registrations, authority, standing)
+        clients = [*client_folders(authority, config), *ensure_edges(config, authority, now)]
+        await self._serve_grpc(features.registrations, walls, identity, places)
+        observing.watch_certificates(
+            lambda: certificate_ends({"server": identity.keeper.current.certificate, "authority": authority.pem})
+        )
         self._spawn(purge_answers(database, self._clock))
         self._home.announce(self.address, self.public_url, clients, self._clock.now(), places=places)
         self._closing.callback(self._home.withdraw)
+        observing.serving()
 
     async def stop(self) -> None:
         """Finishes what is running, publishes the last checkpoint, closes in the reverse order of start."""
-        self._draining.set()
+        await self._draining.leave(self._config.server.drain_notice_seconds)
+        self._draining.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._closing.aclose()
 
-    async def _start_hsm(self) -> KeyProvider:
+    async def _start_observing(self, places: dict[str, str]) -> Observing:
+        """First, so that probes are answered during a long start, and closed last, so that they are while draining."""
+        observing = Observing(self._config, self._clock, self._draining.leaving)
+        self._closing.push_async_callback(observing.close)
+        if url := await observing.start():
+            places["observing_url"] = url
+        return observing
+
+    def _open_database(self, observing: Observing) -> Database:
+        config = self._config
+        database = Database(
+            config.database_url,
+            commit_interval_seconds=config.database.commit_interval_seconds,
+            committed=observing.database.committed,
+        )
+        self._closing.callback(database.close)
+        observing.watch_database(database)
+        return database
+
+    async def _start_hsm(self, observing: Observing) -> KeyProvider:
         """On the first run it must work; later the service also starts without, and says so to who needs it."""
-        provider = make_provider(self._config)
+        provider = make_provider(self._config, observing.hsm)
         self._closing.push_async_callback(provider.close)
         error = await start_or_say_why(provider)
         if error is not None and not self._home.served_before:
@@ -134,15 +176,22 @@ class Application:
         self._closing.push_async_callback(server.close)
 
     async def _serve_grpc(
-        self, registrations: list[Registration], authority: LocalAuthority, standing: DeviceStanding
+        self, registrations: list[Registration], walls: Walls, identity: Identity, places: dict[str, str]
     ) -> None:
         settings = self._config.server
-        guard = Guard(make_doors(self._config, standing, self._clock), clock=self._clock, randomness=self._randomness)
-        private_key, certificate = authority.server_credentials(settings.host_names)
-        server = GrpcServer(guard, registrations, TlsMaterial(private_key, certificate, authority.pem))
-        port = await server.start(settings.address, settings.port)
+        guard = Guard(walls.doors, clock=self._clock, randomness=self._randomness, closing=self._draining.refusal)
+        server = GrpcServer(
+            guard,
+            registrations,
+            lambda: identity.keeper.current,
+            takes_tokens=bool(self._config.identity.issuers),
+            connection_age_seconds=settings.connection_age_seconds,
+        )
+        port = await server.start(settings.address, settings.port, self._config.identity.token_port)
         self._closing.push_async_callback(server.stop, settings.drain_seconds)
-        self.address = f"localhost:{port}" if settings.address == "127.0.0.1" else f"{settings.address}:{port}"
+        self.address = shown_address(settings.address, port)
+        if server.token_port is not None:
+            places["token_address"] = shown_address(settings.address, server.token_port)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -58,6 +58,7 @@ async def start_attestation(below: Below, closing: AsyncExitStack) -> Attestatio
         policies=policies,
         collateral=collateral.shelf,
         randomness=below.approvals.randomness,
+        clock=clock,
     )
     closing.callback(devices.verifier.close)
     reappraiser = make_reappraiser(devices.reappraisal, collateral, policies, below.revocations, clock)

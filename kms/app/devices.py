@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attestation.ear import VerifierId
 from kms.app.collateral import fail_modes
+from kms.app.tenants import device_quota
 from kms.collateral.anchors import android_anchor
 from kms.config import Config, ConfigError
 from kms.core.clock import Clock
@@ -49,6 +50,7 @@ def make_devices(
     policies: PolicySource,
     collateral: CollateralSource,
     randomness: Randomness,
+    clock: Clock,
 ) -> DeviceParts:
     verifier = Verifier(policies=policies, collateral=collateral)
     database, log = signing.database, signing.log
@@ -68,6 +70,7 @@ def make_devices(
         log=log,
         randomness=randomness,
         challenge_lifetime=timedelta(seconds=settings.challenge_lifetime_seconds),
+        quota=device_quota(config.tenants, clock),
     )
     reader = DeviceReader(database=database, verifier=verifier, collateral=collateral)
     reappraisal = Reappraisal(

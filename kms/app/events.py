@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from hallmark_tlog.by_policy import verify_proof_by_policy
 from hallmark_tlog.errors import TlogError
@@ -24,6 +25,7 @@ from kms.events.poll import PollService
 from kms.events.ports import EventObservers
 from kms.events.reading import GATHERED_SECONDS, QUESTIONS_MAX, answer_all
 from kms.events.releasing import Releaser, Satisfies
+from kms.events.replacing import replace_history
 from kms.events.rpc import EventServicer
 from kms.events.signal import FeedSignal
 from kms.events.wheel import Wheel
@@ -88,6 +90,7 @@ def start_events(
         deliveries=Deliveries(told.delivered, clock),
         clock=clock,
         reads=Gathering(events.database, answer_all, at_most=QUESTIONS_MAX, interval_seconds=GATHERED_SECONDS),
+        replace=partial(replace_history, events),
         grown=told.grown,
         revoked=told.revoked,
     )

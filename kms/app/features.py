@@ -10,20 +10,22 @@ from grpc_health.v1 import health_pb2_grpc
 from attestation import FORMATS
 from hallmark.v1 import (
     approvals_pb2_grpc,
+    audit_pb2_grpc,
     envelopes_pb2_grpc,
     keys_pb2_grpc,
     log_pb2_grpc,
+    tenants_pb2_grpc,
 )
 from kms.app.approvals import KeyApprovals, make_approvals
 from kms.app.attestation import Below, start_attestation
 from kms.app.envelopes import make_envelopes
 from kms.app.events import make_events
 from kms.app.ground import Ground
-from kms.app.health import make_health
 from kms.app.hsm import pkcs11_settings
 from kms.app.keys import make_key_parts
 from kms.app.log_rpc import make_log_servicer
 from kms.app.permission import Permission
+from kms.app.tenants import key_quota, make_tenants
 from kms.approvals.rpc import ApprovalServicer
 from kms.approvals.service import ApprovalService
 from kms.devices.gate import DeviceVerdicts
@@ -63,7 +65,14 @@ class Features:
         ground = self.ground
         signing = self._signing()
         approvals = make_approvals(ground.config, ground.database, ground.log, ground.randomness)
-        keys = KeyService(ground.database, ground.provider, ground.log, ground.randomness, KeyApprovals(approvals))
+        keys = KeyService(
+            ground.database,
+            ground.provider,
+            ground.log,
+            ground.randomness,
+            KeyApprovals(approvals),
+            key_quota(ground.config.tenants, ground.clock),
+        )
         for key_id in _SIGNING_KEY_IDS:
             await keys.ensure_service_key(key_id, ground.clock.now())
         revocations = RevocationService(
@@ -78,6 +87,7 @@ class Features:
             subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
         )
         health = HsmHealthCheck(ground.provider, ground.clock)
+        ground.observing.watch_hsm(health, ground.provider)
         await self._keys(keys, revocations, health)
         devices = await self._attestation(keys, approvals, revocations)
         self._add(approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, ApprovalServicer(approvals))
@@ -86,8 +96,10 @@ class Features:
             make_envelopes(ground.config, keys, signing, approvals, ground.clock),
         )
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
+        self._tenants()
         await Permission(ground, revocations, self._add).start(keys, devices)
-        self._add(health_pb2_grpc.add_HealthServicer_to_server, make_health(health, ground.draining))
+        self._add(audit_pb2_grpc.add_AuditServiceServicer_to_server, ground.walls.audit.servicer)
+        self._add(health_pb2_grpc.add_HealthServicer_to_server, ground.observing.servicer())
 
     async def _keys(self, keys: KeyService, revocations: RevocationService, health: HsmHealthCheck) -> None:
         ground, signing = self.ground, revocations.events.signing
@@ -126,6 +138,17 @@ class Features:
             self._add(add, servicer)
         ground.spawn(parts.background)
         return parts.devices
+
+    def _tenants(self) -> None:
+        ground = self.ground
+        servicer = make_tenants(
+            ground.config.tenants,
+            database=ground.database,
+            log=ground.log,
+            randomness=ground.randomness,
+            terms=ground.walls.terms,
+        )
+        self._add(tenants_pb2_grpc.add_TenantServiceServicer_to_server, servicer)
 
     def _signing(self) -> SigningService:
         ground = self.ground

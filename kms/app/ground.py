@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hsm.provider import KeyProvider
+from kms.app.metrics import Observing
+from kms.app.walls import Walls
 from kms.config import Config
 from kms.core.clock import Clock
 from kms.core.database import Database
 from kms.core.randomness import Randomness
-from kms.devices.standing import DeviceStanding
 from kms.log.service import TransparencyLog
 from kms.server.local_ca import LocalAuthority
 
@@ -32,7 +33,8 @@ class Ground:
     provider: KeyProvider
     log: TransparencyLog
     authority: LocalAuthority
-    standing: DeviceStanding
+    walls: Walls
+    observing: Observing
     draining: asyncio.Event
     public_url: Callable[[], str]
     closing: AsyncExitStack

@@ -8,7 +8,9 @@ from hsm.errors import HsmError
 from hsm.pkcs11.provider import Pkcs11KeyProvider
 from hsm.pkcs11.settings import Pkcs11Settings
 from hsm.provider import KeyProvider
+from kms.app.measured_hsm import MeasuredKeyProvider
 from kms.config import Config
+from kms.metrics.hsm import HsmMetrics
 
 _logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 5.0
@@ -28,9 +30,10 @@ def pkcs11_settings(config: Config) -> Pkcs11Settings:
     )
 
 
-def make_provider(config: Config) -> Pkcs11KeyProvider:
+def make_provider(config: Config, metrics: HsmMetrics | None = None) -> Pkcs11KeyProvider:
     """Not started."""
-    return Pkcs11KeyProvider(pkcs11_settings(config))
+    settings = pkcs11_settings(config)
+    return Pkcs11KeyProvider(settings) if metrics is None else MeasuredKeyProvider(settings, metrics)
 
 
 def has_token(config: Config) -> bool:

@@ -60,10 +60,13 @@ class Permission:
         place = make_status_place(ground.config, ground.database, ground.public_url)
         await self._status(keys, place)
         await self._consent_and_removal(devices, await place.base())
-        observer = RemovalObserver(ground.database)
+        observer, standing = RemovalObserver(ground.database), ground.walls.standing
         await self._events(
             EventObservers(
-                delivered=observer, acknowledged=observer, grown=ground.standing.forget, revoked=ground.standing.revoked
+                delivered=observer,
+                acknowledged=observer,
+                grown=standing.forget,
+                revoked=standing.revoked,
             )
         )
         await self._shared_signals(keys)
@@ -111,6 +114,7 @@ class Permission:
             witnesses=witness_settings(ground.config).policy,
             observers=observers,
         )
+        ground.observing.watch_feeds(lambda: parts.hub.subscribers)
         watching = WatchService(
             database=ground.database,
             signing=events.signing,

@@ -1,4 +1,4 @@
-"""Algorithms and purposes by their names on the command line."""
+"""Algorithms, purposes and sensitivities by their names on the command line."""
 
 from typing import Final
 
@@ -16,3 +16,4 @@ ALGORITHMS: Final = {
     "hpke-mlkem1024-p384": "HPKE-MLKEM1024-P384",
 }
 PURPOSES: Final = ("sign", "manifest", "envelope")
+SENSITIVITIES: Final = ("low", "standard", "high", "maximum")

@@ -38,6 +38,7 @@ def print_key(key: "Key") -> None:
             "used": f"{key.use_count} times",
             "destroyed after": f"{span_text(key.destroy_wait)} of waiting",
             "export": key.export_policy.lower(),
+            "sensitivity": key.sensitivity.lower(),
             "gate": gate_text(key.attestation_gate),
             "made (log event)": key.versions[0].creation_event_key if key.versions else "",
             "etag": key.etag,

@@ -1,4 +1,4 @@
-"""Options for what an owner decides about a key: labels, rotation, limits, waiting period, export, gate."""
+"""Options for what an owner decides about a key: labels, rotation, limits, waiting, export, sensitivity, gate."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ import click
 
 from kms.cli.gate_settings import GateGiven, gate_options
 from kms.cli.invocation import Command
+from kms.cli.key_choices import SENSITIVITIES
 from kms.cli.times import MOMENT, SPAN
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
     click.option(
         "--export", "export_policy", type=click.Choice(("never", "wrapped")), help="Can only be made stricter later."
     ),
+    click.option(
+        "--sensitivity",
+        type=click.Choice(SENSITIVITIES),
+        help="What channel rules and access policies go by; default: standard. Lowering it loosens.",
+    ),
 )
 
 
@@ -45,6 +51,7 @@ class SettingsGiven:
     not_after: datetime | None
     destroy_wait: timedelta | None
     export_policy: str | None
+    sensitivity: str | None
     gate: GateGiven
 
     def arguments(self, key: "Key | None" = None) -> dict[str, Any]:
@@ -53,7 +60,11 @@ class SettingsGiven:
 
         rotation = {"period": self.rotate_every, "publish_lead": self.lead, "verify_tail": self.verify_tail}
         limits = {"per_second": self.max_per_second, "total": self.max_uses, "not_after": self.not_after}
-        found: dict[str, Any] = {"destroy_wait": self.destroy_wait, "export_policy": self.export_policy}
+        found: dict[str, Any] = {
+            "destroy_wait": self.destroy_wait,
+            "export_policy": self.export_policy,
+            "sensitivity": self.sensitivity,
+        }
         if given := _said(rotation):
             none = {name: None for name in ("period", "verify_tail") if given.get(name) == timedelta(0)}
             found["rotation"] = replace(RotationPolicy() if key is None else key.rotation, **{**given, **none})

@@ -58,6 +58,8 @@ def create(
               hallmark keys create manifest --purpose manifest --rotate-every 90d --lead 7d
     For attested devices only (each use then names one with --device):
               hallmark keys create fleet --gate-level tee --gate-max-age 12h
+    Not over classical TLS, as the tenant's channel rules are at first (docs/channels.md):
+              hallmark keys create firmware --sensitivity high
     Then:     hallmark sign FILE --key manifest
     """
     with server.connect() as client:

@@ -15,8 +15,11 @@ from kms.cli.output import print_json_line
 from kms.config import Config, load_config
 from kms.core.telemetry import configure_logging
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 if TYPE_CHECKING:
     from kms.app import Application
+    from kms.app.edge import EdgeApplication
 
 
 @click.command()
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Settings, a TOML file.")
 @click.option("--port", type=int, help="gRPC port; 0 takes a free one. Default: 7443")
 @click.option("--public-port", type=int, help="HTTP port of the public files; 0 takes a free one. Default: 7480")
+@click.option("--edge", is_flag=True, default=None, help="Serve streams and reads only, without an HSM.")
 @click.option("--require-pq-tls", is_flag=True, default=None, help="Refuse clients without post-quantum TLS.")
 @click.option(
     "--log-level",
@@ -43,6 +47,7 @@ def serve(
     file: Path | None,
     port: int | None,
     public_port: int | None,
+    edge: bool | None,
     require_pq_tls: bool | None,
     log_level: str,
     as_json: bool,
@@ -58,13 +63,17 @@ def serve(
 
     Standard output gets one line when the server is ready (a JSON object with --json), standard error the log.
     Settings come from defaults, the --config file, HALLMARK__SECTION__KEY variables and these options, in this order.
-    Stop it with Ctrl-C or SIGTERM: running calls are finished first.
+    Stop it with Ctrl-C or SIGTERM: running calls are finished first. A second one ends it at once.
+
+    With --edge it is a process without an HSM, for streams and reads beside API replicas on PostgreSQL; see [edge] in
+    the settings and docs/operations.md.
     """
     overrides = {
         "home": home,
         "server.port": port,
         "server.public_port": public_port,
         "server.require_pq_tls": require_pq_tls,
+        "edge.enabled": edge,
     }
     config = load_config(file, overrides=overrides)
     _set_limits()
@@ -87,15 +96,11 @@ def _run(config: Config, *, as_json: bool) -> None:
 
 
 async def _serve(config: Config, *, as_json: bool) -> None:
-    from kms.app import Application
     from kms.server.interpreter import hold_little_memory, tune_interpreter
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = _stop_signal()
     hold_little_memory()
-    application = Application(config)
+    application = _application(config)
     try:
         await application.start()
         tune_interpreter()
@@ -107,7 +112,33 @@ async def _serve(config: Config, *, as_json: bool) -> None:
         await application.stop()
 
 
-def _tell_ready(application: "Application", config: Config, *, as_json: bool) -> None:
+def _application(config: Config) -> "Application | EdgeApplication":
+    if config.edge.enabled:
+        from kms.app.edge import EdgeApplication
+
+        return EdgeApplication(config)
+    from kms.app import Application
+
+    return Application(config)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or Ctrl-C; the next one ends the process as the system does by itself."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        stop.set()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, first)
+    return stop
+
+
+def _tell_ready(application: "Application | EdgeApplication", config: Config, *, as_json: bool) -> None:
     clients = str((config.home / "clients").resolve())
     if as_json:
         ready = {"address": application.address, "public_url": application.public_url, "clients": clients}

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from kms.core.database_failures import as_service_error
 from kms.core.errors import Reason, Unavailable
+from kms.core.steps import step
 from kms.core.wal import WalKeeper
 from kms.core.writer import Writer
 
@@ -84,13 +85,27 @@ class Database:
     Work must be short: no HSM call, no network, no waiting. Work whose caller has gone is not begun.
     """
 
-    def __init__(self, url: str, *, readers: int = 2, commit_interval_seconds: float = 0.0) -> None:
-        """`commit_interval_seconds`: the least time between two commits (kms.core.writer)."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        readers: int = 2,
+        commit_interval_seconds: float = 0.0,
+        committed: Callable[[float], None] | None = None,
+    ) -> None:
+        """`commit_interval_seconds`: the least time between two commits; `committed` is told the seconds that each
+        took (kms.core.writer).
+        """
         self.engine = _create_engine(url, readers)
         self._snapshots = _snapshots(self.engine)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
         self._wal = WalKeeper(self.engine) if self.engine.dialect.name == "sqlite" else None
-        self._writer = Writer(self.engine, interval_seconds=commit_interval_seconds)
+        self._writer = Writer(self.engine, interval_seconds=commit_interval_seconds, committed=committed)
+
+    @property
+    def writes_waiting(self) -> int:
+        """Items whose transaction has not begun."""
+        return self._writer.waiting
 
     async def read(self, work: Work[T]) -> T:
         """A read transaction on a consistent snapshot."""
@@ -98,7 +113,8 @@ class Database:
 
     async def write(self, work: Work[T]) -> T:
         """A write transaction; returns after the commit. Errors raised by `work` undo that work only."""
-        result: T = await self._writer.submit(work, None)
+        with step("database write"):
+            result: T = await self._writer.submit(work, None)
         return result
 
     async def write_grouped(self, work: GroupWork[I, T], item: I) -> T:
@@ -113,7 +129,8 @@ class Database:
 
     async def write_many(self, work: GroupWork[I, T], items: Sequence[I]) -> list[T | Exception]:
         """`write_grouped` of one caller's items: an answer or a refusal for each of them, one commit for all."""
-        results: list[T | Exception] = await self._writer.submit(work, list(items))
+        with step("database write"):
+            results: list[T | Exception] = await self._writer.submit(work, list(items))
         return results
 
     async def drop_overwritten(self) -> None:

@@ -64,9 +64,14 @@ class Job:
 class Writer:
     """Started when made. `close` finishes what was queued."""
 
-    def __init__(self, engine: Engine, *, interval_seconds: float) -> None:
-        """`interval_seconds`: the least time between the beginnings of two commits."""
+    def __init__(
+        self, engine: Engine, *, interval_seconds: float, committed: Callable[[float], None] | None = None
+    ) -> None:
+        """`interval_seconds`: the least time between the beginnings of two commits. `committed` is told, in the
+        writer's thread, how many seconds each transaction took.
+        """
         self._engine = engine
+        self._committed = committed
         self._interval = interval_seconds
         self._began = 0.0
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -129,11 +134,19 @@ class Writer:
             time.sleep(left)
         self._began = time.monotonic()
 
+    @property
+    def waiting(self) -> int:
+        """Items whose transaction has not begun."""
+        return self._waiting
+
     def _commit(self, jobs: list[Job]) -> None:
+        began = time.perf_counter()
         groups = _groups(jobs)
         if not self._transact(groups):
             for group in groups:
                 self._transact_alone(group)
+        if self._committed is not None:
+            self._committed(time.perf_counter() - began)
         by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         for job in jobs:
             by_loop.setdefault(job.loop, []).append(job)

@@ -39,6 +39,7 @@ from kms.devices.model import (
     log_details,
 )
 from kms.devices.proofs import HpkeRegistration
+from kms.devices.quota import DeviceQuota, NoQuota
 from kms.devices.rejudging import Rejudging
 from kms.devices.results import ResultSigner
 from kms.devices.submission import Submission
@@ -82,6 +83,7 @@ class DeviceService:
     log: TransparencyLog
     randomness: Randomness
     challenge_lifetime: timedelta
+    quota: DeviceQuota = field(default_factory=NoQuota)
     _challenges: Replays[Challenge] = field(default_factory=lambda: Replays(Challenge))
     _answers: Replays[AttestAnswer] = field(default_factory=lambda: Replays(AttestAnswer))
 
@@ -233,6 +235,8 @@ class DeviceService:
                 raise _DeviceChanged
             return
         assert decision.key_spki is not None
+        if known is None:
+            self.quota.take(tx, target.tenant)
         store.enrol(
             tx,
             target,

@@ -69,6 +69,12 @@ def find_states(tx: Connection, names: Sequence[ChildName]) -> list[DeviceState 
     return [found.get((name.tenant, name.id)) for name in names]
 
 
+def count_devices(tx: Connection, tenant: str) -> int:
+    """Those that are not revoked."""
+    query = sa.select(sa.func.count()).where(_device.c.tenant == tenant, _device.c.state != DeviceState.REVOKED)
+    return int(tx.execute(query).scalar_one())
+
+
 def find_tpm_enrolment(tx: Connection, name: ChildName) -> TpmEnrolment | None:
     """Of a device that enrolled by an activated credential and was not revoked."""
     columns = (_device.c.tpm_ak_name, _device.c.tpm_activation)

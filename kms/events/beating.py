@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
-from kms.events.heartbeats import HeartbeatFrames, HeartbeatSigner, leaf_of
+from kms.events.heartbeats import Claim, HeartbeatFrames, Proof, Prover, Unproved
 from kms.events.hub import EventHub
 from kms.events.reading import Head
 from kms.events.subscriber import Subscriber
@@ -20,7 +21,7 @@ class Beats:
     """One for the process; `run` it beside the hub."""
 
     hub: EventHub
-    signer: HeartbeatSigner
+    prover: Prover
     wheel: Wheel
 
     async def run(self) -> None:
@@ -47,22 +48,37 @@ class Beats:
             for subscriber in due:
                 self.wheel.put_soon(subscriber, clock.monotonic())
             raise
-        proved: list[tuple[Subscriber, bytes]] = []
+        claimed: list[tuple[Subscriber, Claim]] = []
         for subscriber in due:
             heads = heads_of(subscriber)
             if heads is None:  # has something to send first
                 self.wheel.put_soon(subscriber, clock.monotonic())
             elif subscriber.nonce:
-                proved.append((subscriber, leaf_of(subscriber.tenant, subscriber.nonce, heads)))
+                claimed.append((subscriber, claim_of(subscriber, heads)))
             else:
                 subscriber.beat = frames.frame(self.wheel.put(subscriber, clock.monotonic()), None)
                 subscriber.wake()
-        proofs = await self.signer.prove([leaf for _, leaf in proved], now)
-        for place, (subscriber, _) in enumerate(proved):
-            next_in = self.wheel.put(subscriber, clock.monotonic())
-            if proofs:
-                subscriber.beat = frames.frame(next_in, proofs[place])
+        proofs = await self.prover.prove([claim for _, claim in claimed], now)
+        for (subscriber, _), proof in zip(claimed, proofs, strict=True):
+            self._give(subscriber, proof, frames)
+
+    def _give(self, subscriber: Subscriber, proof: Proof | Unproved, frames: HeartbeatFrames) -> None:
+        now = self.hub.clock.monotonic()
+        match proof:
+            case Proof():
+                subscriber.beat = frames.frame(self.wheel.put(subscriber, now), proof)
                 subscriber.wake()
+            case Unproved.MOVED:
+                self.wheel.put_soon(subscriber, now)
+            case Unproved.AWAY:
+                self.wheel.put(subscriber, now)
+            case _:
+                assert_never(proof)
+
+
+def claim_of(subscriber: Subscriber, heads: Mapping[str, tuple[bytes, Head]]) -> Claim:
+    device = None if subscriber.device is None else subscriber.device.device
+    return Claim(subscriber.tenant, device, subscriber.nonce, heads)
 
 
 def heads_of(subscriber: Subscriber) -> dict[str, tuple[bytes, Head]] | None:

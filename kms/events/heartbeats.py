@@ -9,13 +9,15 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from enum import StrEnum
+from typing import Final, Protocol
 
 from hallmark.v1 import events_pb2
 from hallmark_events.batch import BatchPath, BatchTree
 from hallmark_events.heartbeat import FeedHead, encode_leaf, encode_payload
 from hallmark_events.types import HEARTBEAT_CONTEXT
 from kms.core.errors import ServiceError
+from kms.core.names import ChildName
 from kms.core.randomness import Randomness
 from kms.events.model import SIGNING_KEY_ID
 from kms.events.reading import Head
@@ -32,22 +34,52 @@ LEAVES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What one subscriber is to be told. `nonce`: 16 to 64 bytes, its own; `device`: who it is, where its feed is
+    among the heads; `heads`: (epoch, end) by "device" and "global".
+    """
+
+    tenant: str
+    device: ChildName | None
+    nonce: bytes
+    heads: Mapping[str, tuple[bytes, Head]]
+
+    def leaf(self) -> bytes:
+        """As devices read it (hallmark_events.heartbeat)."""
+        feeds = {
+            name: FeedHead(epoch=epoch, sequence=head.sequence, state_digest=head.digest)
+            for name, (epoch, head) in self.heads.items()
+        }
+        return encode_leaf(parent=f"tenants/{self.tenant}", nonce=self.nonce, feeds=feeds)
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """That the service has signed `leaf`, under the root in `payload`."""
+    """That the service has signed `leaf`, under the root in `payload`, at `server_time`."""
 
     payload: bytes
     signature: ServiceSignature
     leaf: bytes
     path: BatchPath
+    server_time: datetime
 
 
-def leaf_of(tenant: str, nonce: bytes, heads: Mapping[str, tuple[bytes, Head]]) -> bytes:
-    """`heads`: (epoch, end) by "device" and "global"."""
-    feeds = {
-        name: FeedHead(epoch=epoch, sequence=head.sequence, state_digest=head.digest)
-        for name, (epoch, head) in heads.items()
-    }
-    return encode_leaf(parent=f"tenants/{tenant}", nonce=nonce, feeds=feeds)
+class Unproved(StrEnum):
+    """Why there is no proof."""
+
+    AWAY = "away"
+    """Nobody can sign now. Callers that get no heartbeat notice by themselves."""
+    MOVED = "moved"
+    """The feed ends elsewhere already: what was claimed is not the newest. Look again."""
+
+
+class Prover(Protocol):
+    """Who proves heartbeats: this process with the HSM, or a replica that has one (kms.edge.remote)."""
+
+    async def prove(self, claims: Sequence[Claim], now: datetime) -> list[Proof | Unproved]:
+        """In the order of the claims. Never raises for what is away: a heartbeat without proof would be a lie, and
+        streams go on without one.
+        """
 
 
 class HeartbeatFrames:
@@ -75,7 +107,8 @@ class HeartbeatFrames:
         payload = b"" if proof is None else proof.payload
         common = self._common.get(payload)
         if common is None:
-            beat = _Heartbeat(server_time=self._server_time, payload=payload)
+            server_time = self._server_time if proof is None else proof.server_time
+            beat = _Heartbeat(server_time=server_time, payload=payload)
             if proof is not None:
                 beat.signature.CopyFrom(service_signature_to_wire(proof.signature))
             common = self._common[payload] = beat.SerializeToString()
@@ -94,26 +127,24 @@ def _varint(value: int) -> bytes:
 
 @dataclass(slots=True)
 class HeartbeatSigner:
-    """One for the process."""
+    """A Prover with the HSM. One for the process."""
 
     signing: SigningService
     randomness: Randomness
     issuer: str
     _told: bool = field(default=False)
 
-    async def prove(self, leaves: Sequence[bytes], now: datetime) -> list[Proof]:
-        """In the order of the leaves. None at all while the HSM is away: a heartbeat without proof would be a lie, and
-        callers that get none notice by themselves.
-        """
-        proofs: list[Proof] = []
+    async def prove(self, claims: Sequence[Claim], now: datetime) -> list[Proof | Unproved]:
+        """None at all while the HSM is away."""
+        proofs: list[Proof | Unproved] = []
         try:
-            for begin in range(0, len(leaves), LEAVES):
-                proofs += await self._prove_tree(leaves[begin : begin + LEAVES], now)
+            for begin in range(0, len(claims), LEAVES):
+                proofs += await self._prove_tree([claim.leaf() for claim in claims[begin : begin + LEAVES]], now)
         except ServiceError as error:
             if not self._told:
                 _logger.warning("heartbeats can not be signed, streams go on without them: %s", error)
             self._told = True
-            return []
+            return [Unproved.AWAY] * len(claims)
         self._told = False
         return proofs
 
@@ -126,4 +157,6 @@ class HeartbeatSigner:
         tree = BatchTree(payloads)
         payload = encode_payload(issuer=self.issuer, root=tree.root, size=LEAVES, server_time=now)
         signature = await self.signing.sign_as_service(SIGNING_KEY_ID, payload, HEARTBEAT_CONTEXT.decode(), now)
-        return [Proof(payload, signature, leaf, tree.path(place)) for place, leaf in zip(lots, leaves, strict=True)]
+        return [
+            Proof(payload, signature, leaf, tree.path(place), now) for place, leaf in zip(lots, leaves, strict=True)
+        ]

@@ -16,7 +16,6 @@ from kms.core.errors import Reason, Unavailable
 from kms.core.gathering import Gathering
 from kms.core.names import ChildName
 from kms.core.wakeup import wait_ticket
-from kms.events.appending import Events
 from kms.events.deliveries import Deliveries
 from kms.events.following import QUIET_SECONDS, Followed
 from kms.events.frames import FrameWriter
@@ -24,9 +23,8 @@ from kms.events.global_feed import GlobalFeed
 from kms.events.handing import Handing
 from kms.events.model import GLOBAL
 from kms.events.news import Broken, Ends, News, find_ends, news_of_all
-from kms.events.ports import DeviceGrown, DeviceRevoked
+from kms.events.ports import DeviceGrown, DeviceRevoked, ReplaceHistory, Source
 from kms.events.reading import Answer, Lost, Question
-from kms.events.replacing import replace_history
 from kms.events.resuming import Start
 from kms.events.subscriber import Ask, DeviceReader, GlobalReader, Note, Subscriber
 
@@ -42,11 +40,12 @@ _logger = logging.getLogger(__name__)
 class EventHub:
     """`run` it beside the server. Streams and polls of all tenants go through it."""
 
-    events: Events
+    events: Source
     writer: FrameWriter
     deliveries: Deliveries
     clock: Clock
     reads: Gathering[Question, Answer | Lost]
+    replace: ReplaceHistory
     grown: DeviceGrown | None = None
     revoked: DeviceRevoked | None = None
     tick_seconds: float = TICK_SECONDS
@@ -122,7 +121,7 @@ class EventHub:
             answer = await self.reads.ask(question)
             if not isinstance(answer, Lost):
                 return answer
-            await replace_history(self.events, answer.tenant, answer.epoch, self.clock.now())
+            await self.replace(answer.tenant, answer.epoch, self.clock.now())
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the feed is being replaced; retry", retry_after_seconds=1)
 
     def drain(self) -> None:
@@ -157,13 +156,13 @@ class EventHub:
             ends = await self.events.database.read(lambda tx: find_ends(tx, tenant))
             if ends is not None:
                 return ends
-            await replace_history(self.events, tenant, b"", self.clock.now())
+            await self.replace(tenant, b"", self.clock.now())
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the feeds could not be begun; retry", retry_after_seconds=1)
 
     async def _begin_again(self, tenant: str, broken: Broken) -> None:
         followed = self._followed[tenant]
         if broken.lost:
-            await replace_history(self.events, tenant, followed.outbox.epoch, self.clock.now())
+            await self.replace(tenant, followed.outbox.epoch, self.clock.now())
         followed.begin(await self._find_ends(tenant))
 
     def _tell_observers(self, tenant: str, news: News) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from hallmark.v1 import events_pb2
 from kms.core.names import ChildName
-from kms.events.heartbeats import HeartbeatFrames, HeartbeatSigner, leaf_of
+from kms.events.heartbeats import Claim, HeartbeatFrames, Proof, Prover
 from kms.events.hub import EventHub
 from kms.events.model import GLOBAL
 from kms.events.reading import Answer, Head, Question
@@ -34,7 +34,7 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class PollService:
     hub: EventHub
-    signer: HeartbeatSigner
+    prover: Prover
     wait_seconds: float = WAIT_SECONDS
 
     async def poll(self, asked: Asked) -> events_pb2.PollEventsResponse:
@@ -86,12 +86,13 @@ class PollService:
         return now, answers
 
     async def _heartbeat(self, asked: Asked, answers: Sequence[Answer], now: datetime) -> list[bytes]:
-        """One frame, or none while the HSM is away."""
+        """One frame, or none while nobody can sign it: then the caller asks again."""
         if not asked.nonce:
             return [HeartbeatFrames(now).frame(timedelta(0), None)]
         heads: dict[str, tuple[bytes, Head]] = {}
         for answer in answers:
             assert answer.head is not None
             heads["global" if answer.after.feed == GLOBAL else "device"] = answer.after.epoch, answer.head
-        proofs = await self.signer.prove([leaf_of(asked.tenant, asked.nonce, heads)], now)
-        return [HeartbeatFrames(now).frame(timedelta(0), proof) for proof in proofs]
+        device = asked.device if "device" in heads else None
+        (proof,) = await self.prover.prove([Claim(asked.tenant, device, asked.nonce, heads)], now)
+        return [HeartbeatFrames(now).frame(timedelta(0), proof)] if isinstance(proof, Proof) else []

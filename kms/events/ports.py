@@ -1,13 +1,29 @@
 """What other parts of the service are told: that a device was sent its events, and that it has applied them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from sqlalchemy.engine import Connection
 
+from kms.core.database import Database
 from kms.core.names import ChildName
+from kms.events.signal import FeedSignal
+
+ReplaceHistory: TypeAlias = Callable[[str, bytes, datetime], Awaitable[None]]
+"""(tenant, epoch that lost events, or empty for a tenant without feeds, now): a new history of its feeds begins."""
+
+
+class Source(Protocol):
+    """Where the hub reads what happened: kms.events.appending.Events, or the same without what makes events."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def signal(self) -> FeedSignal: ...
+
 
 DeviceGrown: TypeAlias = Callable[[ChildName], None]
 """Told at once when something was put into the feed of a device, here or at another replica; it may have been revoked.

@@ -65,10 +65,18 @@ class Placing:
 
 def ensure_cursor_key(tx: Connection, fresh: bytes) -> Secret:
     """The key of cursors and page tokens; `fresh` (32 bytes) becomes it when there is none yet."""
-    chosen = sa.select(cursor_key.c.key).where(cursor_key.c.id == 1)
-    if tx.execute(chosen).first() is None:
+    found = find_cursor_key(tx)
+    if found is None:
         insert_if_first(tx, cursor_key.insert().values(id=1, key=fresh))
-    return Secret(tx.execute(chosen).scalar_one())
+        found = find_cursor_key(tx)
+    assert found is not None
+    return found
+
+
+def find_cursor_key(tx: Connection) -> Secret | None:
+    """None before a server has made it."""
+    key = tx.execute(sa.select(cursor_key.c.key).where(cursor_key.c.id == 1)).scalar()
+    return None if key is None else Secret(key)
 
 
 def lock_feeds(tx: Connection, tenant: str, fresh_epoch: bytes) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 
 from hsm.errors import HsmError
-from hsm.provider import KeyProvider
+from hsm.provider import HsmHealth, KeyProvider
 from kms.core.clock import Clock
 
 FRESH_SECONDS = 1.0
@@ -18,6 +18,8 @@ class HsmHealthCheck:
         self._lock = asyncio.Lock()
         self._checked_at: float | None = None
         self._failure: HsmError | None = None
+        self.latest: HsmHealth | None = None
+        """What the last check found; None when it failed, and before the first."""
 
     async def check(self) -> None:
         """Raises HsmError when it can not be used."""
@@ -25,10 +27,10 @@ class HsmHealthCheck:
             now = self._clock.monotonic()
             if self._checked_at is None or now - self._checked_at >= FRESH_SECONDS:
                 try:
-                    await self._provider.health()
+                    self.latest = await self._provider.health()
                     self._failure = None
                 except HsmError as error:
-                    self._failure = error
+                    self._failure, self.latest = error, None
                 self._checked_at = now
         if self._failure is not None:
             raise self._failure

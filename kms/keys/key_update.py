@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kms.core.errors import FailedPrecondition, Reason
+from kms.core.resources import Sensitivity
 from kms.keys.attestation_gate import AttestationGate
 from kms.keys.lifecycle import rescheduled
 from kms.keys.model import Key
@@ -28,6 +29,7 @@ class KeyUpdate:
     destroy_wait: timedelta | None = None
     export_policy: ExportPolicy | None = None
     attestation_gate: GateChange | None = None
+    sensitivity: Sensitivity | None = None
 
     def applied_to(self, key: Key, now: datetime) -> Key:
         """Raises FailedPrecondition (EXPORT_FORBIDDEN, PURPOSE_MISMATCH)."""
@@ -42,6 +44,7 @@ class KeyUpdate:
             if self.export_policy is None
             else old.export_policy.tightened_to(self.export_policy),
             attestation_gate=old.attestation_gate if self.attestation_gate is None else self.attestation_gate.gate,
+            sensitivity=old.sensitivity if self.sensitivity is None else self.sensitivity,
         )
         labels = key.labels if self.labels is None else self.labels
         changed = replace(key, labels=labels, settings=settings)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from kms.core.errors import FailedPrecondition, InvalidArgument, Reason
+from kms.core.resources import Sensitivity
 from kms.keys.attestation_gate import AttestationGate, gate_loosened
 
 PERIOD_MIN = timedelta(hours=1)
@@ -94,6 +95,7 @@ class KeySettings:
     destroy_wait: timedelta = DESTROY_WAIT_DEFAULT
     export_policy: ExportPolicy = ExportPolicy.NEVER
     attestation_gate: AttestationGate | None = None
+    sensitivity: Sensitivity = Sensitivity.STANDARD
 
     def __post_init__(self) -> None:
         """Raises InvalidArgument that names the field."""
@@ -109,7 +111,8 @@ def loosened(before: KeySettings, after: KeySettings) -> tuple[str, ...]:
     """The settings that allow more after the change than before it, by their names on the wire.
 
     That an export policy is loosened can not be: see ExportPolicy. Longer lives, later ends, more uses, shorter
-    warnings and shorter waits are looser; None means for ever, or without limit. Of attestation gates see there.
+    warnings and shorter waits are looser; None means for ever, or without limit. Less sensitive is looser: worse
+    channels and more callers will do. Of attestation gates see there.
     """
     old, new = before.rotation, after.rotation
     was, limits = before.usage_limits, after.usage_limits
@@ -121,6 +124,7 @@ def loosened(before: KeySettings, after: KeySettings) -> tuple[str, ...]:
         "usage_limits.total": _grows(was.total, limits.total),
         "usage_limits.not_after": _grows(was.not_after, limits.not_after),
         "destroy_wait": after.destroy_wait < before.destroy_wait,
+        "sensitivity": after.sensitivity < before.sensitivity,
         "attestation_gate": gate_loosened(before.attestation_gate, after.attestation_gate),
     }
     return tuple(name for name, is_so in looser.items() if is_so)

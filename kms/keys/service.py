@@ -16,6 +16,7 @@ from kms.core.errors import AlreadyExists, FailedPrecondition, Reason, not_found
 from kms.core.idempotency import RequestKey
 from kms.core.names import KeyName, KeyVersionName
 from kms.core.randomness import Randomness
+from kms.core.resources import Sensitivity
 from kms.keys import store
 from kms.keys.algorithms import DEFAULT, KeyAlgorithm
 from kms.keys.gates import ApprovalGate, GatedAct, GatedChange, OpenGate, settings_sha256
@@ -24,6 +25,7 @@ from kms.keys.journal import Journal, changed_meanwhile, check_etag, version_det
 from kms.keys.key_update import KeyUpdate
 from kms.keys.model import SYSTEM_TENANT, Key, KeyAnswer, KeyPurpose, KeyVersion
 from kms.keys.policies import KeySettings, loosened
+from kms.keys.quota import KeyQuota, NoQuota
 from kms.keys.resolve import KeyReference, find_referenced
 from kms.log.model import LogPromise
 from kms.log.service import TransparencyLog
@@ -48,6 +50,7 @@ class KeyService:
     log: TransparencyLog
     randomness: Randomness
     gate: ApprovalGate = field(default_factory=OpenGate)
+    quota: KeyQuota = field(default_factory=NoQuota)
     journal: Journal = field(init=False)
     generator: KeyGenerator = field(init=False)
 
@@ -168,14 +171,16 @@ class KeyService:
         )
 
     def earlier_or_new(self, tx: Connection, request: RequestKey, name: KeyName) -> KeyAnswer | None:
-        """The answer of an earlier call, or None when the name is free. Raises AlreadyExists."""
+        """The answer of an earlier call, or None when the name is free. Raises AlreadyExists, ResourceExhausted."""
         if (earlier := self.journal.earlier(tx, request)) is None:
             _refuse_existing(tx, name)
+            self.quota.check(tx, name.tenant)
         return earlier
 
     def insert(self, tx: Connection, key: Key, event_type: str, made: MadeVersion, now: datetime) -> KeyAnswer:
         """A new key with its first version, `made` for it."""
         _refuse_existing(tx, key.name)
+        self.quota.take(tx, key.name.tenant)
         (version,) = key.versions
         details = {**settings_details(key), **version_details(version), **made.record}
         promise = self.journal.record(tx, event_type, version.name, now, details, made.committed)
@@ -202,7 +207,12 @@ def settings_details(key: Key) -> dict[str, Json]:
         "usage_per_second": limits.per_second,
         "usage_not_after": None if limits.not_after is None else limits.not_after.isoformat(),
     }
-    return details if gate is None else {**details, "attestation_gate": gate.to_dict()}
+    if gate is not None:
+        details["attestation_gate"] = gate.to_dict()
+    # Left out as long as it is the default: what people approved before there were sensitivities keeps its hash.
+    if key.settings.sensitivity is not Sensitivity.STANDARD:
+        details["sensitivity"] = key.settings.sensitivity.name.lower()
+    return details
 
 
 def _seconds(span: timedelta | None) -> int | None:

@@ -1,11 +1,12 @@
-"""A key's settings on the wire: rotation, limits, waiting period, export policy, attestation gate."""
+"""A key's settings on the wire: rotation, limits, waiting period, export policy, attestation gate, sensitivity."""
 
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from hallmark.v1 import keys_pb2
+from hallmark.v1 import common_pb2, keys_pb2
 from kms.core.errors import InvalidArgument, Reason
+from kms.core.resources import Sensitivity
 from kms.keys.gate_wire import gate_from_wire, gate_to_wire
 from kms.keys.model import Key
 from kms.keys.policies import (
@@ -20,6 +21,10 @@ _EXPORT = {
     ExportPolicy.NEVER: keys_pb2.EXPORT_POLICY_NEVER,
     ExportPolicy.WRAPPED: keys_pb2.EXPORT_POLICY_WRAPPED,
 }
+_SENSITIVITY: dict[Sensitivity, common_pb2.Sensitivity] = {
+    level: getattr(common_pb2, f"SENSITIVITY_{level.name}") for level in Sensitivity
+}
+_SENSITIVITIES = {number: level for level, number in _SENSITIVITY.items()}
 
 
 def settings_from_wire(message: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest | keys_pb2.Key) -> KeySettings:
@@ -31,6 +36,7 @@ def settings_from_wire(message: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRe
         destroy_wait=DESTROY_WAIT_DEFAULT if wait is None else wait,
         export_policy=export_policy_from_wire(message.export_policy),
         attestation_gate=gate_from_wire(message),
+        sensitivity=sensitivity_from_wire(message.sensitivity),
     )
 
 
@@ -57,6 +63,16 @@ def export_policy_from_wire(number: keys_pb2.ExportPolicy) -> ExportPolicy:
             raise InvalidArgument(Reason.FIELD_INVALID, "export_policy must be NEVER or WRAPPED", field="export_policy")
 
 
+def sensitivity_from_wire(number: common_pb2.Sensitivity) -> Sensitivity:
+    if number == common_pb2.SENSITIVITY_UNSPECIFIED:
+        return Sensitivity.STANDARD
+    if number not in _SENSITIVITIES:
+        raise InvalidArgument(
+            Reason.FIELD_INVALID, "sensitivity must be LOW, STANDARD, HIGH or MAXIMUM", field="sensitivity"
+        )
+    return _SENSITIVITIES[number]
+
+
 def add_settings(message: keys_pb2.Key, key: Key) -> None:
     """Writes a key's settings into its message."""
     settings = key.settings
@@ -74,6 +90,7 @@ def add_settings(message: keys_pb2.Key, key: Key) -> None:
         message.usage_limits.not_after.FromDatetime(limits.not_after)
     message.destroy_wait.FromTimedelta(settings.destroy_wait)
     message.export_policy = _EXPORT[settings.export_policy]
+    message.sensitivity = _SENSITIVITY[settings.sensitivity]
     if settings.attestation_gate is not None:
         message.attestation_gate.CopyFrom(gate_to_wire(settings.attestation_gate))
 

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from hsm.material import material_from_bytes
 from kms.core.direct_sql import DirectSql
 from kms.core.names import KeyName, KeyVersionName
+from kms.core.resources import Sensitivity
 from kms.keys.algorithms import KeyAlgorithm, algorithm_titled
 from kms.keys.attestation_gate import gate_document, read_gate
 from kms.keys.changes import mark_changed
@@ -173,6 +174,7 @@ def settings_columns(settings: KeySettings) -> dict[str, Any]:
         "destroy_wait": _seconds(settings.destroy_wait),
         "export_policy": settings.export_policy,
         "attestation_gate": None if gate is None else gate_document(gate),
+        "sensitivity": settings.sensitivity.name.lower(),
     }
 
 
@@ -250,6 +252,7 @@ def _read_settings(row: sa.Row[Any]) -> KeySettings:
         destroy_wait=_span(row.destroy_wait) or DESTROY_WAIT_DEFAULT,
         export_policy=ExportPolicy(row.export_policy),
         attestation_gate=None if row.attestation_gate is None else read_gate(row.attestation_gate),
+        sensitivity=Sensitivity[row.sensitivity.upper()],
     )
 
 

@@ -31,6 +31,8 @@ key_table = sa.Table(
     sa.Column("export_policy", sa.String(16), nullable=False, server_default="never"),
     # Canonical JSON (kms.keys.attestation_gate). NULL: no gate.
     sa.Column("attestation_gate", sa.Text),
+    # A kms.core.resources.Sensitivity, in lower case.
+    sa.Column("sensitivity", sa.String(16), nullable=False, server_default="standard"),
 )
 
 version_table = sa.Table(

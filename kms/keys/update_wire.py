@@ -11,7 +11,15 @@ from kms.keys.policies import DESTROY_WAIT_DEFAULT
 from kms.keys.service import UpdateRehearsal
 from kms.keys.wire import key_to_wire, labels_from_wire
 
-PATHS: Final = ("labels", "rotation", "usage_limits", "destroy_wait", "export_policy", "attestation_gate")
+PATHS: Final = (
+    "labels",
+    "rotation",
+    "usage_limits",
+    "destroy_wait",
+    "export_policy",
+    "attestation_gate",
+    "sensitivity",
+)
 
 
 def update_from_wire(request: keys_pb2.UpdateKeyRequest) -> KeyUpdate:
@@ -32,6 +40,7 @@ def update_from_wire(request: keys_pb2.UpdateKeyRequest) -> KeyUpdate:
         destroy_wait=wait,
         export_policy=settings_wire.export_policy_from_wire(key.export_policy) if "export_policy" in mask else None,
         attestation_gate=GateChange(gate_from_wire(key)) if "attestation_gate" in mask else None,
+        sensitivity=settings_wire.sensitivity_from_wire(key.sensitivity) if "sensitivity" in mask else None,
     )
 
 

@@ -234,6 +234,12 @@ class TransparencyLog:
         return list(self._keys.verifiers)
 
     @property
+    def problem(self) -> str:
+        """What keeps entries from being published now; empty when nothing does."""
+        failure = self._frozen or (None if self._checkpoints is None else self._checkpoints.failure)
+        return "" if failure is None else str(failure)
+
+    @property
     def witnesses(self) -> Sequence[WitnessHealth]:
         """How each witness of the policy that is asked stands now."""
         return self._witnesses.health

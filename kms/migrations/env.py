@@ -5,6 +5,7 @@ from alembic import context
 import kms.appraisal.store
 import kms.approvals.store
 import kms.artifacts.store
+import kms.audit.tables
 import kms.collateral.store
 import kms.consent.tables
 import kms.core.idempotency
@@ -16,8 +17,10 @@ import kms.removal.tables
 import kms.revocation.assurance_store
 import kms.revocation.compromise_store
 import kms.revocation.store
+import kms.server.channel_use_store
 import kms.ssf.tables
 import kms.status.lists
+import kms.tenants.store
 import kms.trust.store  # noqa: F401 - every store, so that autogenerate sees all tables
 from kms.core.database import metadata
 

@@ -4,7 +4,7 @@ standing.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -19,6 +19,7 @@ from kms.server.identity import AuthContext
 from kms.server.policy import POLICY, Row
 from kms.tenants.model import Terms
 
+_BYTES_OF_A_TOKEN: Final = 64 * 1024
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Decode: TypeAlias = Callable[[bytes], Any]
 
@@ -58,26 +59,38 @@ class Admission:
         return Known(entry.call, row, terms)
 
     def cost(self, known: Known, entry: Entry, request: Any) -> float:
-        """Tokens of a rate limit: of a batch, what its parts would cost."""
+        """Tokens of a rate limit: of a batch, what its parts would cost; and one for each full 64 KiB."""
         entry.items = len(request.requests) if known.row.is_batch else 1
-        return known.row.cost * max(entry.items, 1)
+        return known.row.cost * max(entry.items, 1) + entry.received // _BYTES_OF_A_TOKEN
 
-    async def permit(self, known: Known, request: Any) -> Asked:
+    async def permit(self, known: Known, request: Any, entry: Entry) -> Asked:
         """Whether this call may have its way. What it was about is given back, for asking again."""
         asked = self._doors.asked(known.call.method, request)
-        await self.permit_again(known, asked)
+        entry.asked = entry.asked or asked.resources
+        entry.statements = await self._permit(known, asked, known.terms)
         return asked
 
     async def permit_again(self, known: Known, asked: Asked) -> None:
-        doors, call, row = self._doors, known.call, known.row
-        await doors.access.check(call, row, asked)
-        await doors.channels.check(call, row, asked, known.terms)
-        await self.check_standing(known)
+        """Of a stream that is open, when an edition has changed."""
+        await self._permit(known, asked, await self._doors.tenants.terms(known.call.caller.tenant))
+
+    async def editions(self, tenant: str) -> tuple[object, object, object]:
+        """Others (by ==) when `permit_again` may find otherwise. Raises PermissionDenied for a suspended tenant."""
+        doors = self._doors
+        await doors.tenants.terms(tenant)  # what it remembers is a second old at most; its edition goes by that
+        return doors.access.edition(tenant), doors.tenants.edition(tenant), doors.channels.edition(tenant)
 
     async def check_standing(self, known: Known) -> None:
         """Of devices, whose certificates outlive a revocation."""
         if known.call.caller.role is Role.DEVICE:
             await self._doors.standing.check(known.call.caller)
+
+    async def _permit(self, known: Known, asked: Asked, terms: Terms) -> tuple[str, ...]:
+        doors, call, row = self._doors, known.call, known.row
+        statements = await doors.access.check(call, row, asked)
+        await doors.channels.check(call, row, asked, terms)
+        await self.check_standing(known)
+        return statements
 
 
 def decoded(body: Any, decode: Decode, entry: Entry) -> Any:

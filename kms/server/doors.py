@@ -30,32 +30,39 @@ class Asked:
 
 
 class Identifier(Protocol):
-    """Who calls."""
+    """Who calls, and whether they still are who they were."""
 
     async def identify(self, auth: AuthContext, metadata: ReadMetadata, channel: Channel, now: datetime) -> Caller:
         """Raises Unauthenticated. `auth` is what TLS verified; `metadata` is what the client says, believed only with
         a token that verifies.
         """
 
+    def check_still(self, caller: Caller, now: datetime) -> None:
+        """Of a caller whose stream is open: certificates and tokens end. Raises Unauthenticated."""
 
-class TenantDoor(Protocol):
+
+class Edition(Protocol):
+    def edition(self, tenant: str) -> object:
+        """Another one (by ==) whenever answers may have changed: long streams ask again then. From memory."""
+
+
+class TenantDoor(Edition, Protocol):
     """Quick: from memory for a second at most."""
 
     async def terms(self, tenant: str) -> Terms:
         """Raises PermissionDenied for a tenant that is suspended or not known."""
 
 
-class AccessDoor(Protocol):
+class AccessDoor(Edition, Protocol):
     """Whether this caller may do this to that. The roles of a row were looked at before."""
 
-    async def check(self, call: Call, row: Row, asked: Asked) -> None:
-        """Raises PermissionDenied, or the uniform NotFound where the caller may not even know of it."""
+    async def check(self, call: Call, row: Row, asked: Asked) -> tuple[str, ...]:
+        """Ids of the statements that decided; none where roles did. Raises PermissionDenied, or the uniform NotFound
+        where the caller may not even know of it.
+        """
 
-    def edition(self, tenant: str) -> object:
-        """Another one (by ==) whenever the answers may have changed: long streams ask again then."""
 
-
-class ChannelDoor(Protocol):
+class ChannelDoor(Edition, Protocol):
     """Whether this connection is good enough for that."""
 
     async def check(self, call: Call, row: Row, asked: Asked, terms: Terms) -> None:

@@ -7,6 +7,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from kms.core import errors
 from kms.core.errors import ServiceError
+from kms.tenants.exceeded import LimitExceeded
 
 DOMAIN = "hallmark.v1"
 CODES: dict[type[ServiceError], grpc.StatusCode] = {
@@ -44,14 +45,28 @@ def to_status(error: ServiceError, call_id: str) -> status_pb2.Status:
         )
         details.append(error_details_pb2.PreconditionFailure(violations=[failure]))
     if isinstance(error, errors.ResourceExhausted):
-        quota = error_details_pb2.QuotaFailure.Violation(subject=error.reason.value, description=error.message)
-        details.append(error_details_pb2.QuotaFailure(violations=[quota]))
+        details.append(error_details_pb2.QuotaFailure(violations=[_violation(error)]))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration(nanos=int((error.retry_after_seconds % 1) * 1e9))
         delay.seconds = int(error.retry_after_seconds)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     number = getattr(code_pb2, code_of(error).name)
     return status_pb2.Status(code=number, message=error.message, details=[_pack(detail) for detail in details])
+
+
+def _violation(error: errors.ResourceExhausted) -> error_details_pb2.QuotaFailure.Violation:
+    """Whose limit it is, where it is somebody's; a queue or a key that is used up is nobody's."""
+    if not isinstance(error, LimitExceeded):
+        return error_details_pb2.QuotaFailure.Violation(subject=error.reason.value, description=error.message)
+    limit = error.limit
+    return error_details_pb2.QuotaFailure.Violation(
+        subject=limit.subject,
+        description=error.message,
+        api_service=DOMAIN,
+        quota_metric=limit.metric,
+        quota_id=limit.id,
+        quota_value=limit.value,
+    )
 
 
 def _pack(message: Message) -> any_pb2.Any:

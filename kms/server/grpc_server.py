@@ -1,4 +1,4 @@
-"""The gRPC port: mutual TLS, the guard, the servicers."""
+"""The gRPC ports: mutual TLS, and where settings want it TLS for callers with tokens; the guard, the servicers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +26,12 @@ class TlsMaterial:
         return "TlsMaterial(...)"
 
 
+TOKEN_OPTIONS: tuple[tuple[str, int], ...] = (  # tokens of 16 KiB (kms.server.identity_jose) and what else there is
+    ("grpc.max_metadata_size", 20 * 1024),
+    ("grpc.absolute_max_metadata_size", 24 * 1024),
+)
+_AGE_GRACE_MS = 600_000
+"""A stream that goes on for longer on a connection that was to be ended is cut: it resumes from its cursor."""
 # Why each option stands here. Public: the benchmark compares with a bare server that has the same.
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not steal connections
@@ -59,26 +65,77 @@ class _Generic:
 
 
 class GrpcServer:
-    """Started once, stopped once."""
+    """Started once, stopped once. Where `tls` is a function, each handshake asks it: the material may change meanwhile;
+    open connections keep what they began with. `token_port` is known after `start`.
+    """
 
-    def __init__(self, guard: Guard, registrations: Sequence[Registration], tls: TlsMaterial) -> None:
-        self._server = grpc.aio.server(interceptors=[guard], options=OPTIONS)
+    def __init__(
+        self,
+        guard: Guard,
+        registrations: Sequence[Registration],
+        tls: TlsMaterial | Callable[[], TlsMaterial],
+        *,
+        takes_tokens: bool = False,
+        connection_age_seconds: float = 0,
+    ) -> None:
+        options = (*OPTIONS, *(TOKEN_OPTIONS if takes_tokens else ()), *_age(connection_age_seconds))
+        self._server = grpc.aio.server(interceptors=[guard], options=options)
         for register in registrations:
             register(_Generic(self._server))
-        self._credentials = grpc.ssl_server_credentials(
-            [(tls.private_key, tls.certificate)], root_certificates=tls.client_authority, require_client_auth=True
-        )
+        self._current = (lambda: tls) if isinstance(tls, TlsMaterial) else tls
+        self.token_port: int | None = None
 
-    async def start(self, address: str, port: int) -> int:
-        """The port it listens on. Raises OSError when it is taken."""
-        host = f"[{address}]" if ":" in address else address
-        try:
-            bound = self._server.add_secure_port(f"{host}:{port}", self._credentials)
-        except RuntimeError as error:
-            raise OSError(f"can not listen on {host}:{port}: is another server running there?") from error
+    async def start(self, address: str, port: int, token_port: int | None = None) -> int:
+        """The port it listens on, with mutual TLS; on `token_port`, where there is one, clients need no certificate.
+        Raises OSError when one is taken.
+        """
+        bound = self._listen(address, port, with_certificates=True)
+        if token_port is not None:
+            self.token_port = self._listen(address, token_port, with_certificates=False)
         await self._server.start()
         return bound
+
+    def _listen(self, address: str, port: int, *, with_certificates: bool) -> int:
+        host = f"[{address}]" if ":" in address else address
+        try:
+            return self._server.add_secure_port(
+                f"{host}:{port}", _credentials(self._current, with_certificates=with_certificates)
+            )
+        except RuntimeError as error:
+            raise OSError(f"can not listen on {host}:{port}: is another server running there?") from error
 
     async def stop(self, grace_seconds: float) -> None:
         """No new calls; running ones get the grace period."""
         await self._server.stop(grace_seconds)
+
+
+def _age(seconds: float) -> tuple[tuple[str, int], ...]:
+    """0: connections live for as long as their clients want."""
+    if seconds == 0:
+        return ()
+    return ("grpc.max_connection_age_ms", int(seconds * 1000)), ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS)
+
+
+def _credentials(current: Callable[[], TlsMaterial], *, with_certificates: bool) -> grpc.ServerCredentials:
+    """Which gRPC asks for at every handshake, in a thread of its own; None means: as before."""
+    used = current()
+
+    def configuration(tls: TlsMaterial) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration(
+            [(tls.private_key, tls.certificate)],
+            root_certificates=tls.client_authority if with_certificates else None,
+        )
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal used
+        tls = current()
+        if tls is used:
+            return None
+        fresh, used = configuration(tls), tls
+        return fresh
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(used),
+        changed,  # type: ignore[arg-type]  # None is what grpcio documents for no change
+        require_client_authentication=with_certificates,
+    )

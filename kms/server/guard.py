@@ -23,6 +23,7 @@ from kms.server.doors import Asked, Doors
 from kms.server.errors import code_of, to_status
 from kms.server.identity import AuthContext, read_channel
 from kms.server.policy import Row
+from kms.server.request_ids import REQUEST_ID, note_ids
 
 faults: Final = logging.getLogger("hallmark.fault")
 
@@ -30,11 +31,19 @@ _Encode: TypeAlias = Callable[[Any], bytes]
 _Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 
+def _open() -> ServiceError | None:
+    return None
+
+
 class Guard(grpc.aio.ServerInterceptor):
     """See the module."""
 
-    def __init__(self, doors: Doors, *, clock: Clock, randomness: Randomness) -> None:
+    def __init__(
+        self, doors: Doors, *, clock: Clock, randomness: Randomness, closing: Callable[[], ServiceError | None] = _open
+    ) -> None:
+        """`closing` says why no call is taken any more; None while they are."""
         self._doors = doors
+        self._closing = closing
         self._admission = Admission(doors)
         self._clock = clock
         self._randomness = randomness
@@ -71,13 +80,14 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(body: Any, context: Context) -> Any:
             auth, entry = self._begin(method, context)
             try:
+                self._check_open()
                 known = await admission.identify(entry, auth, context)
                 request = decoded(body, decode, entry)
                 limits.enter(known.call, admission.cost(known, entry, request), known.terms.quotas)
                 try:
-                    await admission.permit(known, request)
+                    await admission.permit(known, request, entry)
                     if not isinstance(body, bytes):
-                        request = self._permitted_each(request, known)
+                        request = self._permitted_each(request, known, entry)
                     async with asyncio.timeout(_time_allowed(known.row, context)):
                         response = encode(await behaviour(request, known.call))
                 finally:
@@ -89,6 +99,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 self._finish(entry, "CANCELLED", "")
                 raise
             entry.sent = len(response)
+            context.set_trailing_metadata(((REQUEST_ID, entry.id),))
             self._finish(entry, "OK", "")
             return response
 
@@ -105,13 +116,14 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(body: Any, context: Context) -> None:
             auth, entry = self._begin(method, context, with_certificate=False)
             try:
+                self._check_open()
                 known = await admission.identify(entry, auth, context)
                 request = decoded(body, decode, entry)
                 limits.enter_stream(known.call, admission.cost(known, entry, request), known.terms.quotas)
                 try:
-                    asked = await admission.permit(known, request)
+                    asked = await admission.permit(known, request, entry)
                     if not isinstance(body, bytes):
-                        request = self._permitted_each(self._paced(request, known), known)
+                        request = self._permitted_each(self._paced(request, known), known, entry)
                     responses = behaviour(request, known.call)
                     del auth, body, request  # a stream may stay open for days
                     await self._send_all(responses, encode, context, entry, known, asked)
@@ -136,15 +148,16 @@ class Guard(grpc.aio.ServerInterceptor):
         asked: Asked,
     ) -> None:
         """Each answer as long as the caller may have it. Raises what the doors do."""
-        access, tenant = self._doors.access, known.call.caller.tenant
-        edition = access.edition(tenant)
+        admission, caller = self._admission, known.call.caller
+        editions = await admission.editions(caller.tenant)
         try:
             async for response in responses:
+                self._doors.identifier.check_still(caller, self._clock.now())
                 if not known.row.ends_revoked:
-                    await self._admission.check_standing(known)
-                if access.edition(tenant) != edition:
-                    edition = access.edition(tenant)
-                    await self._admission.permit_again(known, asked)
+                    await admission.check_standing(known)
+                if (current := await admission.editions(caller.tenant)) != editions:
+                    editions = current
+                    await admission.permit_again(known, asked)
                 payload = encode(response)
                 entry.sent += len(payload)
                 await context.write(payload)
@@ -155,7 +168,14 @@ class Guard(grpc.aio.ServerInterceptor):
     def _begin(self, method: str, context: Context, *, with_certificate: bool = True) -> tuple[AuthContext, Entry]:
         now, auth = self._clock.now(), context.auth_context()
         channel = read_channel(auth, context.peer(), with_certificate=with_certificate)
-        return auth, Entry(new_id(now, self._randomness), method, channel, now, time.perf_counter())
+        entry = Entry(new_id(now, self._randomness), method, channel, now, time.perf_counter())
+        note_ids(entry, context.invocation_metadata())
+        return auth, entry
+
+    def _check_open(self) -> None:
+        refusal = self._closing()
+        if refusal is not None:
+            raise refusal
 
     async def _paced(self, requests: AsyncIterator[Any], known: Known) -> AsyncIterator[Any]:
         """Each message costs what a call would. Who sends faster waits: flow control holds the sender back."""
@@ -165,10 +185,11 @@ class Guard(grpc.aio.ServerInterceptor):
                 await asyncio.sleep(wait)
             yield request
 
-    async def _permitted_each(self, requests: AsyncIterator[Any], known: Known) -> AsyncIterator[Any]:
+    async def _permitted_each(self, requests: AsyncIterator[Any], known: Known, entry: Entry) -> AsyncIterator[Any]:
         """What a client streams may name another thing in each message."""
         async for request in requests:
-            await self._admission.permit(known, request)
+            self._doors.identifier.check_still(known.call.caller, self._clock.now())
+            await self._admission.permit(known, request, entry)
             yield request
 
     async def _refuse(self, entry: Entry, context: Context, error: Exception) -> None:
@@ -177,7 +198,7 @@ class Guard(grpc.aio.ServerInterceptor):
         code = code_of(known)
         self._finish(entry, code.name, known.reason.value)
         status = to_status(known, entry.id)
-        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+        trailers = (("grpc-status-details-bin", status.SerializeToString()), (REQUEST_ID, entry.id))
         await context.abort(code, known.message, trailers)
 
     def _finish(self, entry: Entry, outcome: str, reason: str) -> None:

@@ -1,135 +1,117 @@
-"""Limits of callers and of the server: a token bucket for each caller, a bound on calls and on open streams.
+"""All limits of callers, tenants and the server: first of what is in progress, then of rates.
 
-Memory is bounded: a caller who was quiet for a second has a full bucket again and is forgotten, and of too many the one
-seen longest ago.
+A call that is refused took nothing. Rates: limits_rates.py; what is in progress and fair shares: limits_slots.py. The
+limits are those of one process. Sizes: gRPC refuses messages above kms.server.grpc_server.RECEIVE_BYTES_MAX; deadlines
+stand in kms.server.policy.
 """
 
-from collections import OrderedDict
-from dataclasses import dataclass
-
 from kms.core.call import Call
-from kms.core.clock import Clock
-from kms.core.errors import Reason, ResourceExhausted
+from kms.core.errors import Reason
 from kms.core.identity import Role
+from kms.server.limits_rates import RateLimit
+from kms.server.limits_slots import CALLS_MAX, CallLimit, Crowded, StreamLimit
+from kms.tenants.exceeded import Limit, LimitExceeded
 from kms.tenants.model import Quotas
 
-CALLS_MAX = 4096
-"""Calls in progress, streams that the server sends apart. More are refused at once: each holds a message in memory."""
+__all__ = ["CALLS_MAX", "CallLimit", "Limits", "RateLimit", "StreamLimit"]
 
-_CALLERS_MAX = 50_000
-_FULL_SECONDS = 1.0
-"""A bucket holds one second's worth."""
-
-
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    updated: float
-
-
-class RateLimit:
-    """`rate` tokens a second flow in, one second's worth is kept at most. Devices have a rate of their own."""
-
-    def __init__(self, rate_per_second: float, clock: Clock, *, device_rate_per_second: float | None = None) -> None:
-        self._rate = rate_per_second
-        self._device_rate = device_rate_per_second or rate_per_second
-        self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-
-    def take(self, caller: str, cost: float, *, device: bool = False) -> None:
-        """Raises ResourceExhausted/RATE_LIMITED with the time after which the call would be let through."""
-        wait = self.wait_seconds(caller, cost, device=device)
-        if wait > 0:
-            rate = self._device_rate if device else self._rate
-            raise ResourceExhausted(
-                Reason.RATE_LIMITED,
-                f"more than {rate:g} calls a second; slow down and retry in {wait:.2f} s",
-                retry_after_seconds=wait,
-            )
-
-    def wait_seconds(self, caller: str, cost: float, *, device: bool = False) -> float:
-        """0: it was taken. Else nothing was, and after so many seconds it may be."""
-        rate, now = self._device_rate if device else self._rate, self._clock.monotonic()
-        bucket = self._buckets.pop(caller, None) or _Bucket(rate, now)
-        self._buckets[caller] = bucket
-        bucket.tokens = min(rate, bucket.tokens + (now - bucket.updated) * rate)
-        bucket.updated = now
-        self._forget(now)
-        cost = min(cost, rate)
-        if bucket.tokens < cost:
-            return (cost - bucket.tokens) / rate
-        bucket.tokens -= cost
-        return 0.0
-
-    def _forget(self, now: float) -> None:
-        while now - next(iter(self._buckets.values())).updated >= _FULL_SECONDS or len(self._buckets) > _CALLERS_MAX:
-            self._buckets.popitem(last=False)
-
-
-class StreamLimit:
-    """How many streams a caller, and all together, may hold: each costs memory, and signed heartbeats the HSM."""
-
-    def __init__(self, *, per_caller: int, total: int) -> None:
-        self._per_caller = per_caller
-        self._total = total
-        self._open = 0
-        self._open_of: dict[str, int] = {}
-
-    def take(self, caller: str) -> None:
-        """Before a stream begins; `give_back` when it ends. Raises ResourceExhausted/TOO_MANY_STREAMS."""
-        mine = self._open_of.get(caller, 0)
-        if mine >= self._per_caller or self._open >= self._total:
-            who = "this identity" if mine >= self._per_caller else "the server"
-            raise ResourceExhausted(
-                Reason.TOO_MANY_STREAMS,
-                f"{who} has as many streams open as it may; close one, or poll",
-                retry_after_seconds=30,
-            )
-        self._open += 1
-        self._open_of[caller] = mine + 1
-
-    def give_back(self, caller: str) -> None:
-        self._open -= 1
-        self._open_of[caller] -= 1
-        if not self._open_of[caller]:
-            del self._open_of[caller]
+_CALL_RETRY_SECONDS = 0.5
+_STREAM_RETRY_SECONDS = 30
 
 
 class Limits:
-    """All limits of one server, in the order in which a call meets them."""
+    """Whoever enters leaves: `leave` once for each `enter` that did not raise, `leave_stream` for `enter_stream`."""
 
-    def __init__(self, rate: RateLimit, streams: StreamLimit) -> None:
+    def __init__(self, rate: RateLimit, streams: StreamLimit, calls: CallLimit | None = None) -> None:
         self._rate = rate
         self._streams = streams
-        self._calls = 0
+        self._calls = calls or CallLimit()
 
-    def enter(self, call: Call, cost: float, quotas: Quotas) -> None:  # noqa: ARG002
-        """A call with one answer begins; `leave` when it ends. Raises ResourceExhausted: then it did not begin."""
-        self._take(call, cost)
-        if self._calls >= CALLS_MAX:
-            raise ResourceExhausted(
-                Reason.QUEUE_FULL, "this server is busy with other calls; retry", retry_after_seconds=0.5
-            )
-        self._calls += 1
+    @property
+    def calls(self) -> int:
+        """In progress."""
+        return self._calls.held
 
-    def leave(self, call: Call) -> None:  # noqa: ARG002
-        self._calls -= 1
+    @property
+    def streams(self) -> int:
+        """Open."""
+        return self._streams.held
 
-    def enter_stream(self, call: Call, cost: float, quotas: Quotas) -> None:  # noqa: ARG002
-        """A stream of answers begins; `leave_stream` when it ends. Raises as `enter` does."""
-        self._take(call, cost)
-        if self._calls >= CALLS_MAX:
-            raise ResourceExhausted(
-                Reason.QUEUE_FULL, "this server is busy with other calls; retry", retry_after_seconds=0.5
-            )
-        self._streams.take(call.caller.spiffe_id)
+    def enter(self, call: Call, cost: float, quotas: Quotas) -> None:
+        """A call with one answer begins. Raises LimitExceeded: then it did not begin."""
+        caller, calls = call.caller, self._calls
+        crowded = calls.crowded(caller.spiffe_id, caller.tenant, quotas.concurrency)
+        if crowded is not None:
+            raise _too_many_calls(call, crowded, calls, quotas)
+        self._take_tokens(call, cost, quotas)
+        calls.take(caller.spiffe_id, caller.tenant)
+
+    def leave(self, call: Call) -> None:
+        self._calls.give_back(call.caller.spiffe_id, call.caller.tenant)
+
+    def enter_stream(self, call: Call, cost: float, quotas: Quotas) -> None:
+        """A stream of answers begins. Raises as `enter` does."""
+        caller, streams = call.caller, self._streams
+        if self._calls.is_full:
+            raise _too_many_calls(call, Crowded.SERVER, self._calls, quotas)
+        crowded = streams.crowded(caller.spiffe_id, caller.tenant, quotas.streams)
+        if crowded is not None:
+            raise _too_many_streams(call, crowded, streams, quotas)
+        self._take_tokens(call, cost, quotas)
+        streams.take(caller.spiffe_id, caller.tenant)
 
     def leave_stream(self, call: Call) -> None:
-        self._streams.give_back(call.caller.spiffe_id)
+        self._streams.give_back(call.caller.spiffe_id, call.caller.tenant)
 
-    def wait_seconds(self, call: Call, cost: float, quotas: Quotas) -> float:  # noqa: ARG002
+    def wait_seconds(self, call: Call, cost: float, quotas: Quotas) -> float:
         """For one more message of a stream. 0: it was taken. Else nothing was, and after so many seconds it may be."""
-        return self._rate.wait_seconds(call.caller.spiffe_id, cost, device=call.caller.role is Role.DEVICE)
+        caller = call.caller
+        return self._rate.wait_seconds(
+            caller.spiffe_id,
+            cost,
+            device=caller.role is Role.DEVICE,
+            tenant=caller.tenant,
+            tenant_rate=quotas.rate_per_second,
+        )
 
-    def _take(self, call: Call, cost: float) -> None:
-        self._rate.take(call.caller.spiffe_id, cost, device=call.caller.role is Role.DEVICE)
+    def _take_tokens(self, call: Call, cost: float, quotas: Quotas) -> None:
+        caller = call.caller
+        self._rate.take(
+            caller.spiffe_id,
+            cost,
+            device=caller.role is Role.DEVICE,
+            tenant=caller.tenant,
+            tenant_rate=quotas.rate_per_second,
+        )
+
+
+def _too_many_calls(call: Call, crowded: Crowded, calls: CallLimit, quotas: Quotas) -> LimitExceeded:
+    reason, caller = Reason.TOO_MANY_CALLS, call.caller
+    match crowded:
+        case Crowded.CALLER:
+            limit = Limit.of_caller(caller.spiffe_id, "calls", "concurrency-of-caller", calls.per_caller)
+            sentence = f"this identity has {calls.per_caller} calls in progress, as many as it may; wait for one to end"
+        case Crowded.TENANT:
+            limit = Limit.of_tenant(caller.tenant, "calls", "concurrency-of-tenant", quotas.concurrency)
+            sentence = f"this tenant has {quotas.concurrency} calls in progress, as many as it may; retry"
+        case Crowded.SHARE | Crowded.SERVER:
+            reason = Reason.QUEUE_FULL
+            limit = Limit.of_caller(caller.spiffe_id, "calls", "concurrency-of-server")
+            sentence = "this server is busy with other calls; retry"
+    return LimitExceeded(reason, sentence, limit, retry_after_seconds=_CALL_RETRY_SECONDS)
+
+
+def _too_many_streams(call: Call, crowded: Crowded, streams: StreamLimit, quotas: Quotas) -> LimitExceeded:
+    caller = call.caller
+    match crowded:
+        case Crowded.CALLER:
+            limit = Limit.of_caller(caller.spiffe_id, "streams", "streams-of-caller", streams.per_caller)
+            who = "this identity"
+        case Crowded.TENANT:
+            limit = Limit.of_tenant(caller.tenant, "streams", "streams-of-tenant", quotas.streams)
+            who = "this tenant"
+        case Crowded.SHARE | Crowded.SERVER:
+            limit = Limit.of_caller(caller.spiffe_id, "streams", "streams-of-server")
+            who = "the server"
+    sentence = f"{who} has as many streams open as it may; close one, or poll"
+    return LimitExceeded(Reason.TOO_MANY_STREAMS, sentence, limit, retry_after_seconds=_STREAM_RETRY_SECONDS)

@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kms.core.identity import Role
 from kms.core.names import ID_PATTERN
+from kms.keys.model import SYSTEM_TENANT
 from kms.public.durable import sync_folder
 from kms.server.identity import spiffe_id
 
@@ -61,7 +62,7 @@ class LocalAuthority:
 
     def ensure_clients(self) -> dict[Role, Path]:
         """One folder for each role with cert.pem, key.pem and ca.pem."""
-        return {role: self._ensure_client(role, role.value) for role in Role if role is not Role.EDGE}
+        return {role: self._ensure(LOCAL_TENANT, role, role.value) for role in Role if role is not Role.EDGE}
 
     def ensure_admins(self, names: Sequence[str]) -> list[Path]:
         """Further admins, a folder for each; approvals take several people. Raises ValueError for a name that can not
@@ -72,12 +73,26 @@ class LocalAuthority:
                 raise ValueError(
                     f"{name!r} can not name an admin: 1 to 63 lower-case letters, digits or hyphens, no role"
                 )
-        return [self._ensure_client(Role.ADMIN, name) for name in names]
+        return [self._ensure(LOCAL_TENANT, Role.ADMIN, name) for name in names]
 
-    def _ensure_client(self, role: Role, name: str) -> Path:
-        folder = self._clients / name
+    def ensure_client(self, tenant: str, role: Role, name: str) -> Path:
+        """An identity of any tenant but the service's own. Its folder is `home`/clients/{tenant}.{name}, or {name} for
+        the operators' tenant; whoever is named so already has to be of this role. Raises ValueError for what can not
+        stand in a SPIFFE id, and for a name that is another role's.
+        """
+        if not all(re.fullmatch(ID_PATTERN, part) for part in (tenant, name)) or tenant == SYSTEM_TENANT:
+            raise ValueError(
+                f"tenants/{tenant}/{role}/{name} can not be an identity: tenant and name are 1 to 63 lower-case "
+                f"letters, digits or hyphens, and {SYSTEM_TENANT} is the service's own"
+            )
+        if name in {*Role} and name != role:
+            raise ValueError(f"{name!r} can not name {role}: it is a role")
+        return self._ensure(tenant, role, name)
+
+    def _ensure(self, tenant: str, role: Role, name: str) -> Path:
+        folder = self._clients / (name if tenant == LOCAL_TENANT else f"{tenant}.{name}")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        uri = spiffe_id(self._trust_domain, LOCAL_TENANT, role, name)
+        uri = spiffe_id(self._trust_domain, tenant, role, name)
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
         self._ensure_leaf(folder / "key.pem", folder / "cert.pem", names, ExtendedKeyUsageOID.CLIENT_AUTH)
         _write(folder / "ca.pem", self.pem, 0o644)

@@ -19,12 +19,15 @@ class EveryTenant:
     async def terms(self, tenant: str) -> Terms:
         return _terms(tenant)
 
+    def edition(self, tenant: str) -> object:  # noqa: ARG002
+        return None
+
 
 class RolesSuffice:
     """What the row of an RPC says of roles is all that is asked."""
 
-    async def check(self, call: Call, row: Row, asked: Asked) -> None:
-        """Nothing beside the roles."""
+    async def check(self, call: Call, row: Row, asked: Asked) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
 
     def edition(self, tenant: str) -> object:  # noqa: ARG002
         return None
@@ -43,6 +46,9 @@ class OneChannelRule:
                 f"this server takes post-quantum TLS only; {call.channel.tls_version} with {call.channel.group} was "
                 "negotiated. Use a client that offers X25519MLKEM768",
             )
+
+    def edition(self, tenant: str) -> object:  # noqa: ARG002
+        return None
 
 
 def plain_doors(identifier: Identifier, limits: Limits, standing: Standing, *, require_pq_tls: bool = False) -> Doors:

@@ -1,9 +1,22 @@
 """Tenants: what each may use of the service, and over which channels."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from kms.core.names import TenantName
 from kms.core.resources import Sensitivity
+from kms.keys.model import etag_of
+
+KEYS: Final = "keys"
+DEVICES: Final = "devices"
+"""What quotas count."""
+
+
+class TenantState(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
 
 
 class ChannelMode(StrEnum):
@@ -59,3 +72,25 @@ class Terms:
     tenant: str
     quotas: Quotas = Quotas()
     channels: ChannelRules = ChannelRules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """`quotas`, `channels`: None where the server's defaults hold. `reason`: why it was suspended, empty when it is
+    not. `revision` counts the changes from 1.
+    """
+
+    name: TenantName
+    display_name: str
+    state: TenantState
+    quotas: Quotas | None
+    channels: ChannelRules | None
+    reason: str
+    revision: int
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the tenant."""
+        return etag_of(str(self.name), self.revision)

@@ -92,6 +92,9 @@ class Cluster:
     port: int = 0
     password: str = field(default_factory=lambda: secrets.token_hex(16))
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    """More of them, name=value; later ones win."""
 
     @property
     def url(self) -> sa.URL:
@@ -114,10 +117,13 @@ class Cluster:
     def start(self) -> None:
         """Returns when it takes connections."""
         settings = [*_SETTINGS, "listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories="]
+        settings += self.settings
         command = [self.binaries / "postgres", "-D", self.folder / "data"]
         command += [argument for setting in settings for argument in ("-c", setting)]
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, **_as_server_user())
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **self.environment}, **_as_server_user()
+            )
         deadline = time.monotonic() + _READY_SECONDS
         ready = [self.binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode != 0:
@@ -140,7 +146,7 @@ def postgresql() -> Iterator[PostgresqlServer]:
         yield PostgresqlServer(sa.make_url(url))
         return
     with tempfile.TemporaryDirectory(prefix="hallmark-postgresql-", ignore_cleanup_errors=True) as folder:
-        cluster = Cluster(_binaries(), Path(folder))
+        cluster = Cluster(binaries(), Path(folder))
         try:
             cluster.make()
             cluster.start()
@@ -188,7 +194,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgresql_url"))
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     found = [Path(path).parent for path in [shutil.which("postgres")] if path]
     for place in _PLACES:
         found += sorted(Path("/").glob(place.lstrip("/")), reverse=True)

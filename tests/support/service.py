@@ -36,6 +36,8 @@ class RunningService:
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    prefix: tuple[str, ...] = ()
+    """A program that runs it, such as `ip netns exec`."""
 
     @property
     def log(self) -> str:
@@ -47,7 +49,7 @@ class RunningService:
 
     def start(self) -> None:
         (self.home / "server.json").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "kms.cli.main", "serve", "--home", str(self.home)]
+        command = [*self.prefix, sys.executable, "-m", "kms.cli.main", "serve", "--home", str(self.home)]
         command += ["--config", str(self.home / "settings.toml"), "--port", "0", "--public-port", "0", *self.options]
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -90,6 +90,7 @@ from hallmark_client.model.enums import (
     ProtectionLevel,
     RevocationReason,
     SecurityLevel,
+    Sensitivity,
 )
 from hallmark_client.model.envelopes import (
     DataKey,
@@ -250,6 +251,7 @@ __all__ = [
     "SealedEnvelope",
     "SealingKey",
     "SecurityLevel",
+    "Sensitivity",
     "ServiceSignature",
     "Shredding",
     "Signature",

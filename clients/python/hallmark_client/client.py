@@ -26,6 +26,7 @@ from hallmark_client.revocations import Revocations
 from hallmark_client.signing import Signing
 from hallmark_client.ssf import SsfReceivers
 from hallmark_client.system import System
+from hallmark_client.tenants import Tenants
 from hallmark_client.transport import Transport
 from hallmark_client.trust import Trust
 from hallmark_client.wire.capabilities import capabilities_of
@@ -74,6 +75,8 @@ class Client:
     """Servers that hear of events."""
     artifacts: Artifacts
     """Which artifacts may be used, and from which version on."""
+    tenants: Tenants
+    """Tenants: quotas, channel rules, suspension."""
     log: Log
     """Checkpoints and proofs of the transparency log."""
     _cert_pem: bytes | None = None
@@ -126,6 +129,7 @@ class Client:
         self.removals = Removals(self._calls)
         self.ssf = SsfReceivers(self._calls)
         self.artifacts = Artifacts(self._calls)
+        self.tenants = Tenants(self._calls)
         self.log = Log(self._calls)
 
     @property

@@ -34,6 +34,8 @@ OPTIONS: Final = (
 
 _SETTLED: Final = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 _CONNECT_SECONDS: Final = 2.0
+_LOOKS_BETWEEN: Final = (2, 1, 1)
+"""After each attempt to connect with our certificate: looks without it."""
 _SERVER_STRANGE: Final = (
     "the certificate of {} was not made by the authority in ca.pem, or not for that name; "
     "use a profile folder that this very server wrote"
@@ -151,7 +153,20 @@ class GrpcTransport:
             self._streams.discard(stream)
 
     def _is_turned_away(self) -> bool:
-        """Whether a fresh channel, with our certificate, does not get through a handshake that works without it."""
+        """Whether fresh channels, with our certificate, do not get through a handshake that works without it.
+
+        One of each proves nothing behind a load balancer with a dead replica: it may give the looks to the living and
+        the channels to the dead. So several, and not in turns.
+        """
+        for looks in _LOOKS_BETWEEN:
+            if not self._is_unusable():
+                return False
+            if any(look(self._address, self._ca_pem) is not Finding.SERVER for _ in range(looks)):
+                return False  # it has died meanwhile, or one of several has
+        return True
+
+    def _is_unusable(self) -> bool:
+        """A fresh channel fails; slow is not refused."""
         states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
         with self._open() as channel:
             channel.subscribe(states.put, try_to_connect=True)
@@ -159,11 +174,8 @@ class GrpcTransport:
                 while (state := states.get(timeout=_CONNECT_SECONDS)) not in _SETTLED:
                     pass
             except queue.Empty:
-                return False  # slow is not refused
-        if state is grpc.ChannelConnectivity.READY:
-            return False
-        # It may have died between the two looks.
-        return look(self._address, self._ca_pem) is Finding.SERVER
+                return False
+        return state is not grpc.ChannelConnectivity.READY
 
     def _started(self, start: Callable[[grpc.Channel], Any]) -> "_GrpcStream[Any]":
         with self._lock:

@@ -9,7 +9,7 @@ from hallmark_client import rpc
 from hallmark_client.errors import InvalidArgument
 from hallmark_client.key_transfer import KeyTransfer
 from hallmark_client.model.attestation_gate import AttestationGate
-from hallmark_client.model.enums import ExportPolicy, KeyVersionAction, LogWait
+from hallmark_client.model.enums import ExportPolicy, KeyVersionAction, LogWait, Sensitivity
 from hallmark_client.model.key_settings import Compromise, UpdateRehearsal
 from hallmark_client.model.keys import Key, RotationPolicy, UsageLimits
 from hallmark_client.put_settings import UpdateSettings, put_settings
@@ -31,6 +31,7 @@ class KeyLife(KeyTransfer):
         destroy_wait: timedelta | None = None,
         export_policy: ExportPolicy | str | None = None,
         attestation_gate: AttestationGate | Literal["remove"] | None = None,
+        sensitivity: Sensitivity | str | None = None,
         etag: str | None = None,
         proposal: str | None = None,
         request_id: str | None = None,
@@ -48,6 +49,7 @@ class KeyLife(KeyTransfer):
             destroy_wait=destroy_wait,
             export_policy=export_policy,
             attestation_gate=attestation_gate,
+            sensitivity=sensitivity,
         )
         request = self._update(name, labels, etag, settings)
         request.request_id = self._calls.request_id(request_id)
@@ -65,6 +67,7 @@ class KeyLife(KeyTransfer):
         destroy_wait: timedelta | None = None,
         export_policy: ExportPolicy | str | None = None,
         attestation_gate: AttestationGate | Literal["remove"] | None = None,
+        sensitivity: Sensitivity | str | None = None,
         etag: str | None = None,
     ) -> UpdateRehearsal:
         """Say what `update` would do, and what it takes; changes nothing. Whoever approves a POLICY_CHANGE compares the
@@ -76,6 +79,7 @@ class KeyLife(KeyTransfer):
             destroy_wait=destroy_wait,
             export_policy=export_policy,
             attestation_gate=attestation_gate,
+            sensitivity=sensitivity,
         )
         request = self._update(name, labels, etag, settings)
         request.request_id = self._calls.request_id(None)

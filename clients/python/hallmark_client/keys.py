@@ -7,7 +7,7 @@ from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
 from hallmark_client.key_life import KeyLife
 from hallmark_client.model.attestation_gate import AttestationGate
-from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, LogWait
+from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, LogWait, Sensitivity
 from hallmark_client.model.key_settings import Rehearsal
 from hallmark_client.model.keys import Key, PublicKey, RotationPolicy, UsageLimits
 from hallmark_client.put_settings import put_kind, put_settings
@@ -31,6 +31,7 @@ class Keys(KeyLife):
         destroy_wait: timedelta | None = None,
         export_policy: ExportPolicy | str | None = None,
         attestation_gate: AttestationGate | None = None,
+        sensitivity: Sensitivity | str | None = None,
         request_id: str | None = None,
         wait: LogWait = "committed",
     ) -> Key:
@@ -39,8 +40,8 @@ class Keys(KeyLife):
         key_id: 1 to 63 lower-case letters, digits or hyphens, begins with a letter. algorithm: default is the
         server's, id-MLDSA65-ECDSA-P256-SHA512. purpose: default SIGN, or ENVELOPE for HPKE algorithms. destroy_wait: 1
         to 120 days, default 30. export_policy: default NEVER; can only be made stricter later. attestation_gate: of
-        the device behind each use. request_id: give the one of an earlier call to get its answer again.
-        Raises AlreadyExists (KEY_EXISTS) and what every call may raise.
+        the device behind each use. sensitivity: default STANDARD. request_id: give the one of an earlier call to get
+        its answer again. Raises AlreadyExists (KEY_EXISTS) and what every call may raise.
         """
         request = keys_pb2.CreateKeyRequest(
             parent=self._calls.names.parent,
@@ -57,6 +58,7 @@ class Keys(KeyLife):
             destroy_wait=destroy_wait,
             export_policy=export_policy,
             attestation_gate=attestation_gate,
+            sensitivity=sensitivity,
         )
         return self._calls(rpc.CREATE_KEY, request, changed_key_of)
 

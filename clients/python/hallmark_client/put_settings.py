@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 from hallmark.v1 import keys_pb2
 from hallmark_client.model.attestation_gate import AttestationGate
-from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose
+from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, Sensitivity
 from hallmark_client.model.keys import RotationPolicy, UsageLimits
 from hallmark_client.wire.attestation_gate import gate_argument
 from hallmark_client.wire.key_settings import limits_argument, rotation_argument
@@ -17,6 +17,7 @@ class _Common(TypedDict, total=False):
     usage_limits: UsageLimits | None
     destroy_wait: timedelta | None
     export_policy: ExportPolicy | str | None
+    sensitivity: Sensitivity | str | None
 
 
 class Settings(_Common, total=False):
@@ -51,6 +52,7 @@ def put_settings(
     destroy_wait: timedelta | None = None,
     export_policy: ExportPolicy | str | None = None,
     attestation_gate: AttestationGate | Literal["remove"] | None = None,
+    sensitivity: Sensitivity | str | None = None,
 ) -> list[str]:
     """Write what is given into a request; gives the names of those fields. Raises InvalidArgument."""
     given = []
@@ -70,4 +72,7 @@ def put_settings(
         given.append("attestation_gate")  # named and left out: removed
         if not isinstance(attestation_gate, str):
             message.attestation_gate.CopyFrom(gate_argument(attestation_gate))
+    if sensitivity is not None:
+        message.sensitivity = number_of(enum_argument(Sensitivity, sensitivity, "sensitivity"))
+        given.append("sensitivity")
     return given

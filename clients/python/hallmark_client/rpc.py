@@ -12,6 +12,7 @@ from hallmark.v1 import log_pb2 as log
 from hallmark.v1 import revocation_pb2 as revocation
 from hallmark_client.permission_rpc import PERMISSION_RPCS
 from hallmark_client.rpc_type import Request, Response, Rpc
+from hallmark_client.tenants_rpc import TENANT_RPCS
 
 __all__ = ["RPCS", "Request", "Response", "Rpc"]
 
@@ -210,5 +211,6 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     LIST_LOG_KEYS,
     ROTATE_LOG_KEY,
     *PERMISSION_RPCS,
+    *TENANT_RPCS,
 )
 """Every RPC of hallmark.v1."""

@@ -54,7 +54,8 @@ def _look_there(context: ssl.SSLContext, unconnected: socket.socket, place: obje
             return Finding.SERVER
         except ssl.SSLCertVerificationError:
             return Finding.STRANGER
-        except TimeoutError:
+        except (TimeoutError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # Closed without a word: a balancer whose replica is dying, or that replica.
             return Finding.NOBODY
         except ssl.SSLError:
             return Finding.NOT_TLS

@@ -6,6 +6,7 @@ import click
 from click.core import ParameterSource
 
 from kms.cli.bench.capacity import capacity_command
+from kms.cli.bench.soak import soak
 from kms.cli.bench.streams import streams
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
@@ -24,11 +25,13 @@ def bench() -> None:
               hallmark bench log
               hallmark bench streams
               hallmark bench capacity --devices 1000000
+              hallmark bench soak --minutes 60
     """
 
 
 bench.add_command(streams)
 bench.add_command(capacity_command)
+bench.add_command(soak)
 
 
 @bench.command()

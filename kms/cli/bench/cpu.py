@@ -22,7 +22,7 @@ def cpu_of_server(pid: int | None) -> CpuSeconds | None:
     if pid is None:
         return None
     try:
-        return CpuSeconds(_used(pid), sum(_used(child) for child in _children(pid)))
+        return CpuSeconds(_used(pid), sum(_used(child) for child in children_of(pid)))
     except (OSError, ValueError):
         return None
 
@@ -33,6 +33,13 @@ def resident_bytes(pid: int) -> int:
         found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         if found is not None:
             return int(found[1]) * 1024
+    return 0
+
+
+def open_descriptors(pid: int) -> int:
+    """0 where it can not be told."""
+    with contextlib.suppress(OSError):
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     return 0
 
 
@@ -47,7 +54,8 @@ def _used(pid: int) -> float:
     return spent / 1e9
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """Raises OSError where it can not be told."""
     return [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]

@@ -118,6 +118,9 @@ class _ByConnection:
         name = f"d-{channel.peer.rpartition(':')[2]}"
         return Caller(spiffe_id(_TRUST_DOMAIN, LOCAL_TENANT, Role.DEVICE, name), LOCAL_TENANT, Role.DEVICE, name)
 
+    def check_still(self, caller: Caller, now: datetime) -> None:
+        """They may stay."""
+
 
 def _guard() -> Guard:
     clock = SystemClock()

@@ -32,6 +32,7 @@ _SETTINGS: Final = (
     "usage_per_second",
     "usage_not_after",
 )
+_WHERE_SET: Final = ("attestation_gate", "sensitivity")
 _VERSION: Final = ("algorithm", "public_key_sha256", "state")
 _MAKING: Final = ("protection_level", "origin", "exportable", "halves", "token")
 _TOKEN: Final = ("token_serial",)
@@ -89,15 +90,13 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "key-version.resumed": _VERSION_TYPE,
     "key-version.suspended": _VERSION_TYPE,
     "key.compromise-reported": EventType("key or key version", ("compromise_time", "versions")),
-    "key.created": EventType("key version", (*_SETTINGS, *_VERSION, *_MAKING), ("attestation_gate",), _TOKEN),
+    "key.created": EventType("key version", (*_SETTINGS, *_VERSION, *_MAKING), _WHERE_SET, _TOKEN),
     "key.exported": EventType(
         "key version", ("public_key_sha256", "recipient_algorithm", "recipient_sha256", "envelope_sha256", "proposal")
     ),
-    "key.imported": EventType(
-        "key version", (*_SETTINGS, *_VERSION, *_MAKING, *_IMPORTED), ("attestation_gate",), _TOKEN
-    ),
+    "key.imported": EventType("key version", (*_SETTINGS, *_VERSION, *_MAKING, *_IMPORTED), _WHERE_SET, _TOKEN),
     "key.rotated": EventType("key version", (*_VERSION, *_MAKING), (), _TOKEN),
-    "key.updated": EventType("key", _SETTINGS, ("attestation_gate",)),
+    "key.updated": EventType("key", _SETTINGS, _WHERE_SET),
     "keys.rewrapped": EventType("the service's keys", ("count", "from", "to")),
     "leases.issued": EventType("leases", ("root_sha256", "tree_size")),
     "log.closed": EventType("`log`", ("successor", "successor_vkeys")),
@@ -137,6 +136,9 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "ssf-receiver.created": EventType("SSF receiver", ("audience_sha256", "token_sha256")),
     "ssf-receiver.deleted": EventType("SSF receiver", ()),
     "status.published": EventType("status lists", ("number", *_SIGNED)),
+    "tenant.created": EventType("tenant", ("channels", "quotas", "revision"), (), ("by",)),
+    "tenant.state-changed": EventType("tenant", ("revision", "state"), (), ("by", "reason")),
+    "tenant.updated": EventType("tenant", ("changed", "channels", "quotas", "revision"), (), ("by",)),
     "trust-bundle.issued": EventType("trust bundle", ("sequence", *_SIGNED)),
 }
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from kms.core.errors import DeadlineExceeded, Reason, Unavailable
+from kms.core.steps import step
 from kms.log.model import LogPromise
 from kms.log.rounds.sequencer import Sequencer
 from kms.log.rounds.sequencing import DirectEntry, Earlier
@@ -32,7 +33,8 @@ class Delivery:
         )
         try:
             self._sequencer.wake()
-            return await waiter.future
+            with step("log proof"):
+                return await waiter.future
         finally:
             self._waiters.end(waiter)
 

@@ -1,11 +1,14 @@
 """What only a real connection shows: TLS, deadlines, lost servers. The rest is in tests/contract."""
 
+import contextlib
 import dataclasses
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Self
 
 import grpc
 import pytest
@@ -159,6 +162,60 @@ def test_a_client_is_shared_by_threads(server, remote) -> None:
     assert len(signatures) == 20
     for signature in signatures:
         remote.signing.verify("manifest", signature, b"weights")
+
+
+def test_a_dead_replica_behind_a_load_balancer_is_no_refused_certificate(server) -> None:
+    """In turns: the looks without a certificate could all meet the living one, the channels all the dead one."""
+    with Turns(server.address) as turns:
+        profile = dataclasses.replace(server.profile("admin"), address=turns.address)
+        for _ in range(4):
+            with Client(profile, timeout_seconds=5) as client:
+                assert client.capabilities()
+
+
+class Turns:
+    """Every other connection goes to a replica that is dead: it ends at once."""
+
+    def __init__(self, living: str) -> None:
+        host, _, port = living.rpartition(":")
+        self._living = host, int(port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        for number in itertools.count():
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:
+                return
+            if number % 2 == 0:
+                accepted.close()
+                continue
+            replica = socket.create_connection(self._living)
+            for pair in ((accepted, replica), (replica, accepted)):
+                self._threads.append(threading.Thread(target=_pump, args=pair))
+                self._threads[-1].start()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    for each in (source, target):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
 
 
 def test_the_transport_itself_makes_a_call_once(fake, server) -> None:

@@ -55,6 +55,19 @@ def test_somebody_who_does_not_speak_tls(listener: socket.socket) -> None:
     talking.join()
 
 
+def test_who_hangs_up_without_a_word_counts_as_nobody(listener: socket.socket) -> None:
+    """A load balancer does that whose replica has just been killed."""
+
+    def hang_up() -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(1 << 14)
+
+    silent = threading.Thread(target=hang_up)
+    silent.start()
+    assert look(address(listener), AUTHORITY.pem) is Finding.NOBODY
+    silent.join()
+
+
 def test_somebody_who_never_answers_counts_as_nobody(listener: socket.socket) -> None:
     assert look(address(listener), AUTHORITY.pem) is Finding.NOBODY
 

@@ -72,6 +72,16 @@ class ExportPolicy(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+class Sensitivity(StrEnum):
+    """How much harm a stranger could do with a thing, least first. Channel rules and access policies go by it."""
+
+    LOW = "LOW"
+    STANDARD = "STANDARD"
+    HIGH = "HIGH"
+    MAXIMUM = "MAXIMUM"
+    UNKNOWN = "UNKNOWN"
+
+
 class SecurityLevel(StrEnum):
     """Where a device's key lives and who made the statement about it, weakest first."""
 

@@ -13,6 +13,7 @@ from hallmark_client.model.enums import (
     KeyPurpose,
     KeyVersionState,
     ProtectionLevel,
+    Sensitivity,
 )
 from hallmark_client.model.log import LogPromise
 from hallmark_client.model.result import Result
@@ -83,8 +84,9 @@ class Key(Result):
 
     primary_version: the one that signs now, empty when none may. etag: give it to `rotate` to refuse a rotation of
     what changed meanwhile. destroy_wait: from `schedule_destroy` to the destruction. use_count: signatures or openings
-    so far. aliases: full names. attestation_gate: what the device behind each use must be; None: nobody is asked. log,
-    replayed: only on the answers of calls that change a key.
+    so far. aliases: full names. attestation_gate: what the device behind each use must be; None: nobody is asked.
+    sensitivity: what channel rules and access policies go by. log, replayed: only on the answers of calls that
+    change a key.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Key(Result):
     use_count: int = 0
     aliases: tuple[str, ...] = ()
     attestation_gate: AttestationGate | None = None
+    sensitivity: Sensitivity = Sensitivity.STANDARD
     log: LogPromise | None = None
     replayed: bool = False
 

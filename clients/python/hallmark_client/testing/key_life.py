@@ -24,7 +24,15 @@ from hallmark_client.testing.refusals import invalid, precondition, refusal
 from hallmark_client.testing.state import State
 from hallmark_client.testing.trust import FakeTrust
 
-_PATHS: Final = {"labels", "rotation", "usage_limits", "destroy_wait", "export_policy", "attestation_gate"}
+_PATHS: Final = {
+    "labels",
+    "rotation",
+    "usage_limits",
+    "destroy_wait",
+    "export_policy",
+    "attestation_gate",
+    "sensitivity",
+}
 
 _OWN_LEAD: Final = timedelta(days=8)
 _STOPS: Final = {keys_pb2.KEY_VERSION_ACTION_SUSPEND, keys_pb2.KEY_VERSION_ACTION_DEACTIVATE}
@@ -83,8 +91,8 @@ class FakeKeyLife:
         after.CopyFrom(key)
         for path in paths - {"labels"}:
             after.ClearField(path)
-            if path == "export_policy":
-                after.export_policy = settings.export_policy
+            if path in {"export_policy", "sensitivity"}:
+                setattr(after, path, getattr(settings, path))
             elif settings.HasField(path):
                 getattr(after, path).CopyFrom(getattr(settings, path))
         if "labels" in paths:

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from hallmark.v1 import keys_pb2
+from hallmark.v1 import common_pb2, keys_pb2
 from hallmark_client.testing.gate_rules import gate_of
 from hallmark_client.testing.refusals import invalid
 
 
 def settings_of(given: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest | keys_pb2.Key) -> keys_pb2.Key:
-    """Rotation, limits, waiting period and export policy, with their defaults. Raises InvalidArgument."""
+    """Rotation, limits, waiting period, export policy and sensitivity, with their defaults. Raises InvalidArgument."""
     wait = given.destroy_wait.ToTimedelta() if given.HasField("destroy_wait") else timedelta(days=30)
     if not timedelta(days=1) <= wait <= timedelta(days=120):
         raise invalid("destroy_wait", "must be 1 day to 120 days")
@@ -20,7 +20,10 @@ def settings_of(given: keys_pb2.CreateKeyRequest | keys_pb2.ImportKeyRequest | k
         lead_max = rotation.period.ToTimedelta() / 2
     if not timedelta(0) <= rotation.publish_lead.ToTimedelta() <= lead_max:
         raise invalid("rotation.publish_lead", "must be at most half the period")
-    settings = keys_pb2.Key(export_policy=given.export_policy or keys_pb2.EXPORT_POLICY_NEVER)
+    settings = keys_pb2.Key(
+        export_policy=given.export_policy or keys_pb2.EXPORT_POLICY_NEVER,
+        sensitivity=given.sensitivity or common_pb2.SENSITIVITY_STANDARD,
+    )
     settings.rotation.CopyFrom(rotation)
     settings.rotation.publish_lead.FromTimedelta(rotation.publish_lead.ToTimedelta())
     settings.usage_limits.CopyFrom(given.usage_limits)

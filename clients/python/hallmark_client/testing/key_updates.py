@@ -36,7 +36,12 @@ def rehearsal_of(
 
 
 def _settings(key: keys_pb2.Key) -> bytes:
-    kept = keys_pb2.Key(destroy_wait=key.destroy_wait, usage_limits=key.usage_limits, export_policy=key.export_policy)
+    kept = keys_pb2.Key(
+        destroy_wait=key.destroy_wait,
+        usage_limits=key.usage_limits,
+        export_policy=key.export_policy,
+        sensitivity=key.sensitivity,
+    )
     kept.rotation.CopyFrom(key.rotation)
     kept.rotation.ClearField("next_rotation_time")
     if key.HasField("attestation_gate"):
@@ -61,6 +66,7 @@ def _measures(key: keys_pb2.Key) -> dict[str, Any]:
         "usage_limits.total": limits.total or float("inf"),
         "usage_limits.not_after": limits.not_after.ToDatetime(tzinfo=UTC) if limits.HasField("not_after") else _NEVER,
         "destroy_wait": -key.destroy_wait.ToTimedelta(),
+        "sensitivity": -key.sensitivity,
     }
 
 

@@ -1,6 +1,6 @@
 """Keys and signatures from the wire."""
 
-from hallmark.v1 import keys_pb2
+from hallmark.v1 import common_pb2, keys_pb2
 from hallmark_client.checksum import check_crc32c
 from hallmark_client.model.enums import (
     Algorithm,
@@ -9,6 +9,7 @@ from hallmark_client.model.enums import (
     KeyPurpose,
     KeyVersionState,
     ProtectionLevel,
+    Sensitivity,
 )
 from hallmark_client.model.keys import Key, KeyComponent, KeyVersion, PublicKey, Signature, Verified
 from hallmark_client.model.log import LogPromise
@@ -37,6 +38,7 @@ def key_of(wire: keys_pb2.Key, *, log: LogPromise | None = None, replayed: bool 
         use_count=wire.use_count,
         aliases=tuple(wire.aliases),
         attestation_gate=gate_of(wire.attestation_gate) if wire.HasField("attestation_gate") else None,
+        sensitivity=member_of(Sensitivity, wire.sensitivity or common_pb2.SENSITIVITY_STANDARD),
         log=log,
         replayed=replayed,
     )

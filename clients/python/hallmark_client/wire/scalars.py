@@ -27,6 +27,7 @@ _WIRE: Final[dict[type[StrEnum], tuple[Any, str]]] = {
     enums.Algorithm: (common_pb2.Algorithm, "ALGORITHM_"),
     enums.ProtectionLevel: (common_pb2.ProtectionLevel, "PROTECTION_LEVEL_"),
     enums.InitiatingEntity: (common_pb2.InitiatingEntity, "INITIATING_ENTITY_"),
+    enums.Sensitivity: (common_pb2.Sensitivity, "SENSITIVITY_"),
     enums.KeyPurpose: (keys_pb2.KeyPurpose, "KEY_PURPOSE_"),
     enums.KeyOrigin: (keys_pb2.KeyOrigin, "KEY_ORIGIN_"),
     enums.SecurityLevel: (keys_pb2.SecurityLevel, "SECURITY_LEVEL_"),

@@ -153,6 +153,7 @@ async def test_intervals_vary_by_a_fifth(replica: Replica) -> None:
         st.builds(
             BatchPath, st.integers(0, 255), st.just(LEAVES), st.tuples(*[st.binary(min_size=32, max_size=32)] * 8)
         ),
+        st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),
     ),
     next_in=st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=1)),
 )
@@ -162,6 +163,7 @@ def test_frames_that_share_bytes_say_what_protobuf_says(proof: Proof | None, nex
     beat = Response.Heartbeat(server_time=now, next_in=next_in)
     if proof is not None:
         beat.payload, beat.leaf = proof.payload, proof.leaf
+        beat.server_time.FromDatetime(proof.server_time)  # of the replica that signed it
         beat.signature.CopyFrom(service_signature_to_wire(proof.signature))
         beat.path.leaf_index, beat.path.tree_size = proof.path.leaf_index, proof.path.tree_size
         beat.path.path.extend(proof.path.path)

@@ -5,6 +5,7 @@ from google.rpc import error_details_pb2
 from kms.core import errors
 from kms.core.errors import Reason, ServiceError
 from kms.server.errors import CODES, code_of, to_status
+from kms.tenants.exceeded import Limit, LimitExceeded
 
 
 def _details(error: ServiceError) -> dict[str, object]:
@@ -56,3 +57,19 @@ def test_details_say_what_helps() -> None:
 
 def test_the_code_of_an_error_is_grpcs() -> None:
     assert code_of(errors.NotFound(Reason.RESOURCE_NOT_FOUND, "x")) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_limit_that_is_somebodys_says_whose_and_which() -> None:
+    limit = Limit.of_tenant("acme", "keys", "keys-of-tenant", 100)
+    error = LimitExceeded(Reason.QUOTA_EXCEEDED, "100 keys are there", limit, retry_after_seconds=60)
+    found = _details(error)
+    (violation,) = found["QuotaFailure"].violations
+    assert violation.subject == "tenant:acme"
+    assert (violation.quota_metric, violation.quota_id, violation.quota_value) == (
+        "hallmark.v1/keys",
+        "keys-of-tenant",
+        100,
+    )
+    assert violation.description == "100 keys are there"
+    assert found["RetryInfo"].retry_delay.seconds == 60
+    assert dict(found["ErrorInfo"].metadata) == {"limit": "keys-of-tenant", "value": "100", "call_id": "call-1"}

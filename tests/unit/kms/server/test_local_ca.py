@@ -81,3 +81,35 @@ def test_what_expires_soon_or_names_other_hosts_is_made_again(tmp_path: Path) ->
 def test_keys_are_p256(tmp_path: Path) -> None:
     key, _ = _authority(tmp_path).server_credentials(HOSTS)
     assert serialization.load_pem_private_key(key, password=None).curve.name == "secp256r1"
+
+
+def test_an_identity_of_another_tenant_has_a_folder_beside_the_operators(tmp_path: Path) -> None:
+    authority = _authority(tmp_path)
+    folder = authority.ensure_client("acme", Role.BACKEND, "shop")
+    assert folder == tmp_path / "clients" / "acme.shop"
+    certificate = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == [
+        "spiffe://hallmark.local/tenants/acme/backend/shop"
+    ]
+    before = (folder / "cert.pem").read_bytes()
+    assert authority.ensure_client("acme", Role.BACKEND, "shop") == folder
+    assert (folder / "cert.pem").read_bytes() == before
+    assert authority.ensure_client("default", Role.ADMIN, "admin") == authority.ensure_clients()[Role.ADMIN]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "role", "name"),
+    [
+        ("system", Role.ADMIN, "admin"),
+        ("Acme", Role.ADMIN, "admin"),
+        ("acme", Role.ADMIN, "../x"),
+        ("acme", Role.ADMIN, "backend"),
+        ("acme.b", Role.ADMIN, "c"),
+        ("", Role.ADMIN, "admin"),
+    ],
+)
+def test_what_is_no_identity_is_not_made(tmp_path: Path, tenant: str, role: Role, name: str) -> None:
+    with pytest.raises(ValueError, match="can not"):
+        _authority(tmp_path).ensure_client(tenant, role, name)
+    assert not (tmp_path / "clients").exists()

@@ -1,0 +1,82 @@
+"""A Cedar document, taken apart into its statements before Cedar reads it: where each begins, and whether it is small
+enough to be read at all.
+
+Cedar's parser and evaluator recurse, and a document of a few kilobytes can exhaust the stack of the whole process (700
+brackets, 2000 operators in a row do). So nesting and length are bounded here, an order of magnitude below that.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from kms.core.errors import InvalidArgument, Reason
+
+DOCUMENT_BYTES_MAX: Final = 256 * 1024
+STATEMENTS_MAX: Final = 500
+TOKENS_MAX: Final = 1000
+"""Of one statement."""
+NESTING_MAX: Final = 24
+"""Brackets of all kinds, one in another."""
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|\s+|\w+|.', re.DOTALL)
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The text of one statement, with its semicolon, and the line (from 1) on which it begins."""
+
+    line: int
+    text: str
+
+
+def decode(document: bytes) -> str:
+    """Raises InvalidArgument."""
+    if len(document) > DOCUMENT_BYTES_MAX:
+        raise InvalidArgument(
+            Reason.MESSAGE_TOO_LARGE, f"a policy has at most {DOCUMENT_BYTES_MAX} bytes", field="document"
+        )
+    try:
+        return document.decode()
+    except UnicodeDecodeError:
+        raise mistake("a policy is text in UTF-8") from None
+
+
+def take_apart(text: str) -> list[Piece]:
+    """In their order. Comments between two statements belong to none. Raises InvalidArgument/POLICY_INVALID."""
+    pieces = list(_pieces(text))
+    if len(pieces) > STATEMENTS_MAX:
+        raise mistake(f"a policy has at most {STATEMENTS_MAX} statements; this one has {len(pieces)}")
+    return pieces
+
+
+def mistake(what: str, *, line: int | None = None) -> InvalidArgument:
+    """What is wrong with a document, and where."""
+    where = "" if line is None else f"line {line}: "
+    return InvalidArgument(Reason.POLICY_INVALID, f"{where}{what}", field="document")
+
+
+def _pieces(text: str) -> Iterator[Piece]:
+    begin, line, tokens, nesting, first_line = 0, 1, 0, 0, 1
+    for found in _TOKEN.finditer(text):
+        word = found[0]
+        if not word.isspace() and not word.startswith("//"):
+            if tokens == 0:
+                begin, first_line = found.start(), line
+            tokens += 1
+            nesting += (word in _OPENING) - (word in _CLOSING)
+            _check_size(tokens, nesting, first_line)
+            if word == ";":
+                yield Piece(first_line, text[begin : found.end()])
+                tokens = nesting = 0
+        line += word.count("\n")
+    if tokens:
+        yield Piece(first_line, text[begin:])
+
+
+def _check_size(tokens: int, nesting: int, line: int) -> None:
+    if tokens > TOKENS_MAX:
+        raise mistake(f"a statement has at most {TOKENS_MAX} words and signs; split it", line=line)
+    if nesting > NESTING_MAX:
+        raise mistake(f"brackets may be nested {NESTING_MAX} deep at most", line=line)

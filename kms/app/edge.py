@@ -1,0 +1,151 @@
+"""An edge: one process without an HSM that serves streams and reads (docs/operations.md).
+
+Start  home and lock > database and its version > cursor key > public files > gRPC.
+Stop   as a server (kms.app.drain): goodbye to streams > running calls > public files > database > lock.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+
+import sqlalchemy as sa
+
+from kms.app.drain import Draining
+from kms.app.edge_features import EdgeGround, make_edge_features
+from kms.app.edge_health import make_edge_health
+from kms.app.edge_schema import open_cursors
+from kms.app.walls import Walls
+from kms.config import Config, ConfigError
+from kms.core.clock import Clock, SystemClock
+from kms.core.database import Database
+from kms.core.randomness import Randomness, SystemRandomness
+from kms.edge.channel import EdgeIdentity, GrpcReplica
+from kms.edge.remote import RemoteProver
+from kms.edge.served import Elsewhere
+from kms.edge.shown_log import ShownLog
+from kms.log import store as log_store
+from kms.log.keys.succession_store import stored_prefix
+from kms.public.below import below
+from kms.public.files import FolderPublicFiles
+from kms.public.http import PublicServer, public_app
+from kms.server.grpc_server import GrpcServer, TlsMaterial
+from kms.server.guard import Guard
+from kms.server.health import HealthServicer
+from kms.server.home import Home
+from kms.server.identity import MutualTls
+
+
+class EdgeApplication:
+    """One edge process, with the life of kms.app.application.Application."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, randomness: Randomness | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._randomness = randomness or SystemRandomness()
+        self._home = Home(config.home)
+        self._draining = Draining()
+        self._closing = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.address = ""
+        self.public_url = ""
+
+    async def start(self) -> None:
+        """Raises HomeInUse, ConfigError, DatabaseUnfit, Unavailable and OSError, each saying what to do."""
+        config = self._config
+        identity = _identity(config)
+        self._home.open()
+        self._closing.callback(self._home.close)
+        database = Database(config.database_url, commit_interval_seconds=config.database.commit_interval_seconds)
+        self._closing.callback(database.close)
+        codec = await database.read(open_cursors)
+        prover = RemoteProver(
+            [
+                GrpcReplica(address, identity, timeout_seconds=config.edge.sign_timeout_seconds)
+                for address in config.edge.api
+            ]
+        )
+        self._closing.push_async_callback(prover.close)
+        walls = Walls.build(
+            config,
+            database,
+            self._clock,
+            self._randomness,
+            identifier=MutualTls(config.server.trust_domain),
+            observers=(),
+            log_origin=await database.read(lambda tx: log_store.find_origin(tx) or ""),
+        )
+        self._closing.push_async_callback(walls.close)
+        walls.run(self._spawn)
+        standing = walls.standing
+        ground = EdgeGround(
+            database=database,
+            clock=self._clock,
+            randomness=self._randomness,
+            standing=standing,
+            codec=codec,
+            prover=prover,
+            log=await self._serve_public(database),
+            elsewhere=Elsewhere(config.edge.api[0]),
+            draining=self._draining.closed,
+        )
+        health = make_edge_health(database, self._clock, self._draining.leaving)
+        features = make_edge_features(ground, HealthServicer(health))
+        self._spawn(features.run())
+        guard = Guard(walls.doors, clock=self._clock, randomness=self._randomness, closing=self._draining.refusal)
+        tls = TlsMaterial(identity.private_key, identity.certificate, identity.authority)
+        server = GrpcServer(guard, features.registrations, tls)
+        port = await server.start(config.server.address, config.server.port)
+        self._closing.push_async_callback(server.stop, config.server.drain_seconds)
+        address = config.server.address
+        self.address = f"localhost:{port}" if address == "127.0.0.1" else f"{address}:{port}"
+        health.started.set()
+        self._home.announce(self.address, self.public_url, [], self._clock.now())
+        self._closing.callback(self._home.withdraw)
+
+    async def stop(self) -> None:
+        """Finishes what is running, and closes in the reverse order of start."""
+        await self._draining.leave(self._config.server.drain_notice_seconds)
+        self._draining.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._closing.aclose()
+
+    async def _serve_public(self, database: Database) -> ShownLog | None:
+        """Where there are public files: their port, and what the log shows in them."""
+        if self._config.edge.public_folder is None:
+            return None
+        folder = self._config.path(self._config.edge.public_folder)
+        if not await asyncio.to_thread(folder.is_dir):
+            raise ConfigError(
+                f"edge.public_folder: there is no folder {folder}; mount or mirror the public files there"
+            )
+        origin, prefix = await database.read(lambda tx: (log_store.find_origin(tx), stored_prefix(tx)))
+        assert origin is not None, "a server has been up with this database: it has cursors"
+        server = PublicServer(
+            public_app(folder), host=self._config.server.public_address, port=self._config.server.public_port
+        )
+        self.public_url = await server.start()
+        self._closing.push_async_callback(server.close)
+        return ShownLog(database, below(FolderPublicFiles(folder), prefix), origin)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _identity(config: Config) -> EdgeIdentity:
+    """Raises ConfigError, also for settings with which no edge can be."""
+    if sa.make_url(config.database_url).get_backend_name() != "postgresql":
+        raise ConfigError("database.url: an edge reads the PostgreSQL that the API replicas share; name that one")
+    if not config.edge.api:
+        raise ConfigError("edge.api: name the address of an API replica, host:port; it signs heartbeats for this edge")
+    folder = config.path(config.edge.profile)
+    try:
+        return EdgeIdentity.load(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"edge.profile: can not read {error.filename}: {error.strerror}. Name this edge in edge.names of an API "
+            f"replica, and copy the folder clients/edge-NAME of that replica to {folder}"
+        ) from error

@@ -1,0 +1,54 @@
+"""What the database role of an edge may do, and nothing else. docs/operations.md shows the statements; a test runs an
+edge with a role that has exactly these.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from kms.keys.tables import version_table
+
+_READ: Final = ("SELECT",)
+TABLES: Final[Mapping[str, Sequence[str]]] = {
+    "alembic_version": _READ,
+    # feeds and events
+    "event": _READ,
+    "event_batch": _READ,
+    "feed": _READ,
+    "feed_event": _READ,
+    "feed_subject": _READ,
+    "event_cursor_key": _READ,
+    # what devices say of events: also stands in removals
+    "event_acknowledgement": ("SELECT", "INSERT", "UPDATE"),
+    "removal": _READ,
+    # who calls, and what is read
+    "device": _READ,
+    "attestation_verdict": _READ,
+    "key": _READ,
+    "key_alias": _READ,
+    "trust_bundle": _READ,
+    # the log
+    "tlog_state": _READ,
+    "tlog_entry": _READ,
+    "tlog_tile": _READ,
+    "tlog_search": _READ,
+    "tlog_closed": _READ,
+    "tlog_closed_entry": _READ,
+    "tlog_closed_tile": _READ,
+    "tlog_closed_checkpoint": _READ,
+}
+COLUMNS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    # without `material`: the sealed private halves
+    "key_version": {"SELECT": [column.name for column in version_table.c if column.name != "material"]},
+    # that a deletion command was delivered and acknowledged; nothing about what was deleted
+    "removal": {"UPDATE": ["state", "deliver_time", "acknowledge_time", "check_time"]},
+}
+
+
+def statements(role: str) -> Iterator[str]:
+    """GRANT statements, for a role that may connect already."""
+    yield f"GRANT USAGE ON SCHEMA public TO {role};"
+    for table, rights in TABLES.items():
+        yield f'GRANT {", ".join(rights)} ON "{table}" TO {role};'
+    for table, by_right in COLUMNS.items():
+        for right, columns in by_right.items():
+            yield f'GRANT {right} ({", ".join(columns)}) ON "{table}" TO {role};'
