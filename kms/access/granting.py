@@ -121,7 +121,7 @@ class Grants:
                 raise FailedPrecondition(Reason.STATE_TRANSITION_INVALID, f"{name} is over already", resource=str(name))
             grant_store.set_revoked(tx, name, act.now)
             entry = LogEntry(new_id(act.now, self.randomness), "grant.revoked", name.tenant, str(name), act.now, {})
-            facts = {"actor": act.caller.spiffe_id, "reason": reason}
+            facts = {"by": act.caller.spiffe_id, "reason": reason}
             return name, record_with_facts(tx, self.log, entry, facts, self.randomness)
 
         return await self._once(name.tenant, act, end)
@@ -162,7 +162,7 @@ def _facts(grant: Grant) -> dict[str, str]:
         }
     )
     return {
-        "actor": grant.grantor,
+        "by": grant.grantor,
         "principal": grant.principal,
         "reason": grant.reason,
         "terms_sha256": hashlib.sha256(terms).hexdigest(),

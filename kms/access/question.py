@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
+from kms.access.actions import Actions
 from kms.core.call import Channel
 from kms.core.clock import format_time
 from kms.core.identity import Caller
@@ -132,6 +133,14 @@ def cedar_caller(caller: Caller) -> dict[str, Any]:
         "authentication": caller.authentication,
     }
     return {"uid": cedar_principal(caller), "attrs": attributes, "parents": []}
+
+
+def cedar_action(actions: Actions, name: str) -> dict[str, Any]:
+    """Without a schema Cedar knows of no groups: they are told here, as kms.access.schema tells them."""
+    action = actions.find(name)
+    groups = [] if action is None else [action.service, action.kind.value]
+    parents = [{"type": "Action", "id": group} for group in groups]
+    return {"uid": {"type": "Action", "id": name}, "attrs": {}, "parents": parents}
 
 
 def cedar_resource(asked: str, facts: ResourceFacts) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from typing import Any, Final, Self
 
 import cedarpy
 
+from kms.access.actions import Actions
 from kms.access.question import (
     Question,
+    cedar_action,
     cedar_caller,
     cedar_context,
     cedar_principal,
@@ -62,6 +64,7 @@ class Rules:
 
     number: int
     statements: tuple[Statement, ...]
+    actions: Actions
     policies: cedarpy.PolicySet
     by_position: dict[str, Statement]
     uses: Uses
@@ -69,7 +72,9 @@ class Rules:
     serial: int = field(default_factory=_SERIALS.__next__)
 
     @classmethod
-    def of(cls, number: int, statements: Sequence[Statement], *, good_until: datetime | None = None) -> Self:
+    def of(
+        cls, number: int, statements: Sequence[Statement], actions: Actions, *, good_until: datetime | None = None
+    ) -> Self:
         """Of statements that were read before. Takes milliseconds: call it in a thread."""
         policies = cedarpy.PolicySet.from_str("\n".join(each.text for each in statements))
         nodes = policies.to_pst().static_policies
@@ -77,6 +82,7 @@ class Rules:
         return cls(
             number=number,
             statements=tuple(statements),
+            actions=actions,
             policies=policies,
             by_position={position: by_id[node.annotations["id"]] for position, node in nodes.items()},
             uses=Uses.of(nodes.values()),
@@ -91,7 +97,11 @@ class Rules:
             "resource": {"type": "Resource", "id": name_in_rules(question.asked, question.facts)},
             "context": cedar_context(question.circumstances),
         }
-        entities = [cedar_caller(question.caller), cedar_resource(question.asked, question.facts)]
+        entities = [
+            cedar_caller(question.caller),
+            cedar_action(self.actions, question.action),
+            cedar_resource(question.asked, question.facts),
+        ]
         found = cedarpy.is_authorized(request, self.policies, json.dumps(entities))
         if found.diagnostics.errors:
             return Decision(Outcome.FAILED, self._failed(found.diagnostics.errors))
@@ -109,7 +119,7 @@ class Rules:
             "principal": f"Caller::{json.dumps(caller.spiffe_id)}",
             "action": f"Action::{json.dumps(action)}",
         }
-        entities = [cedar_caller(caller)]
+        entities = [cedar_caller(caller), cedar_action(self.actions, action)]
         if resource is not None:
             request["resource"] = f"Resource::{json.dumps(resource['uid']['id'])}"
             entities.append(resource)

@@ -203,7 +203,7 @@ class AccessPolicies:
             details["payload_sha256"] = policy.activation_sha256.hex()
             details["signed_by"] = policy.signature.key_version
         entry = LogEntry(new_id(act.now, self.randomness), event_type, name.tenant, str(name), act.now, details)
-        promise = record_with_facts(tx, self.log, entry, {"actor": act.caller.spiffe_id}, self.randomness)
+        promise = record_with_facts(tx, self.log, entry, {"by": act.caller.spiffe_id}, self.randomness)
         answer = PolicyAnswer(tenant=name.tenant, number=name.number, promise=promise)
         self._replays.store(tx, act.request, answer, act.now)
         return answer

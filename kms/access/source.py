@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from kms.access import grant_store, store
+from kms.access.actions import Actions
 from kms.access.grants import Grant, statement_of
 from kms.access.model import POLICY_CONTEXT, ROLES_ALONE, SIGNING_KEY_ID, AccessPolicy, AccessPolicyName
 from kms.access.reading import Statement, parse_document
@@ -53,6 +54,7 @@ class TenantRules:
     database: Database
     verification: VerificationService
     clock: Clock
+    actions: Actions
     _editions: dict[str, int] = field(default_factory=dict)
     _fresh_until: float = 0.0
     _known: OrderedDict[str, InForce] = field(default_factory=OrderedDict)
@@ -144,7 +146,7 @@ class TenantRules:
             raise _unusable(name, "is missing")
         try:
             await self._check(policy)
-            return await asyncio.to_thread(_rules, policy, grants)
+            return await asyncio.to_thread(self._rules, policy, grants)
         except (ServiceError, ValueError) as error:
             if isinstance(error, Unavailable):
                 raise
@@ -164,6 +166,12 @@ class TenantRules:
         given = SignInput(data=policy.payload, context=POLICY_CONTEXT.encode())
         await self.verification.verify(VerifyItem(reference=signer, given=given, signature=policy.signature.signature))
 
+    def _rules(self, policy: AccessPolicy, grants: list[Grant]) -> Rules:
+        assert policy.name.number is not None
+        statements: list[Statement] = [*parse_document(policy.document), *map(statement_of, grants)]
+        ends = min((grant.expire_time for grant in grants), default=None)
+        return Rules.of(policy.name.number, statements, self.actions, good_until=ends)
+
     def _note(self, tenant: str, edition: int) -> None:
         """Editions only grow: an answer that was read before a change, and came after it, tells nothing."""
         if edition > self._editions.get(tenant, 0):
@@ -175,13 +183,6 @@ class TenantRules:
         while len(self._known) > _TENANTS_MAX:
             forgotten, _ = self._known.popitem(last=False)
             self._loading.pop(forgotten, None)
-
-
-def _rules(policy: AccessPolicy, grants: list[Grant]) -> Rules:
-    assert policy.name.number is not None
-    statements: list[Statement] = [*parse_document(policy.document), *map(statement_of, grants)]
-    ends = min((grant.expire_time for grant in grants), default=None)
-    return Rules.of(policy.name.number, statements, good_until=ends)
 
 
 def _unavailable() -> Unavailable:

@@ -137,7 +137,7 @@ def make_access_rules(
     """The door; also of processes without AccessService. Its `decisions.source` wants `refresh` before the first call,
     and `run` in the background. `facts`: kms.keys.facts.KeyFacts.
     """
-    source = TenantRules(database=database, verification=VerificationService(database), clock=clock)
+    source = TenantRules(database=database, verification=VerificationService(database), clock=clock, actions=ACTIONS)
     return AccessRules(
         AccessDecisions(
             source=source,

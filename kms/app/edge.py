@@ -74,8 +74,8 @@ class EdgeApplication:
             observers=(),
             log_origin=await database.read(lambda tx: log_store.find_origin(tx) or ""),
         )
-        self._closing.push_async_callback(walls.close)
-        walls.run(self._spawn)
+        self._closing.push_async_callback(walls.channels.use.flush)
+        self._spawn(walls.channels.use.run())
         standing = walls.standing
         ground = EdgeGround(
             database=database,

@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from attestation import FORMATS
 from hallmark.v1 import (
+    access_pb2_grpc,
     approvals_pb2_grpc,
     audit_pb2_grpc,
     envelopes_pb2_grpc,
@@ -16,6 +17,7 @@ from hallmark.v1 import (
     log_pb2_grpc,
     tenants_pb2_grpc,
 )
+from kms.app.access import AuditedCalls, make_access
 from kms.app.approvals import KeyApprovals, make_approvals
 from kms.app.attestation import Below, start_attestation
 from kms.app.envelopes import make_envelopes
@@ -97,6 +99,7 @@ class Features:
         )
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
         self._tenants()
+        await self._access(keys, signing, approvals)
         await Permission(ground, revocations, self._add).start(keys, devices)
         self._add(audit_pb2_grpc.add_AuditServiceServicer_to_server, ground.walls.audit.servicer)
         self._add(health_pb2_grpc.add_HealthServicer_to_server, ground.observing.servicer())
@@ -149,6 +152,12 @@ class Features:
             terms=ground.walls.terms,
         )
         self._add(tenants_pb2_grpc.add_TenantServiceServicer_to_server, servicer)
+
+    async def _access(self, keys: KeyService, signing: SigningService, approvals: ApprovalService) -> None:
+        walls, domain = self.ground.walls, self.ground.config.server.trust_domain
+        seen = AuditedCalls(walls.audit.seen_calls)
+        servicer = await make_access(walls.access, keys, signing, approvals, trust_domain=domain, seen=seen)
+        self._add(access_pb2_grpc.add_AccessServiceServicer_to_server, servicer)
 
     def _signing(self) -> SigningService:
         ground = self.ground

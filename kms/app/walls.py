@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Self
 
+from kms.app.access import AccessRules, make_access_rules
 from kms.app.audit import Audit
 from kms.app.channels import ChannelParts, make_channels
 from kms.app.doors import make_doors, make_limits
@@ -14,7 +15,6 @@ from kms.core.database import Database
 from kms.core.randomness import Randomness
 from kms.devices.standing import DeviceStanding
 from kms.server.doors import Doors, Identifier, Observer
-from kms.server.plain_doors import RolesSuffice
 from kms.tenants.terms import TenantTerms
 
 
@@ -26,6 +26,7 @@ class Walls:
     standing: DeviceStanding
     terms: TenantTerms
     channels: ChannelParts
+    access: AccessRules
     audit: Audit
 
     @classmethod
@@ -44,19 +45,21 @@ class Walls:
         standing, terms = DeviceStanding(database, clock), make_terms(config.tenants, database, clock)
         channels = make_channels(config.channels, database, clock, require_pq_tls=config.server.require_pq_tls)
         audit = Audit(config.audit, database=database, clock=clock, randomness=randomness, log_origin=log_origin)
+        access = make_access_rules(database, clock, channels.facts)
         doors = make_doors(
             identifier=identifier,
             tenants=terms,
             limits=make_limits(config, clock),
-            access=RolesSuffice(),
+            access=access,
             channels=channels.door,
             standing=standing,
             observers=(*observers, audit.observer, *channels.observers),
         )
-        return cls(doors, standing, terms, channels, audit)
+        return cls(doors, standing, terms, channels, access, audit)
 
     def run(self, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         """What goes on until the server stops."""
+        spawn(self.access.decisions.source.run())
         spawn(self.channels.use.run())
         spawn(self.audit.run())
 

@@ -40,7 +40,15 @@ def proposal_payload(terms: Terms) -> bytes:
 
 
 def certified_key(certificate_pem: bytes) -> CertificatePublicKeyTypes:
-    """The public key of a client certificate, PEM. Raises Unauthenticated when there is none that can be read."""
+    """The public key of a client certificate, PEM. Raises FailedPrecondition for a caller without one, who came with a
+    token; Unauthenticated when it can not be read.
+    """
+    if not certificate_pem:
+        raise FailedPrecondition(
+            Reason.CERTIFICATE_UNKNOWN,
+            "people propose and approve with the key of a client certificate, and this call came with a bearer token "
+            "alone: use the port with mutual TLS and a certificate",
+        )
     try:
         return x509.load_pem_x509_certificate(certificate_pem).public_key()
     except (ValueError, UnsupportedAlgorithm):

@@ -40,11 +40,15 @@ def read_certificate(pem: bytes) -> CertificateFacts:
     if not pem:
         return NO_CERTIFICATE
     try:
-        certificate = x509.load_pem_x509_certificate(pem)
-        signature = certificate.signature_algorithm_oid.dotted_string
-        return _pair(_key_of(certificate), _SIGNATURES.get(signature, signature))
+        return facts_of(x509.load_pem_x509_certificate(pem))
     except (ValueError, UnsupportedAlgorithm):
         return _pair(UNKNOWN, UNKNOWN)
+
+
+def facts_of(certificate: x509.Certificate) -> CertificateFacts:
+    """Raises ValueError, UnsupportedAlgorithm for a key that can not be read."""
+    signature = certificate.signature_algorithm_oid.dotted_string
+    return _pair(_key_of(certificate), _SIGNATURES.get(signature, signature))
 
 
 @lru_cache(maxsize=64)

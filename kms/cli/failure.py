@@ -8,12 +8,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
+from kms.cli.advice import ADVICE, how_to_propose, where_to_look
 from kms.cli.invocation import Invocation
 
 
@@ -113,80 +114,19 @@ _NOT_SO: Final = frozenset({"EnvelopeInvalid", "SignatureInvalid", "Verification
 _NOT_USABLE: Final = frozenset({"ProfileInvalid", "ManifestInvalid"})
 _UNUSABLE_REASONS: Final = frozenset({"PUBLIC_KEY_INVALID", "KEY_FILE_INVALID", "WRAPPING_KEY_EXPIRED"})
 _NOT_REACHABLE: Final = frozenset({"DeadlineExceeded"})
-
-_ADVICE: Final = {
-    "RECEIVER_EXISTS": "Take another id, or delete it first: `hallmark ssf receivers list`",
-    "KEY_EXISTS": "Take another name, or make a new version with `hallmark keys rotate`",
-    "KEY_REVOKED": "A revoked key never signs again: create another with `hallmark keys create`",
-    "ROLE_NOT_ALLOWED": "Use another identity with --as; `hallmark COMMAND --help` names the usual one",
-    "CERTIFICATE_UNKNOWN": "Use a profile folder that this server wrote (HOME/clients/)",
-    "ETAG_MISMATCH": "Look at the key again with `hallmark keys show`, then decide again",
-    "CURSOR_INVALID": "The position is of another server: remove the cursor file to begin from the start",
-    "CURSOR_EPOCH": "The server's history was replaced: remove the cursor file to begin from the start",
-    "PQ_TLS_REQUIRED": "This server takes post-quantum TLS only; use a client with X25519MLKEM768",
-    "HSM_UNAVAILABLE": "Look into the server's log; it says what its token answered",
-    "APPROVAL_REQUIRED": "`hallmark approvals propose --help` says how; then give --proposal ID",
-    "EXPORT_FORBIDDEN": "What was made to stay stays: make another with `hallmark keys create NAME --export wrapped`",
-    "IMPORT_REFUSED": "Check --algorithm, and that --public-key is that of the private key",
-    "ALGORITHM_UNSUPPORTED": "`hallmark hsm doctor` says what the token can; take another --algorithm",
-    "KEY_FILE_INVALID": "`hallmark keys wrapping-key --output` and `hallmark keys export` write such files",
-    "WRAPPING_KEY_EXPIRED": "Get it again: hallmark keys wrapping-key --output FILE",
-    "PROPOSAL_NOT_APPROVED": "`hallmark approvals show ID` tells who approved it and how many it takes",
-    "PROPOSAL_EXPIRED": "Propose it again with `hallmark approvals propose`",
-    "PROPOSAL_USED": "A proposal is good for one act: propose it again with `hallmark approvals propose`",
-    "ENVELOPE_INVALID": "Check --info and the file; which of the two is wrong is never told",
-    "COLLATERAL_INVALID": "Fetch it again from its vendor; `hallmark collateral add --help` says what each kind is",
-    "COLLATERAL_OUTDATED": "`hallmark collateral list` shows what is in force; fetch the newest from the vendor",
-    "ANCHOR_EXISTS": "Keys that the vendors' table or the settings name count already: `hallmark anchors list`",
-    "ANCHOR_BUILT_IN": "Refuse formats you do not want by policy: `hallmark policy show --default`",
-    "CHALLENGE_MISMATCH": "A challenge is good for the purpose and the key it was made for: ask for another",
-    "ATTESTATION_REQUIRED": "Give --device NAME: `hallmark devices list` shows them, `hallmark keys show` the gate",
-    "VERDICT_REFUSED": "`hallmark devices show` has the reasons; let the device attest again once they are gone",
-    "VERDICT_TOO_OLD": "Let the device attest again (or assert, with App Attest), then repeat the command",
-    "VERDICT_INSUFFICIENT": "Compare the gate (`hallmark keys show`) with the device (`hallmark devices show`)",
-    "VERDICT_CHANGED": "Repeat the command",
-    "DEVICE_REVOKED": "A revoked device comes back only with a new key: attest it anew",
-    "REMOVAL_OVERDUE": "`hallmark consent removals --state overdue` shows what it owes; its receipt ends that",
-    "ARCHIVE_INCOMPLETE": "What this verdict rested on is not kept any more; let the device attest again",
-    "QUEUE_FULL": "The server is busy: try again in a moment",
-    "POLICY_INVALID": "`hallmark policy check FILE` finds mistakes offline; `policy show --default` is a start",
-    "SIGNATURE_INVALID": "Is it the right key, and the --context it was signed with?",
-    "PROOF_MISSING": "Ask for it when signing: `hallmark sign FILE --key NAME --proof`",
-}
-
-
-_LISTS: Final = {
-    "ssfReceivers": "`hallmark ssf receivers list` shows those that there are",
-    "keys": "`hallmark keys list` shows the keys that there are",
-    "aliases": "`hallmark keys alias list` shows the aliases that there are",
-    "devices": "`hallmark devices list` shows the devices that there are",
-    "verdicts": "`hallmark devices list` and `hallmark devices show ID` lead to the newest verdict of each device",
-    "policies": "`hallmark policy list` shows the versions that there are",
-    "consents": "`hallmark consent list` shows the consents that there are",
-    "leases": "`hallmark consent leases` shows the leases that there are",
-    "removals": "`hallmark consent removals` shows the removals that there are",
-    "proposals": "`hallmark approvals list` shows the proposals that there are",
-    "anchors": "`hallmark anchors list` shows the keys that count",
-    "collateral": "`hallmark collateral list` shows what is in force",
-    "challenges": "A challenge is good once and for a short while: ask for another",
-}
-"""By the collection of what was not found."""
-
-
-def _where_to_look(resource: str) -> str:
-    """tenants/{tenant}/{collection}/..., as the error names it."""
-    parts = resource.split("/")
-    return _LISTS.get(parts[2], "") if len(parts) > 2 else ""
+_SAID_BY_THE_SERVER: Final = frozenset(
+    {"DATABASE_UNAVAILABLE", "HSM_UNAVAILABLE", "ISSUER_UNAVAILABLE", "SHUTTING_DOWN", "WITNESSES_UNAVAILABLE"}
+)
 
 
 def _client_failure(error: Exception) -> Failure:
     """An error of hallmark_client, which has reason, message, metadata and retry_after_seconds."""
     found: Any = error
-    advice = _ADVICE.get(found.reason, "")
+    advice = ADVICE.get(found.reason, "")
     if found.reason == "APPROVAL_REQUIRED" and "act" in found.metadata:
-        advice = _how_to_propose(found.metadata)
+        advice = how_to_propose(found.metadata)
     if found.reason == "RESOURCE_NOT_FOUND":
-        advice = _where_to_look(found.metadata.get("resource") or found.message)
+        advice = where_to_look(found.metadata.get("resource") or found.message)
     match type(error).__name__:
         case name if name in _NOT_USABLE or found.reason in _UNUSABLE_REASONS:
             return Failure(ExitCode.NOT_USABLE, found.reason, found.message, advice)
@@ -196,23 +136,15 @@ def _client_failure(error: Exception) -> Failure:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _USE_ITS_PROFILE)
         case name if name in _NOT_REACHABLE:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _START_IT)
-        case "Unavailable" if found.reason not in {"HSM_UNAVAILABLE", "SHUTTING_DOWN", "WITNESSES_UNAVAILABLE"}:
+        case "Unavailable" if found.reason not in _SAID_BY_THE_SERVER:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, _START_IT)
         case "Internal" if "call_id" in found.metadata:
             advice = f"The server's log tells more under {found.metadata['call_id']}"
-        case "ResourceExhausted" if found.retry_after_seconds is not None:
+        case "ResourceExhausted" if found.retry_after_seconds is not None and not advice:
             advice = f"Try again in {found.retry_after_seconds:.1f} seconds"
         case _:
             pass
     return Failure(ExitCode.SERVER_SAYS_NO, found.reason, found.message, advice)
-
-
-def _how_to_propose(metadata: Mapping[str, str]) -> str:
-    """The very command that asks for what the server refused."""
-    words = ["hallmark approvals propose", metadata["act"].replace("_", "-"), metadata.get("subject", "")]
-    if metadata.get("parameters_sha256"):
-        words.append(f"--parameters {metadata['parameters_sha256']}")
-    return f"Ask others: {' '.join(words)}; once they approved it, repeat this with --proposal ID"
 
 
 _USE_ITS_PROFILE: Final = "Use a profile folder that this server wrote (HOME/clients/); its authority and ours differ"
@@ -229,7 +161,7 @@ def _log_failure(error: Exception) -> Failure:
 
 
 def _composite_failure(error: Exception) -> Failure:
-    return Failure(ExitCode.NOT_SO, "SIGNATURE_INVALID", str(error), _ADVICE["SIGNATURE_INVALID"])
+    return Failure(ExitCode.NOT_SO, "SIGNATURE_INVALID", str(error), ADVICE["SIGNATURE_INVALID"])
 
 
 def _evidence_failure(error: Exception) -> Failure:

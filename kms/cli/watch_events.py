@@ -149,6 +149,8 @@ def _watcher(server: Server, wanted: Wanted, printer: _Printer) -> Iterator[Watc
 
 def _feeds_of(profile: Profile) -> tuple[Feed, ...]:
     """Only a device that was attested has a feed of its own: its certificate says so."""
+    if not profile.cert_pem:
+        return (Feed.GLOBAL,)
     certificate = x509.load_pem_x509_certificate(profile.cert_pem)
     names: list[str] = []
     with contextlib.suppress(x509.ExtensionNotFound):

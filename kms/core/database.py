@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from kms.core.database_failures import as_service_error
+from kms.core.database_reach import Reach
 from kms.core.errors import Reason, Unavailable
 from kms.core.steps import step
 from kms.core.wal import WalKeeper
@@ -100,7 +102,10 @@ class Database:
         self._snapshots = _snapshots(self.engine)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
         self._wal = WalKeeper(self.engine) if self.engine.dialect.name == "sqlite" else None
-        self._writer = Writer(self.engine, interval_seconds=commit_interval_seconds, committed=committed)
+        self._reach = Reach(self.engine) if self.engine.dialect.name == "postgresql" else None
+        self._writer = Writer(
+            self.engine, interval_seconds=commit_interval_seconds, committed=committed, reach=self._reach
+        )
 
     @property
     def writes_waiting(self) -> int:
@@ -144,6 +149,8 @@ class Database:
         self._readers.shutdown()
         if self._wal is not None:
             self._wal.close()
+        if self._reach is not None:
+            self._reach.close()
         self.engine.dispose()
 
     def _truncate_log(self) -> None:
@@ -165,13 +172,16 @@ class Database:
 
     def _read(self, work: Work[T]) -> T:
         try:
-            with self._snapshots.begin() as connection:
+            with self._connected() as connection, connection.begin():
                 return work(connection)
         except Exception as error:
             translated = as_service_error(error)
             if translated is error:
                 raise
             raise translated from error
+
+    def _connected(self) -> AbstractContextManager[Connection]:
+        return self._snapshots.connect() if self._reach is None else self._reach.connection(self._snapshots)
 
 
 def _snapshots(engine: Engine) -> Engine:

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from kms.core.database_failures import TransactionLost, as_service_error, is_conflict
+from kms.core.database_reach import Reach
 from kms.core.errors import Reason, ResourceExhausted, Unavailable
 from kms.core.transactions import check_transaction, savepoint, server_transaction, sqlite_transaction
 
@@ -65,12 +66,18 @@ class Writer:
     """Started when made. `close` finishes what was queued."""
 
     def __init__(
-        self, engine: Engine, *, interval_seconds: float, committed: Callable[[float], None] | None = None
+        self,
+        engine: Engine,
+        *,
+        interval_seconds: float,
+        committed: Callable[[float], None] | None = None,
+        reach: Reach | None = None,
     ) -> None:
         """`interval_seconds`: the least time between the beginnings of two commits. `committed` is told, in the
-        writer's thread, how many seconds each transaction took.
+        writer's thread, how many seconds each transaction took. `reach`: to a server's connections.
         """
         self._engine = engine
+        self._reach = reach
         self._committed = committed
         self._interval = interval_seconds
         self._began = 0.0
@@ -193,10 +200,8 @@ class Writer:
             with sqlite_transaction(self._kept):
                 yield self._kept
         else:
-            with (
-                self._engine.connect().execution_options(writes=True) as connection,
-                server_transaction(connection),
-            ):
+            reached = self._engine.connect() if self._reach is None else self._reach.connection(self._engine)
+            with reached as connection, server_transaction(connection):
                 yield connection
 
 

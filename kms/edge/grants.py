@@ -26,6 +26,15 @@ TABLES: Final[Mapping[str, Sequence[str]]] = {
     "key": _READ,
     "key_alias": _READ,
     "trust_bundle": _READ,
+    # whom to let in, and what each may
+    "tenant": _READ,
+    "access_policy": _READ,
+    "access_policy_in_force": _READ,
+    "access_edition": _READ,
+    "access_grant": _READ,
+    "classical_use": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "session": ("SELECT", "INSERT", "UPDATE"),
+    "call_seen": ("SELECT", "INSERT", "UPDATE"),
     # the log
     "tlog_state": _READ,
     "tlog_entry": _READ,

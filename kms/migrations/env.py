@@ -2,6 +2,8 @@
 
 from alembic import context
 
+import kms.access.grant_store
+import kms.access.store
 import kms.appraisal.store
 import kms.approvals.store
 import kms.artifacts.store

@@ -85,6 +85,7 @@ class CertificateKeeper:
         self._look_seconds = look_seconds
         self.changes = 0
         self.failures = 0
+        self._revoked: dict[str, frozenset[str]] = {}
         self.current = self._put_together(at_start=True)
 
     @property
@@ -133,15 +134,14 @@ class CertificateKeeper:
 
     def _put_together(self, *, at_start: bool = False) -> TlsMaterial:
         authorities = [each.value for each in self._sources.authorities]
-        revoked: set[str] = set()
         for each in self._sources.crls:
             try:
-                revoked |= revoked_of(each.value, authorities, each.what)
+                self._revoked[each.what] = revoked_of(each.value, authorities, each.what)
             except FileInvalid as error:
                 if at_start:
                     raise
                 self._failed(each.what, error)
-        self._certificates.replace(authorities, frozenset(revoked))
+        self._certificates.replace(authorities, frozenset().union(*self._revoked.values()))
         server = self._sources.server.value
         if server.expires - self._clock.now() < _END_IS_NEAR:
             _logger.warning("the server's certificate ends %s", format_time(server.expires))

@@ -54,7 +54,7 @@ _READ: Final[dict[str, _Read]] = {
     "ConsentService.AcquireLease": lambda request: (request.consent, request.artifact, request.device),
     "ConsentService.GrantConsent": lambda request: (
         request.parent,
-        *(artifact.name for artifact in request.artifacts),
+        *(each.artifact for each in request.artifacts),
         *request.devices,
     ),
     "DeviceService.AttestDevice": lambda request: (request.challenge,),

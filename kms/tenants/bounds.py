@@ -61,12 +61,12 @@ def _check_trigger(trigger: Trigger, field: str) -> None:
 
 
 def _check_network(text: str, field: str) -> None:
-    """CIDR (RFC 4632, RFC 4291), in its one canonical spelling."""
+    """CIDR (RFC 4632, RFC 4291), in its one canonical spelling. No zones (RFC 4007): they mean something here only."""
     try:
-        canonical = str(ip_network(text))
+        canonical = str(ip_network(text.partition("%")[0]))
     except ValueError:
         canonical = ""
-    if text != canonical:
+    if not text or text != canonical:
         example = f"; {canonical} is meant?" if canonical else ", such as 10.20.0.0/16 or 2001:db8::/32"
         raise _wrong(field, f"{field} must be networks in CIDR notation, without host bits{example}")
 

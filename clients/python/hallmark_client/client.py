@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
+from hallmark_client.access import Access
 from hallmark_client.aliases import Aliases
 from hallmark_client.anchors import Anchors
 from hallmark_client.approvals import Approvals
 from hallmark_client.artifacts import Artifacts
+from hallmark_client.audit_reports import AuditReports
 from hallmark_client.calls import Calls
 from hallmark_client.collateral import CollateralCalls
 from hallmark_client.consents import Consents
@@ -75,6 +77,10 @@ class Client:
     """Servers that hear of events."""
     artifacts: Artifacts
     """Which artifacts may be used, and from which version on."""
+    access: Access
+    """Who may do what: policies, grants."""
+    audit: AuditReports
+    """Sessions, and what of it is post-quantum."""
     tenants: Tenants
     """Tenants: quotas, channel rules, suspension."""
     log: Log
@@ -129,6 +135,8 @@ class Client:
         self.removals = Removals(self._calls)
         self.ssf = SsfReceivers(self._calls)
         self.artifacts = Artifacts(self._calls)
+        self.access = Access(self._calls)
+        self.audit = AuditReports(self._calls)
         self.tenants = Tenants(self._calls)
         self.log = Log(self._calls)
 

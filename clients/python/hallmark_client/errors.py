@@ -9,6 +9,7 @@ HallmarkError
 ├── NotFound                 no such thing, or not yours to see
 ├── AlreadyExists            the key id is taken, or a request_id was used for another request
 ├── FailedPrecondition       the state is not right: key revoked, challenge used, ...
+│   └── PostQuantumRequired  this connection has no post-quantum group; the same call passes over one that has
 ├── Aborted                  somebody changed it first: read again, then retry
 ├── Unauthenticated          the server does not know this client certificate
 ├── PermissionDenied         this identity may not do that
@@ -88,6 +89,12 @@ class AlreadyExists(HallmarkError):
 
 class FailedPrecondition(HallmarkError):
     """The request is right, the state is not; trying again changes nothing."""
+
+
+class PostQuantumRequired(FailedPrecondition):
+    """PQ_TLS_REQUIRED. metadata: `rule` that asks for it, `tls_version` and `tls_group` as negotiated, `groups` that would
+    do. A connection never changes its group: update grpcio, or whatever ends TLS in between, and connect again.
+    """
 
 
 class Aborted(HallmarkError):

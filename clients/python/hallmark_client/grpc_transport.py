@@ -44,6 +44,10 @@ _CLIENT_REFUSED: Final = (
     "{} refuses the certificate of this client: it has expired, or another authority made it; "
     "use a profile folder that this very server wrote"
 )
+_CERTIFICATE_WANTED: Final = (
+    "{} asks for a client certificate, and this profile has a bearer token only; use the server's port for tokens "
+    "(identity.token_port)"
+)
 
 
 class GrpcTransport:
@@ -54,11 +58,8 @@ class GrpcTransport:
     def __init__(self, profile: Profile) -> None:
         self._address = profile.address
         self._ca_pem = profile.ca_pem
-        self._credentials = grpc.ssl_channel_credentials(
-            root_certificates=profile.ca_pem,
-            private_key=profile.key_pem,
-            certificate_chain=profile.cert_pem,
-        )
+        self._credentials = profile.credentials()
+        self._has_certificate = bool(profile.cert_pem)
         self._lock = threading.Lock()
         self._streams: set[_GrpcStream[Any]] = set()
         self._closed = False
@@ -143,7 +144,10 @@ class GrpcTransport:
             case Finding.STRANGER:
                 return _refused(_SERVER_STRANGE.format(self._address))
             case Finding.SERVER:
-                return _refused(_CLIENT_REFUSED.format(self._address)) if self._is_turned_away() else error
+                if not self._is_turned_away():
+                    return error
+                reason = _CLIENT_REFUSED if self._has_certificate else _CERTIFICATE_WANTED
+                return _refused(reason.format(self._address))
             case finding:
                 assert_never(finding)
 

@@ -2,15 +2,18 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+import grpc
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from hallmark_client.errors import ProfileInvalid
+from hallmark_client.token_credentials import TokenFile, channel_credentials
 
 _MAX_FILE_BYTES: Final = 64 * 1024
 _OTHERS: Final = 0o077
@@ -19,29 +22,48 @@ _OTHERS: Final = 0o077
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Address and TLS identity of one client.
+    """Address and identity of one client: a certificate, a bearer token, or both.
 
-    address: host:port of the gRPC server. ca_pem: authority of the server's certificate. cert_pem, key_pem: this
-    client's certificate (chain) and private key, PEM; the key never shows in a repr. tenant: completes short names.
-    public_url: where the log's public files are served, when they are.
-    Raises ProfileInvalid when the PEM does not parse or the key is not the certificate's.
+    address: host:port of the gRPC server; with a token alone, of its port for tokens. ca_pem: authority of the server's
+    certificate. cert_pem, key_pem: this client's certificate (chain) and private key, PEM; the key never shows in a
+    repr. token: asked for the bearer token before each call, in any thread; token_file: a file with it instead, which
+    may change. tenant: completes short names. public_url: where the log's public files are served, when they are.
+    Raises ProfileInvalid when the PEM does not parse, the key is not the certificate's, or there is no identity.
     """
 
     address: str
     ca_pem: bytes
-    cert_pem: bytes
-    key_pem: bytes = field(repr=False)
+    cert_pem: bytes = b""
+    key_pem: bytes = field(default=b"", repr=False)
     tenant: str = "default"
     public_url: str | None = None
+    token_file: Path | None = None
+    token: Callable[[], str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _check_identity(self.ca_pem, self.cert_pem, self.key_pem)
+        _check_authority(self.ca_pem)
+        has_token = self.token is not None or self.token_file is not None
+        if self.token is not None and self.token_file is not None:
+            raise ProfileInvalid("PROFILE_TOKEN_TWICE", "give either token or token_file")
+        if self.cert_pem or self.key_pem or not has_token:
+            _check_identity(self.cert_pem, self.key_pem)
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """For channels of grpc and grpc.aio."""
+        return channel_credentials(
+            ca_pem=self.ca_pem,
+            cert_pem=self.cert_pem,
+            key_pem=self.key_pem,
+            token=self.token if self.token_file is None else TokenFile(self.token_file),
+        )
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
         """Read `profile.json`, `ca.pem`, `cert.pem` and `key.pem` from a folder.
 
-        Raises ProfileInvalid: a file is missing or unusable, or others than the owner may read the key.
+        Instead of the last two, or beside them when it is bound to the certificate: `token`, a file with a bearer
+        token, or `token-file`, a file with the path of one (from this folder, or absolute).
+        Raises ProfileInvalid: a file is missing or unusable, or others than the owner may read key or token.
         """
         root = Path(folder).expanduser()
         if not root.is_dir():
@@ -50,12 +72,16 @@ class Profile:
                 f"{root} is not a folder; `hallmark serve` makes one per client, <home>/clients/<name>, at its start",
             )
         settings = {"tenant": "default", **_read_settings(root / "profile.json")}
-        _refuse_readable_key(root / "key.pem")
+        for secret in ("key.pem", "token"):
+            _refuse_readable(root / secret)
+        token_file = _token_file(root)
+        has_certificate = token_file is None or (root / "cert.pem").exists()
         return cls(
             address=_text(settings, "address", root / "profile.json"),
             ca_pem=_read(root / "ca.pem"),
-            cert_pem=_read(root / "cert.pem"),
-            key_pem=_read(root / "key.pem"),
+            cert_pem=_read(root / "cert.pem") if has_certificate else b"",
+            key_pem=_read(root / "key.pem") if has_certificate else b"",
+            token_file=token_file,
             tenant=_text(settings, "tenant", root / "profile.json"),
             public_url=_text(settings, "public_url", root / "profile.json") if settings.get("public_url") else None,
         )
@@ -96,7 +122,15 @@ def _text(settings: dict[str, Any], key: str, path: Path) -> str:
     return value
 
 
-def _refuse_readable_key(path: Path) -> None:
+def _token_file(root: Path) -> Path | None:
+    if (root / "token").exists():
+        return root / "token"
+    if not (root / "token-file").exists():
+        return None
+    return root / Path(os.fsdecode(_read(root / "token-file").strip())).expanduser()
+
+
+def _refuse_readable(path: Path) -> None:
     """A private key that others may read has to be taken as known to them (the rule of OpenSSH)."""
     if os.name != "posix":
         return
@@ -109,12 +143,15 @@ def _refuse_readable_key(path: Path) -> None:
         raise ProfileInvalid("PROFILE_KEY_EXPOSED", sentence)
 
 
-def _check_identity(ca_pem: bytes, cert_pem: bytes, key_pem: bytes) -> None:
+def _check_authority(ca_pem: bytes) -> None:
     """Unusable PEM would show only as a failed handshake without a reason, so it is looked at here."""
     try:
         x509.load_pem_x509_certificates(ca_pem)
     except ValueError as error:
         raise ProfileInvalid("PROFILE_CA_INVALID", "ca.pem holds no certificate in PEM form") from error
+
+
+def _check_identity(cert_pem: bytes, key_pem: bytes) -> None:
     try:
         certificate = x509.load_pem_x509_certificates(cert_pem)[0]
     except ValueError as error:

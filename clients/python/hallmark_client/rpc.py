@@ -10,6 +10,8 @@ from hallmark.v1 import envelopes_pb2 as envelopes
 from hallmark.v1 import keys_pb2 as keys
 from hallmark.v1 import log_pb2 as log
 from hallmark.v1 import revocation_pb2 as revocation
+from hallmark_client.access_rpc import ACCESS_RPCS
+from hallmark_client.audit_rpc import AUDIT_RPCS
 from hallmark_client.permission_rpc import PERMISSION_RPCS
 from hallmark_client.rpc_type import Request, Response, Rpc
 from hallmark_client.tenants_rpc import TENANT_RPCS
@@ -211,6 +213,8 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     LIST_LOG_KEYS,
     ROTATE_LOG_KEY,
     *PERMISSION_RPCS,
+    *ACCESS_RPCS,
+    *AUDIT_RPCS,
     *TENANT_RPCS,
 )
 """Every RPC of hallmark.v1."""

@@ -15,6 +15,7 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 _BY_REASON: Final[Mapping[str, type[errors.HallmarkError]]] = {
     "SIGNATURE_INVALID": errors.SignatureInvalid,
     "ENVELOPE_INVALID": errors.EnvelopeInvalid,
+    "PQ_TLS_REQUIRED": errors.PostQuantumRequired,
     "CHECKSUM_MISMATCH": errors.ChecksumMismatch,
     "CURSOR_INVALID": errors.CursorInvalid,
     "CURSOR_EPOCH": errors.CursorInvalid,

@@ -4,9 +4,7 @@ import http.client
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import Message
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,10 +18,7 @@ class PageAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`headers` in lower case."""
-
     status: int
-    headers: Mapping[str, str]
     body: bytes
 
 
@@ -41,15 +36,11 @@ def get(url: str) -> Page:
     )
     try:
         with opener.open(url, timeout=_SECONDS) as answer:
-            return _page(answer.status, answer.headers, answer.read(BYTES_MAX))
+            return Page(answer.status, answer.read(BYTES_MAX))
     except urllib.error.HTTPError as error:
         with error:
-            return _page(error.code, error.headers, error.read(BYTES_MAX))
+            return Page(error.code, error.read(BYTES_MAX))
     except urllib.error.URLError as error:
         raise PageAway(str(error.reason)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise PageAway(str(error) or type(error).__name__) from error
-
-
-def _page(status: int, headers: Message[str, str], body: bytes) -> Page:
-    return Page(status, {name.lower(): value for name, value in headers.items()}, body)

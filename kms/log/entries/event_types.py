@@ -140,6 +140,10 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "tenant.state-changed": EventType("tenant", ("revision", "state"), (), ("by", "reason")),
     "tenant.updated": EventType("tenant", ("changed", "channels", "quotas", "revision"), (), ("by",)),
     "trust-bundle.issued": EventType("trust bundle", ("sequence", *_SIGNED)),
+    "access-policy.activated": EventType("access policy", ("replaces",), ("document_sha256", *_SIGNED), ("by",)),
+    "access-policy.set": EventType("access policy", ("document_sha256", *_SIGNED), (), ("by",)),
+    "grant.created": EventType("grant", ("actions", "expire_time"), (), ("by", "principal", "reason", "terms_sha256")),
+    "grant.revoked": EventType("grant", (), (), ("by", "reason")),
 }
 
 

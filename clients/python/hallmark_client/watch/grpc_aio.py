@@ -20,11 +20,7 @@ class AioConnection:
 
     def __init__(self, profile: Profile) -> None:
         self._address = profile.address
-        self._credentials = grpc.ssl_channel_credentials(
-            root_certificates=profile.ca_pem,
-            private_key=profile.key_pem,
-            certificate_chain=profile.cert_pem,
-        )
+        self._credentials = profile.credentials()
         self._channel: grpc.aio.Channel | None = None
         self._stream_channel: grpc.aio.Channel | None = None
         self._stream: Any = None

@@ -12,7 +12,9 @@ _DEVICE: Final = re.compile(r"spiffe://[^/]+/tenants/[^/]+/device/d-([0-9a-f-]{3
 
 
 def own_device(cert_pem: bytes) -> str | None:
-    """Id of the device; None for the certificate of anybody else. Raises ValueError for what holds no certificate."""
+    """Id of the device; None for anybody else. Raises ValueError for what holds no certificate."""
+    if not cert_pem:
+        return None  # a caller with a token
     certificate = x509.load_pem_x509_certificates(cert_pem)[0]
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

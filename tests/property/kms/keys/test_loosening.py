@@ -9,6 +9,7 @@ from attestation.claims import Measurement, SecurityLevel
 from attestation.model import Format
 from kms.core.errors import FailedPrecondition
 from kms.core.names import ChildName, KeyName
+from kms.core.resources import Sensitivity
 from kms.keys.attestation_gate import (
     AllowedMeasurement,
     AttestationGate,
@@ -35,6 +36,7 @@ def settings(draw: st.DrawFn) -> KeySettings:
         rotation=RotationPolicy(period=period, publish_lead=lead, verify_tail=draw(maybe)),
         usage_limits=UsageLimits(per_second=draw(counts), total=draw(counts), not_after=ends),
         destroy_wait=timedelta(days=draw(st.integers(1, 120))),
+        sensitivity=draw(st.sampled_from(Sensitivity)),
     )
 
 

@@ -227,7 +227,8 @@ def test_crls_of_strangers_and_partial_ones(world: World) -> None:
     with pytest.raises(FileInvalid, match="none of the authorities"):
         revoked_of(OtherAuthority("other root", START).crl(), world.authorities, "crl")
     for encoding in (Encoding.PEM, Encoding.DER):
-        assert read_crl(world.other.crl().public_bytes(encoding), "crl") == world.other.crl() or True
+        whole = world.other.crl()
+        assert read_crl(whole.public_bytes(encoding), "crl") == whole
         with pytest.raises(FileInvalid, match="delta"):
             read_crl(world.other.crl(delta=True).public_bytes(encoding), "crl")
     for data in (b"", b"-----BEGIN X509 CRL-----\n", b"\x30\x00", b"0" * ((16 << 20) + 1)):
