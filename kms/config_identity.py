@@ -76,7 +76,7 @@ class PathRuleConfig(Section):
     tenant: str = Field(pattern=f"^{ID_PATTERN}$", description="Tenant of these callers.")
     role: PersonRole = Field(description="Their role.")
     name: str = Field(
-        pattern=r"^[a-z][a-z0-9{}-]*$",
+        pattern=r"^[a-z{][a-z0-9{}-]*$",
         description="Their name, such as payments-{1}: {1} is what the first star stands for.",
     )
 

@@ -111,7 +111,7 @@ class Application:
 
     async def stop(self) -> None:
         """Finishes what is running, publishes the last checkpoint, closes in the reverse order of start."""
-        await self._draining.leave(self._config.server.drain_notice_seconds)
+        await self._draining.leave(self._config.server.drain_notice_seconds if self.address else 0)
         self._draining.close()
         for task in self._tasks:
             task.cancel()
@@ -189,6 +189,7 @@ class Application:
         )
         port = await server.start(settings.address, settings.port, self._config.identity.token_port)
         self._closing.push_async_callback(server.stop, settings.drain_seconds)
+        self._closing.push_async_callback(self._draining.settle)
         self.address = shown_address(settings.address, port)
         if server.token_port is not None:
             places["token_address"] = shown_address(settings.address, server.token_port)

@@ -76,6 +76,8 @@ class EdgeApplication:
         )
         self._closing.push_async_callback(walls.channels.use.flush)
         self._spawn(walls.channels.use.run())
+        await walls.access.decisions.source.refresh()
+        self._spawn(walls.access.decisions.source.run())
         standing = walls.standing
         ground = EdgeGround(
             database=database,
@@ -96,6 +98,7 @@ class EdgeApplication:
         server = GrpcServer(guard, features.registrations, tls)
         port = await server.start(config.server.address, config.server.port)
         self._closing.push_async_callback(server.stop, config.server.drain_seconds)
+        self._closing.push_async_callback(self._draining.settle)
         address = config.server.address
         self.address = f"localhost:{port}" if address == "127.0.0.1" else f"{address}:{port}"
         health.started.set()

@@ -12,6 +12,7 @@ from hallmark.v1 import (
     access_pb2_grpc,
     approvals_pb2_grpc,
     audit_pb2_grpc,
+    edge_pb2_grpc,
     envelopes_pb2_grpc,
     keys_pb2_grpc,
     log_pb2_grpc,
@@ -20,6 +21,7 @@ from hallmark.v1 import (
 from kms.app.access import AuditedCalls, make_access
 from kms.app.approvals import KeyApprovals, make_approvals
 from kms.app.attestation import Below, start_attestation
+from kms.app.edge_service import make_edge_service
 from kms.app.envelopes import make_envelopes
 from kms.app.events import make_events
 from kms.app.ground import Ground
@@ -99,6 +101,7 @@ class Features:
         )
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
         self._tenants()
+        self._add(edge_pb2_grpc.add_EdgeServiceServicer_to_server, make_edge_service(revocations.events, ground.clock))
         await self._access(keys, signing, approvals)
         await Permission(ground, revocations, self._add).start(keys, devices)
         self._add(audit_pb2_grpc.add_AuditServiceServicer_to_server, ground.walls.audit.servicer)

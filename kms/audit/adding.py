@@ -9,6 +9,7 @@ from kms.core.direct_sql import DirectSql, Row
 
 _CHUNKS: Final = (64, 8, 1)
 """Rows in one statement: a few fixed sizes, so that the driver keeps them prepared."""
+_STATEMENT: Final = "INSERT INTO {table} ({columns}) VALUES {rows} ON CONFLICT ({key}) DO UPDATE SET {changes}"
 
 
 class AddMany:
@@ -25,10 +26,11 @@ class AddMany:
             f"{name} = CASE WHEN excluded.{name} > {table}.{name} THEN excluded.{name} ELSE {table}.{name} END"
             for name in latest
         ]
-        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of ours, not of callers
-        tail = f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"
+        names = {"table": table, "columns": ", ".join(columns), "key": ", ".join(key), "changes": ", ".join(changes)}
         row = f"({', '.join('?' * len(columns))})"
-        self._statements = [(size, DirectSql(head + ", ".join([row] * size) + tail)) for size in _CHUNKS]
+        self._statements = [
+            (size, DirectSql(_STATEMENT.format(rows=", ".join([row] * size), **names))) for size in _CHUNKS
+        ]
 
     def __call__(self, tx: Connection, rows: Sequence[Row]) -> None:
         start = 0

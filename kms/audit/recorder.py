@@ -134,6 +134,7 @@ class Recorder:
         """A call ends. `moved`: bytes of messages, both ways. `asked`: the names it gave. `allowed`: it was let in."""
         known = self._connections.get(session) or self._begin(call, session, certificate)
         if known is None:
+            self._dropped += 1
             return
         known.bytes += moved
         known.refused += refused
@@ -158,7 +159,6 @@ class Recorder:
     def _begin(self, call: Call, session: str, certificate: CertificateFacts) -> Connection | None:
         """Also for a long stream that ends: its connection was idle since the last flush."""
         if len(self._connections) >= CONNECTIONS_MAX:
-            self._dropped += 1
             return None
         caller, channel = call.caller, call.channel
         network = naming.network(channel.peer, full=self._full_addresses)

@@ -42,6 +42,7 @@ COMMANDS = {
     "artifacts": Entry("kms.cli.artifacts:artifacts", "Suspend artifacts; demand a newer version of a model."),
     "status": Entry("kms.cli.status.group:status", "Public status files: show, verify, fetch, sizes."),
     "ssf": Entry("kms.cli.ssf:ssf", "Servers that hear of events: let them in, list, send away."),
+    "backup": Entry("kms.cli.backup:backup", "Back up everything a server keeps, verify it, restore it."),
     "access": Entry("kms.cli.access.group:access", "Who may do what: policies, grants, try out, test."),
     "tenants": Entry("kms.cli.tenants:tenants", "Tenants: make, list, suspend; their quotas and channel rules."),
     "audit": Entry("kms.cli.audit.group:audit", "Who came over which channels; CBOM, SBOM, licences."),

@@ -11,6 +11,7 @@ of replicas stand in each other's way (PostgreSQL's deadlocks), each piece is ru
 import asyncio
 import contextlib
 import functools
+import logging
 import queue
 import random
 import threading
@@ -27,6 +28,7 @@ from kms.core.database_reach import Reach
 from kms.core.errors import Reason, ResourceExhausted, Unavailable
 from kms.core.transactions import check_transaction, savepoint, server_transaction, sqlite_transaction
 
+_logger = logging.getLogger(__name__)
 _ITEMS_MAX: Final = 512
 """In one transaction, about: longer ones make everybody wait and save nothing more."""
 _ITEMS_ENOUGH: Final = 128
@@ -115,7 +117,11 @@ class Writer:
             jobs, closing = self._take()
             wanted = [job for job in jobs if not job.future.cancelled()]
             if wanted:
-                self._commit(wanted)
+                try:
+                    self._commit(wanted)
+                except Exception as error:  # a defect: without this thread nobody could write any more
+                    _logger.exception("the writer failed")
+                    _tell(wanted, error)
         if self._kept is not None:
             self._kept.close()
 
@@ -154,12 +160,7 @@ class Writer:
                 self._transact_alone(group)
         if self._committed is not None:
             self._committed(time.perf_counter() - began)
-        by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
-        for job in jobs:
-            by_loop.setdefault(job.loop, []).append(job)
-        for loop, done in by_loop.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_settle, done)
+        _tell(jobs)
 
     def _transact_alone(self, group: _Group) -> None:
         """Locks are taken in one order within a piece, so a few attempts are plenty."""
@@ -206,10 +207,22 @@ class Writer:
 
 
 def _groups(jobs: list[Job]) -> list[_Group]:
-    groups: dict[Callable[..., Any], list[Job]] = {}
+    """Work that is run alone is a group of its own, and may be anything that can be called."""
+    groups: dict[object, list[Job]] = {}
     for job in jobs:
-        groups.setdefault(job.work, []).append(job)
-    return list(groups.items())
+        groups.setdefault(id(job) if job.items is None else job.work, []).append(job)
+    return [(together[0].work, together) for together in groups.values()]
+
+
+def _tell(jobs: list[Job], error: Exception | None = None) -> None:
+    """Each in its own loop. `error`: for all of them."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        job.error = error or job.error
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, done in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, done)
 
 
 def _run_each(connection: Connection, jobs: list[Job]) -> None:

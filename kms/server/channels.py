@@ -10,12 +10,13 @@ Who negotiated a post-quantum group passes at once. For the others, in this orde
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
 from kms.core.call import Call
 from kms.core.errors import FailedPrecondition, Reason
-from kms.core.resources import FactsReader, Sensitivity
+from kms.core.resources import FactsReader, ResourceFacts, Sensitivity
 from kms.keys.facts import facts_of_name
 from kms.keys.model import SYSTEM_TENANT
 from kms.server.channel_peers import Regions, is_near
@@ -78,10 +79,16 @@ class ChannelPolicy:
         keys = [named for named in map(facts_of_name, asked.resources) if named.kind in _OF_KEYS]
         if len(keys) > KEYS_MAX:
             return Sensitivity.MAXIMUM
-        own = {call.caller.tenant, SYSTEM_TENANT}
-        found = await asyncio.gather(*(self.facts.facts(named.name) for named in keys if named.tenant in own))
-        others = (named.sensitivity for named in keys if named.tenant not in own)
+        seen = {call.caller.tenant, SYSTEM_TENANT}
+        found = await self._look_up([named.name for named in keys if named.tenant in seen])
+        others = (named.sensitivity for named in keys if named.tenant not in seen)
         return max((row.sensitivity, *(facts.sensitivity for facts in found), *others))
+
+    async def _look_up(self, names: Sequence[str]) -> Sequence[ResourceFacts]:
+        """Many at once; for one, as nearly always, no task is made."""
+        if len(names) == 1:
+            return [await self.facts.facts(names[0])]
+        return await asyncio.gather(*map(self.facts.facts, names))
 
 
 def _refused(call: Call, rule: str, why: str, level: Sensitivity | None = None) -> FailedPrecondition:

@@ -82,7 +82,8 @@ class Certificates:
     def _read(self, pem: bytes, chain_pem: bytes, now: datetime) -> KnownCertificate:
         try:
             leaf = x509.load_pem_x509_certificate(pem)
-            others = x509.load_pem_x509_certificates(chain_pem)[1:] if chain_pem else []
+            # gRPC gives servers the rest of the chain only; a leaf among it would do no harm
+            others = x509.load_pem_x509_certificates(chain_pem) if chain_pem else []
             uri = _only_uri(leaf)
         except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound):
             raise _refused(

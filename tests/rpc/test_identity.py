@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hallmark.v1 import keys_pb2, keys_pb2_grpc, log_pb2, log_pb2_grpc, revocati
 from kms.core.identity import Role
 from kms.server.local_ca import LocalAuthority
 from rpc.wire import PARENT, channel, credentials, fresh_id, fresh_name, read_refusal, refused
+from support.classical_client import ClassicalClient
 from support.service import RunningService, running_service
 
 
@@ -136,51 +136,12 @@ def test_limits_and_post_quantum_tls_are_enforced(tmp_path: Path) -> None:
             assert refusals
             assert {refusal.reason for refusal in refusals} == {"RATE_LIMITED"}
             assert "RetryInfo" in refusals[0].details
-        assert _classical_client_is_told_why(strict)
-
-
-def _classical_client_is_told_why(service: RunningService) -> bool:
-    """An OpenSSL client without ML-KEM (Python's ssl module cannot choose groups before 3.15; openssl can)."""
-    host, port = str(service.facts["address"]).split(":")
-    folder = service.home / "clients" / "auditor"  # the admin's purse is empty
-    command = ["openssl", "s_client", "-connect", f"{host}:{port}", "-alpn", "h2", "-groups", "P-256", "-quiet"]
-    command += ["-cert", str(folder / "cert.pem"), "-key", str(folder / "key.pem"), "-CAfile", str(folder / "ca.pem")]
-    try:
-        subprocess.run(["openssl", "version"], check=True, capture_output=True)
-    except OSError:
-        pytest.skip("no openssl program to make a classical handshake with")
-    request = _raw_http2_call("/hallmark.v1.LogService/GetCheckpoint")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
-        assert client.stdin is not None
-        client.stdin.write(request)
-        client.stdin.flush()
-        try:
-            client.wait(3)
-        except subprocess.TimeoutExpired:
-            client.kill()
-    line = [line for line in service.audit() if line["tls_group"] != "X25519MLKEM768"][-1]
-    return (line["outcome"], line["reason"]) == ("FAILED_PRECONDITION", "PQ_TLS_REQUIRED")
-
-
-def _raw_http2_call(path: str) -> bytes:
-    """The least HTTP/2 that is a gRPC call: preface, SETTINGS, HEADERS (literal, no indexing), an empty message."""
-
-    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-    def header(name: bytes, value: bytes) -> bytes:
-        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
-
-    headers = (
-        header(b":method", b"POST")
-        + header(b":scheme", b"https")
-        + header(b":path", path.encode())
-        + header(b":authority", b"localhost")
-        + header(b"content-type", b"application/grpc")
-        + header(b"te", b"trailers")
-    )
-    data = b"\x00\x00\x00\x00\x00"
-    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, 1, 1, data)
+        # the admin's purse is empty
+        with ClassicalClient(str(strict.facts["address"]), strict.home / "clients" / "auditor") as classical:
+            _, ending = classical.call("/hallmark.v1.LogService/GetCheckpoint", log_pb2.GetCheckpointRequest())
+        assert (ending.code, ending.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PQ_TLS_REQUIRED")
+        line = [line for line in strict.audit() if line["tls_group"] != "X25519MLKEM768"][-1]
+        assert (line["outcome"], line["reason"]) == ("FAILED_PRECONDITION", "PQ_TLS_REQUIRED")
 
 
 def test_the_public_port_speaks_no_grpc_and_the_grpc_port_no_clear_text(service: RunningService) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+from google.protobuf import duration_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from hallmark.v1 import events_pb2, events_pb2_grpc, keys_pb2, keys_pb2_grpc, tenants_pb2, tenants_pb2_grpc
@@ -126,7 +127,12 @@ def test_the_streams_of_a_suspended_tenant_end(service: RunningService, operator
     """With their next answer after the second in which the replica learns of it."""
     tenant = _create(operators)
     with tenant_channel(service, tenant) as theirs:
-        request = events_pb2.WatchEventsRequest(parent=f"tenants/{tenant}")
+        request = events_pb2.WatchEventsRequest(
+            parent=f"tenants/{tenant}",
+            feeds=[events_pb2.FeedStart(feed=events_pb2.FEED_GLOBAL)],
+            nonce=b"n" * 16,
+            heartbeat_interval=duration_pb2.Duration(seconds=1),
+        )
         stream = events_pb2_grpc.EventServiceStub(theirs).WatchEvents(request, timeout=60)
         first, ended = threading.Event(), []
 

@@ -1,27 +1,20 @@
 """What an edge reads for callers: each servicer has the RPCs of its service that need no HSM (kms.edge.served)."""
 
 from dataclasses import dataclass
-from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from hallmark.v1 import devices_pb2, devices_pb2_grpc, keys_pb2, keys_pb2_grpc, revocation_pb2, revocation_pb2_grpc
 from kms.core.call import Call
 from kms.core.database import Database
 from kms.core.errors import Reason, Unavailable, not_found
-from kms.core.names import ChildName, KeyName, TenantName
+from kms.core.names import ChildName, TenantName
 from kms.devices import store as device_store
 from kms.devices import wire as device_wire
 from kms.events import history
 from kms.events.cursor import CursorCodec, TokenKind
 from kms.events.model import REVOCATIONS, Position
-from kms.keys.algorithms import algorithm_titled
-from kms.keys.model import SYSTEM_TENANT, KeyVersion
+from kms.keys.model import SYSTEM_TENANT
 from kms.keys.paging import page_size, page_token, read_page_token
-from kms.keys.resolve import parse_reference, resolve
-from kms.keys.store import read_version
-from kms.keys.tables import key_table, version_table
+from kms.keys.resolve import find_referenced, parse_reference
 from kms.keys.wire import public_key_to_wire, service_signature_to_wire
 from kms.log.wire import promise_to_wire
 from kms.revocation import store as revocation_store
@@ -29,9 +22,6 @@ from kms.revocation import wire as revocation_wire
 from kms.revocation.model import after, parse_subject
 from kms.revocation.service import PAGE_EVENTS_MAX, check_epoch
 from kms.trust import store as trust_store
-
-_PUBLIC_COLUMNS = [column for column in version_table.c if column.name != "material"]
-"""The edge's role in the database may not read sealed private halves, so no statement here names that column."""
 
 
 def _own_tenant(parent: str, call: Call) -> str:
@@ -50,12 +40,10 @@ class KeyReads(keys_pb2_grpc.KeyServiceServicer):
         if name.tenant != SYSTEM_TENANT:
             call.caller.may_see(name.tenant, request.name)
 
-        def work(tx: Connection) -> KeyVersion | None:
-            found = resolve(tx, name)
-            return _public_version(tx, found.tenant, found.key, None if isinstance(found, KeyName) else found.version)
-
-        version = await self.database.read(work)
-        if version is None:
+        key, number = await self.database.read(lambda tx: find_referenced(tx, name))
+        wanted = key.primary if number is None else number
+        version = (None if wanted is None else key.version(wanted)) or key.versions[0]
+        if not version.public_bytes:
             raise not_found(request.name)
         return public_key_to_wire(version)
 
@@ -142,18 +130,3 @@ class RevocationReads(revocation_pb2_grpc.RevocationServiceServicer):
             next_page_token=self.codec.encode(kind, end, subject) if len(found) > limit else "",
             cursor=self.codec.encode(TokenKind.CURSOR, end),
         )
-
-
-def _public_version(tx: Connection, tenant: str, key_id: str, number: int | None) -> KeyVersion | None:
-    """Of a key the primary version, or the newest when none signs."""
-    of_key = sa.and_(key_table.c.tenant == tenant, key_table.c.key_id == key_id)
-    key = tx.execute(sa.select(key_table.c.algorithm, key_table.c.primary_version).where(of_key)).first()
-    if key is None:
-        return None
-    of_version = sa.and_(version_table.c.tenant == tenant, version_table.c.key_id == key_id)
-    query: sa.Select[Any] = sa.select(*_PUBLIC_COLUMNS, sa.null().label("material")).where(of_version)
-    wanted = key.primary_version if number is None else number
-    if wanted is not None:
-        query = query.where(version_table.c.number == wanted)
-    row: sa.Row[Any] | None = tx.execute(query.order_by(version_table.c.number.desc()).limit(1)).first()
-    return None if row is None or row.public_key is None else read_version(algorithm_titled(key.algorithm), row)

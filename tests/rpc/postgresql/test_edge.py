@@ -245,7 +245,7 @@ def test_the_log_is_read_at_the_edge(admin, edge) -> None:
 
 
 def test_everything_else_is_refused_with_the_address_of_the_api(place: Place, edge) -> None:
-    message = keys_pb2.SignRequest(name=place.key, request_id=fresh_id(), message=b"m")
+    message = keys_pb2.SignRequest(name=place.key, request_id=fresh_id(), data=b"m")
     refusal = refused(keys_pb2_grpc.SigningServiceStub(edge).Sign, message)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RPC_NOT_ALLOWED")
     assert refusal.details["ErrorInfo"].metadata["api"] == str(place.replica.facts["address"])
@@ -275,7 +275,7 @@ def test_health_says_that_it_serves_and_knows_no_hsm(edge) -> None:
 def test_the_database_role_of_an_edge_can_not_read_secrets_or_change_feeds(place: Place) -> None:
     engine = sa.create_engine(place.url, poolclass=sa.NullPool)
     for statement in (
-        "SELECT material FROM key_version",
+        "SELECT material FROM public.key_version",
         "SELECT * FROM tlog_opening",
         "UPDATE feed SET sequence = 0",
         "INSERT INTO feed_event VALUES ('default', 'global', 1, 'x')",
@@ -331,7 +331,7 @@ def test_without_a_replica_streams_go_on_without_proof_of_freshness(place: Place
     _take(frames, "heartbeat")
     place.replica.stop()
     try:
-        time.sleep(2.5)
+        time.sleep(1)
         assert _poll(device, nonce=b"r" * 16).sets[-1].WhichOneof("frame") == "bookmark"
     finally:
         place.replica.start()

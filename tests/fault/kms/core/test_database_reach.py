@@ -12,6 +12,7 @@ from kms.core import database_reach
 from kms.core.database import Database
 from kms.core.errors import OutcomeUnknown, Reason, Unavailable
 from support.deployment_cuts import Relay
+from support.postgresql import PostgresqlServer
 
 LIMIT = 1.0
 
@@ -81,14 +82,26 @@ async def test_it_works_again_by_itself(relay: Relay, database: Database) -> Non
     assert "healed" in await database.read(_names)
 
 
-async def test_a_commit_that_is_not_answered_may_have_happened(relay: Relay, database: Database) -> None:
-    def cut_before_the_commit(tx: sa.Connection) -> None:
-        _insert("perhaps")(tx)
+async def test_a_commit_that_is_not_answered_may_have_happened(
+    postgresql: PostgresqlServer, database: Database
+) -> None:
+    with postgresql.unanswered_commits(), pytest.raises(OutcomeUnknown):
+        await database.write(_insert("perhaps"))
+    assert await database.read(_names) == {"perhaps"}
+
+
+async def test_a_transaction_that_is_cut_off_is_undone(relay: Relay, database: Database) -> None:
+    def cut(tx: sa.Connection) -> None:
+        _insert("cut")(tx)
         relay.cut()
         time.sleep(0.1)
 
-    with pytest.raises(OutcomeUnknown):
-        await database.write(cut_before_the_commit)
+    with pytest.raises(Unavailable) as lost:
+        await database.write(cut)
+    assert not isinstance(lost.value, OutcomeUnknown)
+    relay.heal()
+    await asyncio.sleep(0.6)
+    assert await database.read(_names) == set()
 
 
 async def test_short_work_is_left_alone(database: Database) -> None:

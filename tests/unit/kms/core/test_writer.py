@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,32 @@ async def test_work_through_sqlalchemy_and_through_the_driver_share_a_transactio
     assert await _texts(database) == set()
     await database.write(half)
     assert await _texts(database) == {"by sqlalchemy", "by the driver", "nested"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Work that can not be hashed, as what it holds can not."""
+
+    texts: list[str]
+
+    def __call__(self, tx: sa.Connection) -> int:
+        _insert_all(tx, self.texts)
+        return len(self.texts)
+
+    def together(self, tx: sa.Connection, items: list[str]) -> list[str | Exception]:
+        return _insert_all(tx, items)
+
+
+async def test_any_callable_is_work(database: Database) -> None:
+    batches = [Batch(["a", "b"]), Batch(["c"])]
+    assert await asyncio.gather(*(database.write(batch) for batch in batches)) == [2, 1]
+    assert await _texts(database) == {"a", "b", "c"}
+
+
+async def test_the_writer_outlives_a_defect(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """Who came with it is told; those who come later are served."""
+    with pytest.raises(TypeError, match="unhashable"):
+        await database.write_grouped(Batch([]).together, "a")
+    assert "the writer failed" in caplog.text
+    assert await database.write(Batch(["b"])) == 1
+    assert await _texts(database) == {"b"}

@@ -1,0 +1,49 @@
+"""HTTP/2 by hand (RFC 9113, RFC 7541): gRPC calls whose message never comes to its end."""
+
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _SETTINGS = 0, 1, 4
+_END_HEADERS = 4
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """RFC 9113, section 4.1."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def _headers(method: str, authority: str) -> bytes:
+    """Literal fields without indexing, no Huffman code (RFC 7541, section 6.2.2)."""
+    fields = {
+        ":method": "POST",
+        ":scheme": "https",
+        ":path": method,
+        ":authority": authority,
+        "content-type": "application/grpc",
+        "te": "trailers",
+    }
+    texts = ((name.encode(), value.encode()) for name, value in fields.items())
+    return b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in texts)
+
+
+@contextlib.contextmanager
+def half_messages(address: str, folder: Path, *, method: str, calls: int) -> Iterator[ssl.SSLSocket]:
+    """One connection with so many calls: of each message of 1000 bytes, ten have come."""
+    host, _, port = address.rpartition(":")
+    tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    tls.set_alpn_protocols(["h2"])
+    with socket.create_connection((host, int(port)), 10) as plain, tls.wrap_socket(plain, server_hostname=host) as wire:
+        wire.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, b""))
+        for number in range(calls):
+            stream = 2 * number + 1
+            wire.sendall(
+                _frame(_HEADERS, _END_HEADERS, stream, _headers(method, address))
+                + _frame(_DATA, 0, stream, b"\0" + struct.pack(">I", 1000) + b"\x0a" * 10)
+            )
+        yield wire
