@@ -139,10 +139,10 @@ class Grants:
             return answer, False
 
         answer, replayed = await self.database.write(commit)
-        await self.source.refresh()
         return await self._granted(answer, act, replayed=replayed)
 
     async def _granted(self, answer: GrantAnswer, act: Act, *, replayed: bool) -> Granted:
+        await self.source.refresh()
         promise = await self.log.confirm(answer.promise, published=act.published)
         return await self.get(ChildName.parse(answer.name, COLLECTION)), promise, replayed
 

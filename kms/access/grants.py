@@ -87,7 +87,7 @@ def check_statement(grant: Grant, schema: cedarpy.Schema) -> None:
     own = (read.effect, read.principal, read.action, read.resource, read.clauses[:-1], len(read.clauses))
     if own != (plain.effect, plain.principal, plain.action, plain.resource, plain.clauses[:-1], len(plain.clauses)):
         raise _invalid("condition", "one Cedar expression, and nothing that ends it")
-    problems = [problem for _, problem in validation_problems(text, schema)]
+    problems, _ = validation_problems(text, schema)
     if problems:
         raise _invalid("condition", f"an expression that fits `hallmark access schema`; {problems[0]}")
 

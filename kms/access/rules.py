@@ -22,7 +22,7 @@ from kms.access.question import (
     name_in_rules,
 )
 from kms.access.reading import Statement
-from kms.access.uses import Uses
+from kms.access.uses import Uses, may_fail
 from kms.core.identity import Caller
 
 _POSITIONAL: Final = re.compile(r"`(policy\d+)`")
@@ -59,7 +59,7 @@ class Preview:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """`number` of the policy. `good_until`: when the first grant ends; the rules are others then. `serial`: of this
-    very object, for what is remembered about it.
+    very object, for what is remembered about it. `failing`: positions of statements that might not be evaluated.
     """
 
     number: int
@@ -68,6 +68,7 @@ class Rules:
     policies: cedarpy.PolicySet
     by_position: dict[str, Statement]
     uses: Uses
+    failing: frozenset[str]
     good_until: datetime | None = None
     serial: int = field(default_factory=_SERIALS.__next__)
 
@@ -76,7 +77,7 @@ class Rules:
         cls, number: int, statements: Sequence[Statement], actions: Actions, *, good_until: datetime | None = None
     ) -> Self:
         """Of statements that were read before. Takes milliseconds: call it in a thread."""
-        policies = cedarpy.PolicySet.from_str("\n".join(each.text for each in statements))
+        policies = cedarpy.PolicySet.from_str("\n".join(each.text for each in statements), release_gil=True)
         nodes = policies.to_pst().static_policies
         by_id = {each.id: each for each in statements}
         return cls(
@@ -86,6 +87,7 @@ class Rules:
             policies=policies,
             by_position={position: by_id[node.annotations["id"]] for position, node in nodes.items()},
             uses=Uses.of(nodes.values()),
+            failing=frozenset(position for position, node in nodes.items() if may_fail(node)),
             good_until=good_until,
         )
 
@@ -127,8 +129,11 @@ class Rules:
         if found.diagnostics.errors:
             return Preview(Outcome.FAILED, self._failed(found.diagnostics.errors))
         deciding = self._ids(found.diagnostics.reasons)
-        if found.decision is cedarpy.Decision.NoDecision:
-            hanging = [self.by_position[each] for each in found.diagnostics.nontrivial_residuals]
+        residuals = found.diagnostics.nontrivial_residuals
+        if found.allowed:
+            residuals = [each for each in residuals if each in self.failing]
+        if found.decision is cedarpy.Decision.NoDecision or (found.allowed and residuals):
+            hanging = [self.by_position[each] for each in residuals]
             sources = sorted({*deciding, *(each.id for each in hanging)})
             return Preview(None, tuple(sources), tuple(sorted(hanging, key=lambda each: each.line)))
         if found.allowed:

@@ -8,6 +8,7 @@ entry, answer. Before it: would whoever activates it still be able to activate a
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -82,7 +83,7 @@ class AccessPolicies:
     schema: cedarpy.Schema
     gate: ActivationGate
     _replays: Replays[PolicyAnswer] = field(default_factory=lambda: Replays(PolicyAnswer))
-    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "access-policy-reader"))
 
     async def check(self, tenant: str, title: str, document: bytes) -> AccessPolicy:
         """What `set` would keep, kept nowhere. Raises InvalidArgument/POLICY_INVALID with every mistake."""
@@ -132,6 +133,7 @@ class AccessPolicies:
         """
         earlier = await self.database.read(lambda tx: self._replays.find(tx, act.request))
         if earlier is not None:
+            await self.decisions.source.refresh()  # the first answer was lost, and maybe with it what follows here
             return await self._answered(earlier, act, replayed=True)
         policy = await self.get(name)
         if name.number is None:
@@ -143,9 +145,8 @@ class AccessPolicies:
         return await self._answered(answer, act, replayed=replayed)
 
     async def _read(self, document: bytes) -> None:
-        """One at a time: the largest takes a thread a second."""
-        async with self._reading:
-            await asyncio.to_thread(read_document, document, self.schema)
+        """One at a time, also of those whose callers have gone: the largest takes its thread some seconds."""
+        await asyncio.get_running_loop().run_in_executor(self._reader, read_document, document, self.schema)
 
     async def _check_lockout(self, policy: AccessPolicy, act: Act) -> None:
         """Grants do not help: they end."""

@@ -16,6 +16,8 @@ DOCUMENT_BYTES_MAX: Final = 256 * 1024
 STATEMENTS_MAX: Final = 500
 TOKENS_MAX: Final = 1000
 """Of one statement."""
+DOCUMENT_TOKENS_MAX: Final = 20_000
+"""Of all statements together: what is uncached costs a call some milliseconds at most."""
 NESTING_MAX: Final = 24
 """Brackets of all kinds, one in another."""
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|\s+|\w+|.', re.DOTALL)
@@ -25,10 +27,11 @@ _CLOSING: Final = frozenset(")]}")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The text of one statement, with its semicolon, and the line (from 1) on which it begins."""
+    """The text of one statement, with its semicolon, the line (from 1) on which it begins, and its words and signs."""
 
     line: int
     text: str
+    tokens: int
 
 
 def decode(document: bytes) -> str:
@@ -48,6 +51,8 @@ def take_apart(text: str) -> list[Piece]:
     pieces = list(_pieces(text))
     if len(pieces) > STATEMENTS_MAX:
         raise mistake(f"a policy has at most {STATEMENTS_MAX} statements; this one has {len(pieces)}")
+    if sum(piece.tokens for piece in pieces) > DOCUMENT_TOKENS_MAX:
+        raise mistake(f"a policy has at most {DOCUMENT_TOKENS_MAX} words and signs; sets and patterns say more in less")
     return pieces
 
 
@@ -68,11 +73,11 @@ def _pieces(text: str) -> Iterator[Piece]:
             nesting += (word in _OPENING) - (word in _CLOSING)
             _check_size(tokens, nesting, first_line)
             if word == ";":
-                yield Piece(first_line, text[begin : found.end()])
+                yield Piece(first_line, text[begin : found.end()], tokens)
                 tokens = nesting = 0
         line += word.count("\n")
     if tokens:
-        yield Piece(first_line, text[begin:])
+        yield Piece(first_line, text[begin:], tokens)
 
 
 def _check_size(tokens: int, nesting: int, line: int) -> None:

@@ -8,6 +8,7 @@ from cedarpy import pst
 
 _TIMES: Final = frozenset({"time", "hour", "weekday"})
 _FACTS: Final = frozenset({"purpose", "algorithm", "sensitivity"})
+_OVERFLOWING: Final = frozenset({"add", "sub", "mul", "neg", "offset", "duration_since"})
 _TAGS: Final = frozenset({"has_tag", "get_tag"})
 
 
@@ -38,6 +39,17 @@ class Uses:
             address=everything or "address" in seen,
             facts=everything or "tags" in seen or not seen.isdisjoint(_FACTS),
         )
+
+
+def may_fail(statement: pst.Template) -> bool:
+    """Whether its evaluation may end in an error: numbers and times overflow. All else the schema rules out."""
+    waiting: list[Any] = list(statement.clauses)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, pst.BinaryOp | pst.UnaryOp) and node.op in _OVERFLOWING:
+            return True
+        waiting += _children(node)
+    return False
 
 
 def _seen(root: object) -> Iterator[str]:

@@ -1,18 +1,16 @@
 """Which parts a server has, and how each is asked whether it works."""
 
-import asyncio
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hsm.errors import HsmError
-from kms.core.clock import SystemClock
 from kms.core.database import Database
 from kms.core.errors import ServiceError
 from kms.keys.hsm_health import HsmHealthCheck
 from kms.log.service import TransparencyLog
-from kms.server.health import Health, HealthServicer, Probe
+from kms.server.health import Probe
 
 DATABASE: Final = "database"
 HSM: Final = "hsm"
@@ -80,11 +78,3 @@ def log_probe(log: TransparencyLog) -> Probe:
 
 def _select_one(tx: Connection) -> None:
     tx.execute(sa.text("SELECT 1"))
-
-
-def make_health(health: HsmHealthCheck, draining: asyncio.Event) -> HealthServicer:
-    """Of a server that is looked at through gRPC only."""
-    found = Health(SystemClock(), draining)
-    found.add(HSM, hsm_probe(health))
-    found.started.set()
-    return HealthServicer(found)

@@ -64,10 +64,6 @@ class Observing:
         """For kms.server.doors.Doors, before the audit lines: those have the id of the trace then."""
         return (self._calls,) if self._tracing is None else (self._tracing.calls, self._calls)
 
-    @property
-    def reads_traceparent(self) -> bool:
-        return self._tracing is not None
-
     def servicer(self) -> HealthServicer:
         return HealthServicer(self.health)
 

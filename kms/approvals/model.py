@@ -17,7 +17,7 @@ LIFETIME_MIN = timedelta(minutes=10)
 LIFETIME_MAX = timedelta(days=7)
 LIFETIME_DEFAULT = timedelta(days=1)
 REASON_CHARACTERS_MAX = 1000
-_SUBJECT = re.compile(rf"tenants/({ID_PATTERN})(?:/[a-z-]{{1,63}}/[A-Za-z0-9._/-]{{1,400}})?")
+_SUBJECT = re.compile(rf"tenants/({ID_PATTERN})(?:/[A-Za-z-]{{1,63}}/[A-Za-z0-9._/-]{{1,400}})?")
 
 
 class ProposedAct(StrEnum):

@@ -67,11 +67,13 @@ def create(tenant: str, display_name: str, given: TermsGiven, identity: bool, se
 
 @tenants.command()
 @click.argument("tenant", metavar="ID")
-@click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True, help="What it may do.")
+@click.option(
+    "--role", "its_role", type=click.Choice(ROLES), default="admin", show_default=True, help="What it may do."
+)
 @click.option("--name", default=None, help="Name of the identity; default: that of its role.")
 @server_options("admin")
 @json_option
-def identity(tenant: str, role: str, name: str | None, server: Server, as_json: bool) -> None:
+def identity(tenant: str, its_role: str, name: str | None, server: Server, as_json: bool) -> None:
     """Make a profile folder for an identity of tenant ID, HOME/clients/ID.NAME. Made again it is kept.
 
     It is signed by the local authority in the server's home folder, so this works beside that folder only.
@@ -80,7 +82,7 @@ def identity(tenant: str, role: str, name: str | None, server: Server, as_json: 
     Example:  hallmark tenants identity acme --role backend
     Then:     hallmark sign FILE --key manifest --profile hallmark-data/clients/acme.backend
     """
-    folder = _identity(server, tenant, role, name or role)
+    folder = _identity(server, tenant, its_role, name or its_role)
     if as_json:
         print_json({"profile": folder})
     else:

@@ -105,6 +105,7 @@ class Reach:
         overdue = [asking for asking in self._asking if now - asking.since > self._limit]
         if not overdue:
             return
+        self._is_away, self._again_at = True, now + _AGAIN_SECONDS
         ended = [asking.driver for asking in overdue if asking.driver is not None]
         if len(ended) < len(overdue):
             held = [asking.driver for asking in self._asking]

@@ -43,6 +43,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.tsi.max_frame_size", 4096),  # of a TLS record: holds one event, and spares 5.6 KiB of each idle connection
+    ("grpc.max_concurrent_streams", 1024),  # of a connection: calls whose message never comes reach no other limit
     ("grpc.enable_channelz", 0),  # nothing here reads it; 1.2 KiB of each connection
 )
 

@@ -27,6 +27,7 @@ from kms.server.request_ids import REQUEST_ID, note_ids
 
 faults: Final = logging.getLogger("hallmark.fault")
 
+_MESSAGE_COST: Final = 1
 _Encode: TypeAlias = Callable[[Any], bytes]
 _Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
@@ -87,7 +88,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 try:
                     await admission.permit(known, request, entry)
                     if not isinstance(body, bytes):
-                        request = self._permitted_each(request, known, entry)
+                        request = self._permitted_each(self._paced(request, known), known, entry)
                     async with asyncio.timeout(_time_allowed(known.row, context)):
                         response = encode(await behaviour(request, known.call))
                 finally:
@@ -178,10 +179,10 @@ class Guard(grpc.aio.ServerInterceptor):
             raise refusal
 
     async def _paced(self, requests: AsyncIterator[Any], known: Known) -> AsyncIterator[Any]:
-        """Each message costs what a call would. Who sends faster waits: flow control holds the sender back."""
-        limits, cost, quotas = self._doors.limits, known.row.cost, known.terms.quotas
+        """Each message costs what a small call would. Who sends faster waits: flow control holds the sender back."""
+        limits, quotas = self._doors.limits, known.terms.quotas
         async for request in requests:
-            while (wait := limits.wait_seconds(known.call, cost, quotas)) > 0:  # noqa: ASYNC110
+            while (wait := limits.wait_seconds(known.call, _MESSAGE_COST, quotas)) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(wait)
             yield request
 

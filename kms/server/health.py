@@ -82,7 +82,9 @@ class Health:
             return "the server is closing"
         if not self.started.is_set() and name not in self._parts:
             return "the server is starting"
-        parts = [name] if name in self._parts else [part for part in self._needs.get(name, ()) if part in self._parts]
+        if name in self._parts:
+            return await self._parts[name].problem()
+        parts = [part for part in self._needs.get(name, ()) if part in self._parts]
         problems = await asyncio.gather(*(self._parts[part].problem() for part in parts))
         return "; ".join(f"{part}: {found}" for part, found in zip(parts, problems, strict=True) if found)
 

@@ -154,7 +154,7 @@ def test_expired_certificates(own: RunningService, pki: OwnPki) -> None:
     brief = pki.root.workload(ALICE, life=timedelta(seconds=4))
     with pki.open(own, brief) as opened:
         watch = revocation_pb2_grpc.RevocationServiceStub(opened).WatchRevocations(
-            revocation_pb2.WatchRevocationsRequest(parent=PARENT), timeout=60
+            revocation_pb2.WatchRevocationsRequest(parent=PARENT, heartbeat_interval={"seconds": 1}), timeout=60
         )
         assert next(watch)
         assert _get(opened)

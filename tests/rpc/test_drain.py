@@ -31,7 +31,9 @@ from support.service import RunningService, running_service
 
 SIGNERS = 12
 NOTICE_SECONDS = 1.0
-SETTINGS = f"[server]\ndrain_notice_seconds = {NOTICE_SECONDS}\ndrain_seconds = 10\n[log]\norigin = 'log.example/drain'\n"
+SETTINGS = (
+    f"[server]\ndrain_notice_seconds = {NOTICE_SECONDS}\ndrain_seconds = 10\n[log]\norigin = 'log.example/drain'\n"
+)
 RETRYABLE = {grpc.StatusCode.UNAVAILABLE}
 
 
@@ -93,9 +95,7 @@ def _streams(admin: grpc.Channel) -> dict[str, Watcher]:
                 revocation_pb2.WatchRevocationsRequest(parent=PARENT)
             )
         ),
-        "entries": Watcher(
-            log_pb2_grpc.LogServiceStub(admin).StreamEntries(log_pb2.StreamEntriesRequest(follow=True))
-        ),
+        "entries": Watcher(log_pb2_grpc.LogServiceStub(admin).StreamEntries(log_pb2.StreamEntriesRequest(follow=True))),
         "health": Watcher(health_pb2_grpc.HealthStub(admin).Watch(health_pb2.HealthCheckRequest())),
     }
     for watcher in started.values():

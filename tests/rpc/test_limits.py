@@ -15,7 +15,7 @@ from hallmark.v1 import events_pb2, events_pb2_grpc, keys_pb2, keys_pb2_grpc, te
 from hallmark_client import Client
 from kms.core.identity import Role
 from rpc.wire import Refusal, channel, fresh_id, fresh_name, read_refusal
-from support.half_messages import half_messages
+from support.half_messages import REFUSALS, answers, half_messages
 from support.service import RunningService, running_service
 from support.tenant_identities import identity, tenant_channel, tenant_client
 
@@ -203,9 +203,12 @@ def test_messages_of_which_a_half_comes(guarded: RunningService, good) -> None:
     folder = identity(guarded, "hostile", Role.BACKEND, "half")
     method = "/hallmark.v1.KeyService/ListKeys"
     with contextlib.ExitStack() as closing:
-        for _ in range(10):
-            closing.enter_context(half_messages(str(guarded.facts["address"]), folder, method=method, calls=30))
+        address = str(guarded.facts["address"])
+        wires = [closing.enter_context(half_messages(address, folder, method=method, calls=30)) for _ in range(10)]
         _does_its_work(good)
+        kinds = answers(wires[0])
+        assert kinds, "the server speaks with it"
+        assert not kinds & REFUSALS, "and waits for the other half"
         with tenant_client(guarded, "hostile", Role.BACKEND, "half") as client:
             assert list(client.keys.list()) is not None
 

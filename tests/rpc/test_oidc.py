@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from hallmark.v1 import approvals_pb2, approvals_pb2_grpc, keys_pb2, keys_pb2_grpc, log_pb2, log_pb2_grpc
-from hallmark_client import Client, Profile, TransportRefused, Unauthenticated, Unavailable
+from hallmark_client import Client, Profile, ProfileInvalid, TransportRefused, Unauthenticated
 from hallmark_client.rpc import GET_CAPABILITIES
 from hallmark_client.watch.grpc_aio import AioConnection
 from rpc.wire import Refusal, credentials, fresh_id, read_refusal, refused
@@ -197,8 +197,10 @@ def test_the_sdk_sends_the_token_of_the_moment(guarded: RunningService, issuer: 
         token.write_text(issuer.token(role="reader"))
         assert client.capabilities()
         token.unlink()
-        with pytest.raises(Unavailable, match="token file"):
-            client.capabilities()
+        assert client.capabilities(), "the last one holds as long as it holds"
+    gone = Profile(address=str(guarded.facts["token_address"]), ca_pem=_ca(guarded), token_file=token)
+    with Client(gone) as client, pytest.raises(ProfileInvalid, match="token file"):
+        client.capabilities()
 
 
 async def test_the_asyncio_client_sends_it_too(guarded: RunningService, issuer: OidcIssuer) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS = 0, 1, 4
+REFUSALS = {3, 7}
+"""RST_STREAM and GOAWAY."""
 _END_HEADERS = 4
 
 
@@ -47,3 +49,16 @@ def half_messages(address: str, folder: Path, *, method: str, calls: int) -> Ite
                 + _frame(_DATA, 0, stream, b"\0" + struct.pack(">I", 1000) + b"\x0a" * 10)
             )
         yield wire
+
+
+def answers(wire: ssl.SSLSocket, *, seconds: float = 0.3) -> set[int]:
+    """The kinds of frames that came back until it was silent for so long."""
+    wire.settimeout(seconds)
+    found, data = set(), b""
+    with contextlib.suppress(TimeoutError):
+        while part := wire.recv(65536):
+            data += part
+    while len(data) >= 9:
+        found.add(data[3])
+        data = data[9 + int.from_bytes(data[:3], "big") :]
+    return found

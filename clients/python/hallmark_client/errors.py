@@ -92,8 +92,9 @@ class FailedPrecondition(HallmarkError):
 
 
 class PostQuantumRequired(FailedPrecondition):
-    """PQ_TLS_REQUIRED. metadata: `rule` that asks for it, `tls_version` and `tls_group` as negotiated, `groups` that would
-    do. A connection never changes its group: update grpcio, or whatever ends TLS in between, and connect again.
+    """PQ_TLS_REQUIRED. metadata: the `rule` that asks for it, `tls_version` and `tls_group` as negotiated, and the
+    `groups` that would do. A connection never changes its group: update grpcio, or what ends TLS in between, and
+    connect again.
     """
 
 

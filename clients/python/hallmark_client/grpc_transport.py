@@ -58,7 +58,8 @@ class GrpcTransport:
     def __init__(self, profile: Profile) -> None:
         self._address = profile.address
         self._ca_pem = profile.ca_pem
-        self._credentials = profile.credentials()
+        self._bearer = profile.bearer()
+        self._credentials = profile.credentials(self._bearer)
         self._has_certificate = bool(profile.cert_pem)
         self._lock = threading.Lock()
         self._streams: set[_GrpcStream[Any]] = set()
@@ -195,6 +196,8 @@ class GrpcTransport:
     def _refuse_closed(self) -> None:
         if self._closed:
             raise _closed_error()
+        if self._bearer is not None:
+            self._bearer()  # what is wrong with the token is said as it is; gRPC would call it a lost connection
 
 
 def _watched(requests: Iterator[Request], failures: list[Exception]) -> Iterator[Request]:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Unpack
 
 from hallmark.v1 import keys_pb2
 from hallmark_client import rpc
 from hallmark_client.key_life import KeyLife
-from hallmark_client.model.attestation_gate import AttestationGate
-from hallmark_client.model.enums import Algorithm, ExportPolicy, KeyPurpose, LogWait, Sensitivity
+from hallmark_client.model.enums import Algorithm, KeyPurpose, LogWait
 from hallmark_client.model.key_settings import Rehearsal
-from hallmark_client.model.keys import Key, PublicKey, RotationPolicy, UsageLimits
-from hallmark_client.put_settings import put_kind, put_settings
+from hallmark_client.model.keys import Key, PublicKey
+from hallmark_client.put_settings import Settings, put_kind, put_settings
 from hallmark_client.wire.key_changes import rehearsal_of
 from hallmark_client.wire.keys import changed_key_of, key_of, public_key_of
 from hallmark_client.wire.scalars import log_wait_argument, span_argument
@@ -26,22 +26,19 @@ class Keys(KeyLife):
         algorithm: Algorithm | str | None = None,
         purpose: KeyPurpose | str | None = None,
         labels: Mapping[str, str] | None = None,
-        rotation: RotationPolicy | None = None,
-        usage_limits: UsageLimits | None = None,
-        destroy_wait: timedelta | None = None,
-        export_policy: ExportPolicy | str | None = None,
-        attestation_gate: AttestationGate | None = None,
-        sensitivity: Sensitivity | str | None = None,
         request_id: str | None = None,
         wait: LogWait = "committed",
+        **settings: Unpack[Settings],
     ) -> Key:
         """Create a key with its first version.
 
         key_id: 1 to 63 lower-case letters, digits or hyphens, begins with a letter. algorithm: default is the
-        server's, id-MLDSA65-ECDSA-P256-SHA512. purpose: default SIGN, or ENVELOPE for HPKE algorithms. destroy_wait: 1
-        to 120 days, default 30. export_policy: default NEVER; can only be made stricter later. attestation_gate: of
-        the device behind each use. sensitivity: default STANDARD. request_id: give the one of an earlier call to get
-        its answer again. Raises AlreadyExists (KEY_EXISTS) and what every call may raise.
+        server's, id-MLDSA65-ECDSA-P256-SHA512. purpose: default SIGN, or ENVELOPE for HPKE algorithms. request_id: give
+        the one of an earlier call to get its answer again.
+        settings: rotation (RotationPolicy), usage_limits (UsageLimits), destroy_wait (1 to 120 days, default 30),
+        export_policy (default NEVER; can only be made stricter later), attestation_gate (of the device behind each
+        use), sensitivity (default STANDARD).
+        Raises AlreadyExists (KEY_EXISTS) and what every call may raise.
         """
         request = keys_pb2.CreateKeyRequest(
             parent=self._calls.names.parent,
@@ -51,15 +48,7 @@ class Keys(KeyLife):
             log_wait=log_wait_argument(wait),
         )
         put_kind(request, algorithm, purpose)
-        put_settings(
-            request,
-            rotation=rotation,
-            usage_limits=usage_limits,
-            destroy_wait=destroy_wait,
-            export_policy=export_policy,
-            attestation_gate=attestation_gate,
-            sensitivity=sensitivity,
-        )
+        put_settings(request, **settings)
         return self._calls(rpc.CREATE_KEY, request, changed_key_of)
 
     def get(self, name: str) -> Key:

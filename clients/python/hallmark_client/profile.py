@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from hallmark_client.errors import ProfileInvalid
-from hallmark_client.token_credentials import TokenFile, channel_credentials
+from hallmark_client.token_credentials import TokenFile, asked, channel_credentials
 
 _MAX_FILE_BYTES: Final = 64 * 1024
 _OTHERS: Final = 0o077
@@ -48,13 +48,16 @@ class Profile:
         if self.cert_pem or self.key_pem or not has_token:
             _check_identity(self.cert_pem, self.key_pem)
 
-    def credentials(self) -> grpc.ChannelCredentials:
-        """For channels of grpc and grpc.aio."""
+    def bearer(self) -> Callable[[], str] | None:
+        """What gives the token of the moment; None without one. It raises ProfileInvalid, Unavailable."""
+        if self.token_file is not None:
+            return TokenFile(self.token_file)
+        return None if self.token is None else asked(self.token)
+
+    def credentials(self, bearer: Callable[[], str] | None = None) -> grpc.ChannelCredentials:
+        """For channels of grpc and grpc.aio. bearer: of `bearer`."""
         return channel_credentials(
-            ca_pem=self.ca_pem,
-            cert_pem=self.cert_pem,
-            key_pem=self.key_pem,
-            token=self.token if self.token_file is None else TokenFile(self.token_file),
+            ca_pem=self.ca_pem, cert_pem=self.cert_pem, key_pem=self.key_pem, token=bearer or self.bearer()
         )
 
     @classmethod

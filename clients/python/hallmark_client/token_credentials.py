@@ -9,7 +9,7 @@ from typing import Final
 
 import grpc
 
-from hallmark_client.errors import HallmarkError, ProfileInvalid
+from hallmark_client.errors import HallmarkError, ProfileInvalid, Unavailable
 
 _TOKEN_BYTES_MAX: Final = 16 * 1024
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
@@ -19,7 +19,8 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 class TokenFile:
     """A token in a file that somebody renews: `token_file()` reads it again whenever the file has changed.
 
-    Thread-safe. Raises ProfileInvalid when the file can not be read or holds something else.
+    Thread-safe. While the file can not be read, or is half written, the last token stays; before there was one,
+    ProfileInvalid is raised.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -31,24 +32,46 @@ class TokenFile:
     def __call__(self) -> str:
         with self._lock:
             try:
-                found = self._path.stat()
-                stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-                if stamp != self._stamp:
-                    with self._path.open("rb") as file:
-                        self._token = checked_token(file.read(_TOKEN_BYTES_MAX + 1), str(self._path))
-                    self._stamp = stamp
-            except OSError as error:
-                raise ProfileInvalid(
-                    "TOKEN_FILE_UNREADABLE", f"the token file {self._path} can not be read: {error.strerror}"
-                ) from error
+                self._read_if_changed()
+            except ProfileInvalid:
+                if not self._token:
+                    raise
             return self._token
+
+    def _read_if_changed(self) -> None:
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp == self._stamp:
+                return
+            with self._path.open("rb") as file:
+                content = file.read(_TOKEN_BYTES_MAX + 1)
+        except OSError as error:
+            sentence = f"the token file {self._path} can not be read: {error.strerror}"
+            raise ProfileInvalid("TOKEN_FILE_UNREADABLE", sentence) from error
+        self._token, self._stamp = checked_token(content, str(self._path)), stamp
+
+
+def asked(give: Callable[[], str]) -> Callable[[], str]:
+    """A caller's own function, whose failure is Unavailable: the call is tried again within its deadline."""
+
+    def token() -> str:
+        try:
+            return checked_token(give().encode(), "what the profile's token function gives")
+        except HallmarkError:
+            raise
+        except Exception as error:  # whatever it does to get one
+            sentence = f"the profile's token function failed: {type(error).__name__}"
+            raise Unavailable("TOKEN_UNAVAILABLE", sentence) from error
+
+    return token
 
 
 def checked_token(content: bytes, where: str) -> str:
     """Raises ProfileInvalid; the sentence does not repeat the token."""
     text = content.decode("ascii", "replace").strip()
     if len(content) > _TOKEN_BYTES_MAX or not _TOKEN.fullmatch(text):
-        raise ProfileInvalid("TOKEN_FILE_INVALID", f"{where} holds no bearer token: one line, 16 KiB at most")
+        raise ProfileInvalid("TOKEN_FILE_INVALID", f"{where} is no bearer token: one line, 16 KiB at most")
     return text
 
 
@@ -75,8 +98,7 @@ class _Bearer(grpc.AuthMetadataPlugin):
     ) -> None:
         try:
             token = self._token()
-        except Exception as error:  # whatever the caller's function raises: the call fails with it
-            text = error.message if isinstance(error, HallmarkError) else f"{type(error).__name__} while asking for it"
-            callback((), RuntimeError(f"no bearer token: {text}"))
+        except HallmarkError as error:
+            callback((), RuntimeError(f"no bearer token: {error.message}"))
         else:
             callback((("authorization", f"Bearer {token}"),), None)

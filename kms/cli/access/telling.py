@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--address", default="", help="IP address it would come from. Default: yours.")
 @click.option("--group", "tls_group", default="", help="TLS group, such as X25519. Default: that of this connection.")
 @click.option("--at", "time", type=MOMENT, help="When. Default: now.")
-@click.option("--policy", type=VERSION, default="", help="Decide by this version instead of the one in force.")
+@click.option("--policy", type=VERSION, help="Decide by this version instead of the one in force.")
 @server_options("auditor")
 @json_option
 @click.pass_context
@@ -35,7 +35,7 @@ def test(
     address: str,
     tls_group: str,
     time: datetime | None,
-    policy: str,
+    policy: str | None,
     server: Server,
     as_json: bool,
 ) -> None:
@@ -55,7 +55,7 @@ def test(
             address=address,
             tls_group=tls_group,
             time=time,
-            policy=policy,
+            policy=policy or "",
         )
     if as_json:
         print_json(found.to_dict())

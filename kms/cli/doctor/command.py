@@ -84,9 +84,21 @@ def _findings(
     server: Server,
 ) -> "Iterator[Finding]":
     if file is not None or offline or (server.profile_folder is None and server.home.is_dir()):
-        yield from _of_settings(file, server.home, replicas=1 + len(replicas))
+        yield from _surviving(_of_settings(file, server.home, replicas=1 + len(replicas)))
     if not offline:
-        yield from _of_server(server, replicas, pages or _pages(server), public, seconds)
+        yield from _surviving(_of_server(server, replicas, pages or _pages(server), public, seconds))
+
+
+def _surviving(findings: "Iterator[Finding]") -> "Iterator[Finding]":
+    """A doctor who falls ill says so, after what was found before."""
+    from kms.cli.doctor.finding import problem
+
+    try:
+        yield from findings
+    except Exception as error:  # whatever it is, the operator gets a sentence, and the other checks go on
+        failure = explain(error)
+        advice = failure.advice or "run it again with --debug, and report what it shows"
+        yield problem("doctor", f"a check broke off: {failure.message}", advice)
 
 
 def _of_settings(file: Path | None, home: Path, *, replicas: int) -> "Iterator[Finding]":
@@ -121,12 +133,7 @@ def _of_server(
         yield problem("profile", str(error), "--profile names a folder that a server wrote (HOME/clients/NAME)")
         return
     asked = Asked(profile=profile, replicas=replicas, pages=pages and pages.rstrip("/"), public=public, seconds=seconds)
-    try:
-        yield from check_server(asked, SystemClock())
-    except Exception as error:  # a doctor who falls ill says so, after what was found before
-        failure = explain(error)
-        advice = failure.advice or "run it again with --debug, and report what it shows"
-        yield problem("doctor", f"a check broke off: {failure.message}", advice)
+    yield from check_server(asked, SystemClock())
 
 
 def _pages(server: Server) -> str | None:

@@ -19,6 +19,7 @@ from kms.core.errors import ServiceError
 LEFT_BAD: Final = 0.05
 LEFT_LOW: Final = 0.15
 BYTES_BAD: Final = 256 * 1024 * 1024
+_URL: Final = "such as postgresql+psycopg://user@host/name"
 
 
 def check_places(config: Config) -> Iterator[Finding]:
@@ -58,7 +59,10 @@ def _room(config: Config) -> Iterator[Finding]:
 
 def _schema(config: Config) -> Finding:
     """Read as it is: nothing is migrated, and no SQLite file is made."""
-    url = sa.make_url(config.database_url)
+    try:
+        url = sa.make_url(config.database_url)
+    except sa.exc.ArgumentError:
+        return problem("database", "database.url is not a URL", _URL)
     if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).is_file()):
         return problem(
             "database", f"there is no database {url.database}", "`hallmark serve` makes it at its first start"
@@ -66,9 +70,7 @@ def _schema(config: Config) -> Finding:
     try:
         database = Database(config.database_url, readers=1)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
-        return problem(
-            "database", f"database.url can not be used: {error}", "such as postgresql+psycopg://user@host/name"
-        )
+        return problem("database", f"database.url can not be used: {error}", _URL)
     try:
         stored = asyncio.run(database.read(lambda tx: MigrationContext.configure(tx).get_current_revision()))
     except (ServiceError, sa.exc.SQLAlchemyError) as error:

@@ -145,7 +145,10 @@ def _is_local(host: str | None) -> bool:
 
 
 def _sqlite_folder(config: Config) -> list[Path]:
-    url = sa.make_url(config.database_url)
+    try:
+        url = sa.make_url(config.database_url)
+    except sa.exc.ArgumentError:
+        return []
     return [Path(url.database).parent] if url.get_backend_name() == "sqlite" and url.database else []
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from fault.kms import (
     rows_of_appending,
     rows_of_attestation,
+    rows_of_audit,
     rows_of_channels,
     rows_of_consent,
     rows_of_entries,
@@ -22,6 +23,7 @@ from fault.kms.write_table import Row
 ROWS: Final[dict[str, Row]] = {
     **rows_of_appending.ROWS,
     **rows_of_attestation.ROWS,
+    **rows_of_audit.ROWS,
     **rows_of_channels.ROWS,
     **rows_of_consent.ROWS,
     **rows_of_entries.ROWS,

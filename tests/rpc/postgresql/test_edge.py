@@ -211,9 +211,7 @@ def test_reads_answer_as_at_the_replica(place: Place, admin, edge) -> None:
     )
     assert bundle.sequence >= 1
     listed = [
-        devices_pb2_grpc.DeviceServiceStub(each).ListDevices(
-            devices_pb2.ListDevicesRequest(parent=PARENT), timeout=20
-        )
+        devices_pb2_grpc.DeviceServiceStub(each).ListDevices(devices_pb2.ListDevicesRequest(parent=PARENT), timeout=20)
         for each in both
     ]
     assert listed[0] == listed[1]
@@ -221,9 +219,7 @@ def test_reads_answer_as_at_the_replica(place: Place, admin, edge) -> None:
     one, other = (devices_pb2_grpc.DeviceServiceStub(each).GetDevice(get, timeout=20) for each in both)
     assert one == other
     request = revocation_pb2.ListRevocationsRequest(parent=PARENT)
-    one, other = (
-        revocation_pb2_grpc.RevocationServiceStub(each).ListRevocations(request, timeout=20) for each in both
-    )
+    one, other = (revocation_pb2_grpc.RevocationServiceStub(each).ListRevocations(request, timeout=20) for each in both)
     assert [event.payload for event in one.events] == [event.payload for event in other.events]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hallmark_client import Profile, ProfileInvalid
+from hallmark_client import Profile, ProfileInvalid, Unavailable
 from hallmark_client.testing import TestAuthority
 
 AUTHORITY = TestAuthority(datetime.now(UTC))
@@ -105,3 +105,97 @@ def test_the_key_must_be_the_certificates(folder: Path) -> None:
     with pytest.raises(ProfileInvalid) as refused:
         Profile.load(folder)
     assert refused.value.reason == "PROFILE_KEY_MISMATCH"
+
+
+@pytest.fixture
+def token_folder(folder: Path) -> Path:
+    """A token in place of the certificate."""
+    for name in ("cert.pem", "key.pem"):
+        (folder / name).unlink()
+    (folder / "token").write_text("a.b.c\n")
+    (folder / "token").chmod(0o600)
+    return folder
+
+
+def _token_of(profile: Profile) -> str:
+    bearer = profile.bearer()
+    assert bearer is not None
+    return bearer()
+
+
+def test_a_token_takes_the_place_of_a_certificate(token_folder: Path) -> None:
+    profile = Profile.load(token_folder)
+    assert (profile.cert_pem, profile.key_pem) == (b"", b"")
+    assert _token_of(profile) == "a.b.c"
+
+
+def test_a_token_may_lie_elsewhere(token_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("mounted") / "token"
+    elsewhere.write_text("d.e.f")
+    (token_folder / "token").unlink()
+    for said in (str(elsewhere), f"../{elsewhere.parent.name}/token"):
+        (token_folder / "token-file").write_text(f"{said}\n")
+        assert _token_of(Profile.load(token_folder)) == "d.e.f"
+
+
+def test_a_bound_token_comes_with_its_certificate(folder: Path) -> None:
+    (folder / "token").write_text("a.b.c")
+    (folder / "token").chmod(0o600)
+    profile = Profile.load(folder)
+    assert profile.cert_pem == ADMIN.cert_pem
+    assert _token_of(profile) == "a.b.c"
+
+
+def test_a_token_is_read_again_when_it_changes(token_folder: Path) -> None:
+    bearer = Profile.load(token_folder).bearer()
+    assert bearer is not None
+    assert bearer() == bearer() == "a.b.c"
+    (token_folder / "token").write_text("another.b.c")
+    assert bearer() == "another.b.c"
+    for spoil in (lambda: (token_folder / "token").write_text(""), (token_folder / "token").unlink):
+        spoil()
+        assert bearer() == "another.b.c", "the last one stays"
+    with pytest.raises(ProfileInvalid) as refused:
+        _token_of(Profile(address="h:1", ca_pem=AUTHORITY.pem, token_file=token_folder / "token"))
+    assert refused.value.reason == "TOKEN_FILE_UNREADABLE"
+
+
+def test_a_function_that_fails_is_asked_again_within_the_deadline() -> None:
+    def fail() -> str:
+        raise LookupError("a secret")
+
+    with pytest.raises(Unavailable, match="LookupError") as refused:
+        _token_of(Profile(address="h:1", ca_pem=AUTHORITY.pem, token=fail))
+    assert "a secret" not in refused.value.message
+    with pytest.raises(ProfileInvalid):
+        _token_of(Profile(address="h:1", ca_pem=AUTHORITY.pem, token=lambda: "no token"))
+
+
+@pytest.mark.parametrize("content", ["", "two words", "a\nb", "ü", "a" * 17_000])
+def test_what_is_no_token_is_refused_and_not_repeated(token_folder: Path, content: str) -> None:
+    (token_folder / "token").write_text(content)
+    with pytest.raises(ProfileInvalid) as refused:
+        _token_of(Profile.load(token_folder))
+    assert refused.value.reason == "TOKEN_FILE_INVALID"
+    assert not content or content not in refused.value.message
+
+
+def test_a_token_that_others_may_read_is_refused(token_folder: Path) -> None:
+    (token_folder / "token").chmod(0o644)
+    with pytest.raises(ProfileInvalid, match="chmod 600"):
+        Profile.load(token_folder)
+
+
+def test_a_function_may_give_the_token_and_it_never_shows() -> None:
+    profile = Profile(address="h:1", ca_pem=AUTHORITY.pem, token=lambda: "secret.b.c")
+    assert _token_of(profile) == "secret.b.c"
+    assert "secret" not in repr(profile)
+    assert Profile(address="h:1", ca_pem=AUTHORITY.pem, cert_pem=ADMIN.cert_pem, key_pem=ADMIN.key_pem).bearer() is None
+
+
+def test_somebody_one_must_be(tmp_path: Path) -> None:
+    with pytest.raises(ProfileInvalid):
+        Profile(address="h:1", ca_pem=AUTHORITY.pem)
+    with pytest.raises(ProfileInvalid) as refused:
+        Profile(address="h:1", ca_pem=AUTHORITY.pem, token=lambda: "a", token_file=tmp_path / "token")
+    assert refused.value.reason == "PROFILE_TOKEN_TWICE"

@@ -20,7 +20,8 @@ class AioConnection:
 
     def __init__(self, profile: Profile) -> None:
         self._address = profile.address
-        self._credentials = profile.credentials()
+        self._bearer = profile.bearer()
+        self._credentials = profile.credentials(self._bearer)
         self._channel: grpc.aio.Channel | None = None
         self._stream_channel: grpc.aio.Channel | None = None
         self._stream: Any = None
@@ -79,6 +80,8 @@ class AioConnection:
             self._channel = None
 
     def _open(self) -> grpc.aio.Channel:
+        if self._bearer is not None:
+            self._bearer()  # says what is wrong with the token; gRPC would call it a lost connection
         return grpc.aio.secure_channel(self._address, self._credentials, options=OPTIONS)
 
 

@@ -1,5 +1,7 @@
 """Policies are read strictly: every mistake is told, with its line."""
 
+import time
+
 import pytest
 
 from kms.access.reading import parse_document, read_document
@@ -55,7 +57,7 @@ def test_every_mistake_is_told_at_once_and_each_once() -> None:
         read_document(document.encode(), SCHEMA)
     assert "line 1: s0: " in refused.value.message
     assert "line 20: s19: " in refused.value.message
-    assert refused.value.message.endswith("and 10 more")
+    assert refused.value.message.endswith("; and more")
     assert refused.value.message.count("nothing3`") == 1
 
 
@@ -68,3 +70,14 @@ def test_a_document_that_fits() -> None:
     statements = read_document(document.encode(), SCHEMA)
     assert [(each.id, each.line) for each in statements] == [("a", 1), ("b", 3)]
     assert parse_document(document.encode()) == statements
+
+
+def test_a_document_of_nothing_but_mistakes_does_not_take_minutes() -> None:
+    wrong = " || ".join(['principal.rol == "a"'] * 30)
+    document = "".join(
+        f'@id("s{number}") permit(principal, action, resource) when {{ {wrong} }};' for number in range(90)
+    )
+    began = time.perf_counter()
+    with pytest.raises(InvalidArgument, match="s0"):
+        read_document(document.encode(), SCHEMA)
+    assert time.perf_counter() - began < 20, "all of it takes a minute and more"

@@ -57,6 +57,7 @@ def test_a_semicolon_in_a_string_ends_nothing() -> None:
     ("text", "reason"),
     [
         ("permit(a);" * (STATEMENTS_MAX + 1), f"at most {STATEMENTS_MAX} statements"),
+        (("y " * 900 + ";") * 23, "at most 20000 words"),
         ("\n" + "(" * (NESTING_MAX + 1), "line 2: brackets"),
         ("\n\n" + "a " * (TOKENS_MAX + 1), "line 3: a statement has at most"),
     ],

@@ -8,7 +8,6 @@ from kms.audit.reading import AuditReader
 from kms.audit.signature_counter import SignatureCounter
 from kms.core.names import KeyName
 from kms.keys.algorithms import ALGORITHMS
-from kms.keys.model import KeyPurpose
 from kms.log.entries.indexer import Indexer
 from support.keys_world import KeysWorld, keys_world
 
@@ -51,9 +50,7 @@ async def test_the_report_counts_what_there_is(tmp_path: Path, world_url: str | 
         await made.create()
         await made.rotate()
         await made.create("plain", algorithm=ALGORITHMS["ED25519"])
-        await made.keys.ensure_service_key(
-            "tokens", made.world.clock.now(), algorithm=ALGORITHMS["ECDSA_P256_SHA256"]
-        )
+        await made.keys.ensure_service_key("tokens", made.world.clock.now(), algorithm=ALGORITHMS["ECDSA_P256_SHA256"])
         await made.sign(b"x")
         await _index(made)
         database, now = made.world.database, made.world.clock.now()
@@ -64,7 +61,9 @@ async def test_the_report_counts_what_there_is(tmp_path: Path, world_url: str | 
         assert {each.algorithm: each.count for each in report.signatures} == {HYBRID: 1}
         classical = {each.what.partition(" (")[0]: each.count for each in report.classical_only}
         assert classical["Versions of keys"] == 1
-        assert classical["Service keys for tokens in standard formats: status lists, attestation results, security events"]
+        assert classical[
+            "Service keys for tokens in standard formats: status lists, attestation results, security events"
+        ]
         assert classical["Checkpoints of the log for readers that verify only their Ed25519 signature"] >= 1
         everybody = await reader.coverage(None, since=None, until=None, now=now + timedelta(seconds=1))
         assert {each.algorithm: each.count for each in everybody.keys}["ECDSA-P256-SHA256"] == 1

@@ -37,8 +37,8 @@ KIND = SeenKind("default", CALLER, "SigningService.Sign", KEY, "192.0.2.0/24", "
 
 
 @pytest.fixture
-def database(tmp_path: Path, database_url: str) -> Iterator[Database]:
-    with fresh_database(tmp_path, database_url) as fresh:
+def database(tmp_path: Path, world_url: str | None) -> Iterator[Database]:
+    with fresh_database(tmp_path, world_url) as fresh:
         yield fresh
 
 

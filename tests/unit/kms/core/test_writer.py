@@ -135,7 +135,14 @@ class Batch:
         _insert_all(tx, self.texts)
         return len(self.texts)
 
-    def together(self, tx: sa.Connection, items: list[str]) -> list[str | Exception]:
+
+@dataclass(frozen=True)
+class Grouped:
+    """The same for work of many callers, which has to be hashed."""
+
+    texts: list[str]
+
+    def __call__(self, tx: sa.Connection, items: list[str]) -> list[str | Exception]:
         return _insert_all(tx, items)
 
 
@@ -148,7 +155,7 @@ async def test_any_callable_is_work(database: Database) -> None:
 async def test_the_writer_outlives_a_defect(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """Who came with it is told; those who come later are served."""
     with pytest.raises(TypeError, match="unhashable"):
-        await database.write_grouped(Batch([]).together, "a")
+        await database.write_grouped(Grouped([]), "a")
     assert "the writer failed" in caplog.text
     assert await database.write(Batch(["b"])) == 1
     assert await _texts(database) == {"b"}

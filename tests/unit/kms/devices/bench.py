@@ -134,6 +134,7 @@ async def devices_running(folder: Path, *, policy: AndroidPolicy | None = None) 
             policies=policies,
             collateral=status,
             randomness=service.randomness,
+            clock=service.clock,
         )
         servicer = parts.servicer
         phone = VirtualPhone.create(vendor, now=START)
