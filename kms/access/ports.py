@@ -18,13 +18,6 @@ class ActivationGate(Protocol):
         """
 
 
-class OpenGate:
-    """Nobody is asked."""
-
-    def consume(self, tx: Connection, proposal: str, subject: str, parameters_sha256: bytes, now: datetime) -> None:
-        pass
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenCall:
     """A kind of call that came in lately. `resource`: a name without its version, empty for the tenant. `address`: an

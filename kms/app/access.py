@@ -15,7 +15,7 @@ from kms.access.dry_run import AccessDryRun
 from kms.access.explaining import AccessExplained
 from kms.access.granting import Grants
 from kms.access.model import SIGNING_KEY_ID
-from kms.access.ports import ActivationGate, NothingSeen, SeenCall, SeenCalls
+from kms.access.ports import NothingSeen, SeenCall, SeenCalls
 from kms.access.principals import Principals
 from kms.access.question import NO_VERDICT, VerdictFacts, VerdictReader
 from kms.access.rpc import AccessServicer
@@ -157,7 +157,6 @@ async def make_access(
     *,
     trust_domain: str,
     seen: SeenCalls | None = None,
-    gate: ActivationGate | None = None,
 ) -> AccessServicer:
     """`seen`: AuditedCalls, where calls are audited. Raises HsmError, and what the database raises."""
     decisions, clock = rules.decisions, rules.decisions.clock
@@ -172,7 +171,7 @@ async def make_access(
         randomness=randomness,
         decisions=decisions,
         schema=schema,
-        gate=gate or AccessApprovals(approvals),
+        gate=AccessApprovals(approvals),
     )
     grants = Grants(
         database=database,

@@ -65,47 +65,40 @@ class Application:
         database = self._open_database(observing)
         await asyncio.to_thread(migrations.upgrade, database.engine)
         provider = await self._start_hsm(observing)
-        public_folder = config.path(config.log.public_folder)
         log = await self._start_log(database, provider)
         observing.watch_log(log)
-        walls = Walls.build(
-            config,
-            database,
-            self._clock,
-            self._randomness,
-            identifier=identity.door,
-            observers=observing.observers,
-            log_origin=log.origin,
+        walls = self._build_walls(database, identity, observing, log)
+        ground = Ground(
+            config=config,
+            clock=self._clock,
+            randomness=self._randomness,
+            database=database,
+            provider=provider,
+            log=log,
+            authority=authority,
+            walls=walls,
+            observing=observing,
+            draining=self._draining.closed,
+            public_url=lambda: self.public_url,
+            closing=self._closing,
+            spawn=self._spawn,
+            places=places,
         )
-        self._closing.push_async_callback(walls.close)
-        walls.run(self._spawn)
-        features = Features(
-            Ground(
-                config=config,
-                clock=self._clock,
-                randomness=self._randomness,
-                database=database,
-                provider=provider,
-                log=log,
-                authority=authority,
-                walls=walls,
-                observing=observing,
-                draining=self._draining.closed,
-                public_url=lambda: self.public_url,
-                closing=self._closing,
-                spawn=self._spawn,
-                places=places,
-            )
-        )
-        await self._serve_public(public_folder)  # its address is part of what features sign
+        features = Features(ground)
+        await self._serve_public(config.path(config.log.public_folder))  # its address is part of what features sign
         await features.start()
-        clients = [*client_folders(authority, config), *ensure_edges(config, authority, now)]
         await self._serve_grpc(features.registrations, walls, identity, places)
+        self._tell_it_is_there(ground, identity)
+
+    def _tell_it_is_there(self, ground: Ground, identity: Identity) -> None:
+        """The last step of a start: identities are written, others may find the server."""
+        config, observing, authority, now = self._config, ground.observing, ground.authority, self._clock.now()
+        clients = [*client_folders(authority, config), *ensure_edges(config, authority, now)]
         observing.watch_certificates(
             lambda: certificate_ends({"server": identity.keeper.current.certificate, "authority": authority.pem})
         )
-        self._spawn(purge_answers(database, self._clock))
-        self._home.announce(self.address, self.public_url, clients, self._clock.now(), places=places)
+        self._spawn(purge_answers(ground.database, self._clock))
+        self._home.announce(self.address, self.public_url, clients, now, places=ground.places)
         self._closing.callback(self._home.withdraw)
         observing.serving()
 
@@ -125,6 +118,20 @@ class Application:
         if url := await observing.start():
             places["observing_url"] = url
         return observing
+
+    def _build_walls(self, database: Database, identity: Identity, observing: Observing, log: TransparencyLog) -> Walls:
+        walls = Walls.build(
+            self._config,
+            database,
+            self._clock,
+            self._randomness,
+            identifier=identity.door,
+            observers=observing.observers,
+            log_origin=log.origin,
+        )
+        self._closing.push_async_callback(walls.close)
+        walls.run(self._spawn)
+        return walls
 
     def _open_database(self, observing: Observing) -> Database:
         config = self._config

@@ -54,12 +54,7 @@ def make_devices(
 ) -> DeviceParts:
     verifier = Verifier(policies=policies, collateral=collateral)
     database, log = signing.database, signing.log
-    results = ResultSigner(
-        signing=signing,
-        issuer=f"spiffe://{config.server.trust_domain}/server",
-        verifier=VerifierId("Hallmark", version("hallmark")),
-        lifetime=settings.result_lifetime,
-    )
+    results = _result_signer(config, settings, signing)
     rejudging = Rejudging(database=database, verifier=verifier, policies=policies, collateral=collateral)
     service = DeviceService(
         database=database,
@@ -82,6 +77,15 @@ def make_devices(
         randomness=randomness,
     )
     return DeviceParts(DeviceServicer(service, reader), verifier, reappraisal)
+
+
+def _result_signer(config: Config, settings: DevicesSettings, signing: SigningService) -> ResultSigner:
+    return ResultSigner(
+        signing=signing,
+        issuer=f"spiffe://{config.server.trust_domain}/server",
+        verifier=VerifierId("Hallmark", version("hallmark")),
+        lifetime=settings.result_lifetime,
+    )
 
 
 def devices_settings(config: Config) -> DevicesSettings:

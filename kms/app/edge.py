@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from kms.app.drain import Draining
 from kms.app.edge_features import EdgeGround, make_edge_features
-from kms.app.edge_health import make_edge_health
+from kms.app.edge_health import watch_edge
 from kms.app.edge_schema import open_cursors
+from kms.app.home_address import shown_address
+from kms.app.metrics import Observing
 from kms.app.walls import Walls
 from kms.config import Config, ConfigError
 from kms.core.clock import Clock, SystemClock
@@ -28,9 +30,8 @@ from kms.log.keys.succession_store import stored_prefix
 from kms.public.below import below
 from kms.public.files import FolderPublicFiles
 from kms.public.http import PublicServer, public_app
-from kms.server.grpc_server import GrpcServer, TlsMaterial
+from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
 from kms.server.guard import Guard
-from kms.server.health import HealthServicer
 from kms.server.home import Home
 from kms.server.identity import MutualTls
 
@@ -55,55 +56,32 @@ class EdgeApplication:
         identity = _identity(config)
         self._home.open()
         self._closing.callback(self._home.close)
+        observing, places = Observing(config, self._clock, self._draining.leaving), dict[str, str]()
+        self._closing.push_async_callback(observing.close)
+        if url := await observing.start():
+            places["observing_url"] = url
         database = Database(config.database_url, commit_interval_seconds=config.database.commit_interval_seconds)
         self._closing.callback(database.close)
         codec = await database.read(open_cursors)
-        prover = RemoteProver(
-            [
-                GrpcReplica(address, identity, timeout_seconds=config.edge.sign_timeout_seconds)
-                for address in config.edge.api
-            ]
-        )
-        self._closing.push_async_callback(prover.close)
-        walls = Walls.build(
-            config,
-            database,
-            self._clock,
-            self._randomness,
-            identifier=MutualTls(config.server.trust_domain),
-            observers=(),
-            log_origin=await database.read(lambda tx: log_store.find_origin(tx) or ""),
-        )
-        self._closing.push_async_callback(walls.channels.use.flush)
-        self._spawn(walls.channels.use.run())
-        await walls.access.decisions.source.refresh()
-        self._spawn(walls.access.decisions.source.run())
-        standing = walls.standing
+        walls = await self._build_walls(database, observing)
         ground = EdgeGround(
             database=database,
             clock=self._clock,
             randomness=self._randomness,
-            standing=standing,
+            standing=walls.standing,
             codec=codec,
-            prover=prover,
+            prover=self._reach_replicas(identity),
             log=await self._serve_public(database),
             elsewhere=Elsewhere(config.edge.api[0]),
             draining=self._draining.closed,
         )
-        health = make_edge_health(database, self._clock, self._draining.leaving)
-        features = make_edge_features(ground, HealthServicer(health))
+        features = make_edge_features(ground, observing.servicer())
+        watch_edge(observing, database, features.hub, identity)
         self._spawn(features.run())
-        guard = Guard(walls.doors, clock=self._clock, randomness=self._randomness, closing=self._draining.refusal)
-        tls = TlsMaterial(identity.private_key, identity.certificate, identity.authority)
-        server = GrpcServer(guard, features.registrations, tls)
-        port = await server.start(config.server.address, config.server.port)
-        self._closing.push_async_callback(server.stop, config.server.drain_seconds)
-        self._closing.push_async_callback(self._draining.settle)
-        address = config.server.address
-        self.address = f"localhost:{port}" if address == "127.0.0.1" else f"{address}:{port}"
-        health.started.set()
-        self._home.announce(self.address, self.public_url, [], self._clock.now())
+        await self._serve_grpc(features.registrations, walls, identity)
+        self._home.announce(self.address, self.public_url, [], self._clock.now(), places=places)
         self._closing.callback(self._home.withdraw)
+        observing.serving()
 
     async def stop(self) -> None:
         """Finishes what is running, and closes in the reverse order of start."""
@@ -113,6 +91,43 @@ class EdgeApplication:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._closing.aclose()
+
+    async def _build_walls(self, database: Database, observing: Observing) -> Walls:
+        """The same doors as those of a replica. What a replica does for all of them is not done here: counting
+        signatures, deleting what is old.
+        """
+        walls = Walls.build(
+            self._config,
+            database,
+            self._clock,
+            self._randomness,
+            identifier=MutualTls(self._config.server.trust_domain),
+            observers=observing.observers,
+            log_origin=await database.read(lambda tx: log_store.find_origin(tx) or ""),
+        )
+        self._closing.push_async_callback(walls.channels.use.flush)
+        self._spawn(walls.channels.use.run())
+        await walls.access.decisions.source.refresh()
+        self._spawn(walls.access.decisions.source.run())
+        return walls
+
+    def _reach_replicas(self, identity: EdgeIdentity) -> RemoteProver:
+        settings = self._config.edge
+        prover = RemoteProver(
+            [GrpcReplica(address, identity, timeout_seconds=settings.sign_timeout_seconds) for address in settings.api]
+        )
+        self._closing.push_async_callback(prover.close)
+        return prover
+
+    async def _serve_grpc(self, registrations: list[Registration], walls: Walls, identity: EdgeIdentity) -> None:
+        settings = self._config.server
+        guard = Guard(walls.doors, clock=self._clock, randomness=self._randomness, closing=self._draining.refusal)
+        tls = TlsMaterial(identity.private_key, identity.certificate, identity.authority)
+        server = GrpcServer(guard, registrations, tls, connection_age_seconds=settings.connection_age_seconds)
+        port = await server.start(settings.address, settings.port)
+        self._closing.push_async_callback(server.stop, settings.drain_seconds)
+        self._closing.push_async_callback(self._draining.settle)
+        self.address = shown_address(settings.address, port)
 
     async def _serve_public(self, database: Database) -> ShownLog | None:
         """Where there are public files: their port, and what the log shows in them."""

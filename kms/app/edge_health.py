@@ -1,12 +1,14 @@
-"""What health checks of an edge are told: it works while its database does. There is no HSM to ask about."""
+"""What health checks and scrapers are told of an edge: it works while its database does. It has no HSM to ask about,
+and what is counted in the database is for the API replicas to tell.
+"""
 
-import asyncio
 from typing import Final
 
 from kms.app.health import DATABASE, database_probe
-from kms.core.clock import Clock
+from kms.app.metrics import Observing, certificate_ends
 from kms.core.database import Database
-from kms.server.health import Health
+from kms.edge.channel import EdgeIdentity
+from kms.events.hub import EventHub
 
 _NEEDS: Final = {
     f"hallmark.v1.{service}": (DATABASE,)
@@ -14,9 +16,10 @@ _NEEDS: Final = {
 }
 
 
-def make_edge_health(database: Database, clock: Clock, leaving: asyncio.Event) -> Health:
-    """Its `started` is to be set."""
-    health = Health(clock, leaving)
-    health.add(DATABASE, database_probe(database), for_readiness=True)
-    health.need(_NEEDS)
-    return health
+def watch_edge(observing: Observing, database: Database, hub: EventHub, identity: EdgeIdentity) -> None:
+    """Everything there is to look at."""
+    observing.database.watch(lambda: database.writes_waiting)
+    observing.health.add(DATABASE, database_probe(database), for_readiness=True)
+    observing.health.need(_NEEDS)
+    observing.watch_feeds(lambda: hub.subscribers)
+    observing.watch_certificates(lambda: certificate_ends({"server": identity.certificate}))

@@ -79,17 +79,7 @@ class Features:
         )
         for key_id in _SIGNING_KEY_IDS:
             await keys.ensure_service_key(key_id, ground.clock.now())
-        revocations = RevocationService(
-            events=make_events(
-                database=ground.database,
-                signing=signing,
-                log=ground.log,
-                randomness=ground.randomness,
-                draining=ground.draining,
-                issuer=f"spiffe://{ground.config.server.trust_domain}/server",
-            ),
-            subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
-        )
+        revocations = self._revocations(signing)
         health = HsmHealthCheck(ground.provider, ground.clock)
         ground.observing.watch_hsm(health, ground.provider)
         await self._keys(keys, revocations, health)
@@ -100,12 +90,23 @@ class Features:
             make_envelopes(ground.config, keys, signing, approvals, ground.clock),
         )
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
-        self._tenants()
-        self._add(edge_pb2_grpc.add_EdgeServiceServicer_to_server, make_edge_service(revocations.events, ground.clock))
         await self._access(keys, signing, approvals)
         await Permission(ground, revocations, self._add).start(keys, devices)
-        self._add(audit_pb2_grpc.add_AuditServiceServicer_to_server, ground.walls.audit.servicer)
-        self._add(health_pb2_grpc.add_HealthServicer_to_server, ground.observing.servicer())
+        self._operations(revocations)
+
+    def _revocations(self, signing: SigningService) -> RevocationService:
+        ground = self.ground
+        return RevocationService(
+            events=make_events(
+                database=ground.database,
+                signing=signing,
+                log=ground.log,
+                randomness=ground.randomness,
+                draining=ground.draining,
+                issuer=f"spiffe://{ground.config.server.trust_domain}/server",
+            ),
+            subjects={"keys": RevocableKeys(), "devices": RevocableDevices()},
+        )
 
     async def _keys(self, keys: KeyService, revocations: RevocationService, health: HsmHealthCheck) -> None:
         ground, signing = self.ground, revocations.events.signing
@@ -145,7 +146,8 @@ class Features:
         ground.spawn(parts.background)
         return parts.devices
 
-    def _tenants(self) -> None:
+    def _operations(self, revocations: RevocationService) -> None:
+        """What operators, auditors and edges ask."""
         ground = self.ground
         servicer = make_tenants(
             ground.config.tenants,
@@ -155,6 +157,9 @@ class Features:
             terms=ground.walls.terms,
         )
         self._add(tenants_pb2_grpc.add_TenantServiceServicer_to_server, servicer)
+        self._add(edge_pb2_grpc.add_EdgeServiceServicer_to_server, make_edge_service(revocations.events, ground.clock))
+        self._add(audit_pb2_grpc.add_AuditServiceServicer_to_server, ground.walls.audit.servicer)
+        self._add(health_pb2_grpc.add_HealthServicer_to_server, ground.observing.servicer())
 
     async def _access(self, keys: KeyService, signing: SigningService, approvals: ApprovalService) -> None:
         walls, domain = self.ground.walls, self.ground.config.server.trust_domain

@@ -22,8 +22,11 @@ def page_token(last_key_id: str) -> str:
 def read_page_token(token: str) -> str:
     """The key id to begin after; empty for the first page."""
     try:
-        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError, ValueError):
+        text = "\0"
+    if not text.isprintable():  # no id is, and PostgreSQL takes no NUL
         raise InvalidArgument(
             Reason.PAGE_TOKEN_INVALID, "page_token is not one of ours; begin without it", field="page_token"
-        ) from None
+        )
+    return text

@@ -69,7 +69,7 @@ class LocalAuthority:
         stand in a SPIFFE id or is a role's.
         """
         for name in names:
-            if not re.fullmatch(ID_PATTERN, name) or name in set(Role):
+            if not re.fullmatch(ID_PATTERN, name) or name in set(Role) or "--" in name:
                 raise ValueError(
                     f"{name!r} can not name an admin: 1 to 63 lower-case letters, digits or hyphens, no role"
                 )

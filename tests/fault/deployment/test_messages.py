@@ -4,10 +4,12 @@ Never INTERNAL, never an error without its details; the server signs afterwards 
 HALLMARK_FAULT_KILLS asks for many, HALLMARK_FAULT_SEED says which ones.
 """
 
+import base64
 import contextlib
 import random
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -24,7 +26,7 @@ from support.deployment_victim import one_of_everything
 from support.fault_runs import LONG, SEED
 from support.service import RunningService, running_service
 
-OF_EACH_RPC = 120 if LONG else 6
+OF_EACH_RPC = 120 if LONG else 4
 NAMES = (
     "tenants/default",
     "tenants/default/keys/fuzzed",
@@ -38,6 +40,11 @@ NAMES = (
     "tenants/default/devices/" + "a" * 400,
     "\U0001f511" * 50,
 )
+TOKENS = (
+    "",
+    *(base64.urlsafe_b64encode(text.encode()).decode() for text in ("\0", "9" * 30, "-1", "\u00e9", "x/y", "/")),
+)
+"""In the form of ours."""
 NOT_FUZZED = {"LogService.RotateLogKey", "LogService.StreamEntries"}
 """The one ends the log's key; the other answers as long as the log is."""
 CODES = {
@@ -53,12 +60,23 @@ CODES = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningService, Names]]:
-    """With one of everything, so that messages get further than their names."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RunningService, Names]]:
+    """On either database: one takes what the other refuses. With one of everything, so that messages get far."""
+    environment = {}
+    with contextlib.ExitStack() as kept:
+        if request.param == "postgresql":
+            url = kept.enter_context(request.getfixturevalue("postgresql").database())
+            environment = {"HALLMARK__DATABASE__URL": url}
+        yield kept.enter_context(_server(tmp_path_factory.mktemp("fuzzed"), environment))
+
+
+@contextlib.contextmanager
+def _server(folder: Path, environment: dict[str, str]) -> Iterator[tuple[RunningService, Names]]:
     settings = "[server]\nrate_per_second = 1e9\ndevice_rate_per_second = 1e9"
-    folder = tmp_path_factory.mktemp("fuzzed")
-    with running_service(folder / "home", settings=settings) as running:
+    with running_service(folder / "home", settings=settings, environment=environment) as running:
         with running.client() as admin:
             admin.keys.create("fuzzed")
         yield running, one_of_everything(running, folder / "phone")
@@ -107,6 +125,8 @@ class Fuzzer:
             return None
         if field.name == "request_id" and self._random.random() < 0.9:
             return fresh_id()
+        if field.name in {"page_token", "cursor"}:
+            return self._random.choice(TOKENS)
         match field.cpp_type:
             case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
                 return self._random.randbytes(self._random.choice((0, 1, 16, 32, 64, 65, 4096, 100_000)))

@@ -11,6 +11,7 @@ from unit.kms.cli.console import Console
 
 
 def test_a_report_says_how_much_is_covered_and_what_is_not(hallmark: Console, service: RunningService) -> None:
+    hallmark("keys", "create", "hybrid-for-audit")
     hallmark("keys", "create", "plain-for-audit", "--algorithm", "ed25519")
     told = hallmark("audit", "report")
     assert told.code == 0
