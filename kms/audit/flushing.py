@@ -97,7 +97,7 @@ class Flusher:
 
     async def _remove(self, remove: Callable[..., int], before: datetime) -> None:
         work = functools.partial(remove, before=before, limit=ROWS_AT_ONCE)
-        while await self.database.write(work):
+        while await self.database.write(work) > 0:
             pass
 
     def _take(self, batch: Batch) -> None:

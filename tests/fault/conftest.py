@@ -1,13 +1,15 @@
 """What the faults came to, at the very end; the facts travel with the reports, also from worker processes.
 
 Tests record them as properties: "fault facts" and "fault summary" for a line each, "fault totals" for the last line;
-"fault counts of the log" are added up for a line of their own.
+"fault counts of the log" are added up for a line of their own; "deployment fault" is a row of the table at the end.
 """
 
 from collections import Counter
 from typing import Any
 
 import pytest
+
+from support.deployment_recovery import PROPERTY, table
 
 
 def _properties(reporter: pytest.TerminalReporter, *names: str) -> list[Any]:
@@ -29,6 +31,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         kills_first = sorted(total.items(), key=lambda item: not item[0].startswith("kills"))
         facts = ", ".join(f"{name} {count:,}" for name, count in kills_first)
         terminalreporter.write_line(f"faults: the log, all together: {facts}")
+    for line in table(_properties(terminalreporter, PROPERTY)):
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(trylast=True)

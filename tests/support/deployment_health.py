@@ -27,11 +27,15 @@ class Health:
         self._bytes = self._resident()
         self._descriptors = open_descriptors(self._pid)
 
+    def check_signing(self) -> float:
+        """Seconds until it signs."""
+        return until_it_signs(self._service, self._key, since=time.monotonic())
+
     def check(self) -> tuple[float, int]:
         """Seconds until it signs, and MiB that it has grown by. Raises AssertionError."""
         assert self._service.process is not None
         assert self._service.process.poll() is None, "the server has ended"
-        seconds = until_it_signs(self._service, self._key, since=time.monotonic())
+        seconds = self.check_signing()
         assert children_of(self._pid) == self._children, "a signer has ended"
         grown = (self._resident() - self._bytes) // _MIB
         assert grown < MEMORY_MIB, f"it grew by {grown} MiB"

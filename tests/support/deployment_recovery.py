@@ -3,8 +3,8 @@
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from hallmark_client import Client, HallmarkError
 from hallmark_tlog.fetch import folder_fetcher
@@ -55,7 +55,7 @@ def count_lost(service: RunningService, book: Book, size: int) -> int:
     return sum(answered.leaf not in leaves for given in book.answers.values() for answered in given)
 
 
-def fault_row(fault: str, *, calls: int, lost: int | None, recovery: Sequence[float] = (), note: str = "") -> dict:
+def fault_row(fault: str, *, calls: int, lost: int | None, recovery: Sequence[float] = ()) -> dict[str, Any]:
     """For record_property(PROPERTY, ...). lost None: nothing could be lost, the fault is an attack."""
     return {
         "fault": fault,
@@ -64,5 +64,33 @@ def fault_row(fault: str, *, calls: int, lost: int | None, recovery: Sequence[fl
         "lost": lost,
         "median": statistics.median(recovery) if recovery else None,
         "worst": max(recovery, default=None),
-        "note": note,
     }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines for people: what was done, how often, to how many calls, what was lost, how long until it worked again.
+
+    The same fault of several tests is one row. The last line adds up.
+    """
+    if not rows:
+        return []
+    joined = [("FAULT", "TIMES", "CALLS", "LOST", "RECOVERY s", "WORST s")]
+    for fault in sorted({row["fault"] for row in rows}):
+        same = [row for row in rows if row["fault"] == fault]
+        lost = [row["lost"] for row in same if row["lost"] is not None]
+        worst = max((row["worst"] for row in same if row["worst"] is not None), default=None)
+        medians = [row["median"] for row in same if row["median"] is not None]
+        joined.append(
+            (
+                fault,
+                str(sum(row["times"] for row in same)),
+                f"{sum(row['calls'] for row in same):,}",
+                str(sum(lost)) if lost else "-",
+                "-" if not medians else f"{statistics.median(medians):.2f}",
+                "-" if worst is None else f"{worst:.2f}",
+            )
+        )
+    widths = [max(len(row[column]) for row in joined) for column in range(len(joined[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in joined]
+    lost_in_all = sum(row["lost"] or 0 for row in rows)
+    return ["", *lines, f"faults of a deployment: {len(joined) - 1} kinds, lost = {lost_in_all}"]

@@ -3,6 +3,7 @@
 from typing import Final
 
 from fault.kms import (
+    rows_of_access,
     rows_of_appending,
     rows_of_attestation,
     rows_of_audit,
@@ -16,11 +17,13 @@ from fault.kms import (
     rows_of_removal,
     rows_of_ssf,
     rows_of_status,
+    rows_of_tenants,
     rows_of_the_rest,
 )
 from fault.kms.write_table import Row
 
 ROWS: Final[dict[str, Row]] = {
+    **rows_of_access.ROWS,
     **rows_of_appending.ROWS,
     **rows_of_attestation.ROWS,
     **rows_of_audit.ROWS,
@@ -34,6 +37,7 @@ ROWS: Final[dict[str, Row]] = {
     **rows_of_removal.ROWS,
     **rows_of_ssf.ROWS,
     **rows_of_status.ROWS,
+    **rows_of_tenants.ROWS,
     **rows_of_the_rest.ROWS,
 }
 """By name. A function that writes and is reached by none of them fails test_write_table."""

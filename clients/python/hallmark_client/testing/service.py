@@ -40,6 +40,7 @@ from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
 from hallmark_client.testing.log import FakeLog
 from hallmark_client.testing.log_entries import FakeEntries
 from hallmark_client.testing.log_keys import FakeLogKeys
+from hallmark_client.testing.operators import operator_handlers
 from hallmark_client.testing.people import Peer, Person
 from hallmark_client.testing.refusals import unreachable
 from hallmark_client.testing.removals import FakeRemovals
@@ -58,7 +59,8 @@ _ORIGIN: Final = "fake.hallmark.invalid/log"
 
 
 class FakeService:
-    """The whole API in memory: real composite signatures, a real Merkle log, really signed revocation events.
+    """The API in memory: real composite signatures, a real Merkle log, really signed revocation events. Without what
+    only operators ask: tenants, access policies, audit reports (UNIMPLEMENTED).
 
         service = FakeService()
         with service.client(role="backend") as client:
@@ -114,6 +116,7 @@ class FakeService:
                 FakeEnvelopes(self._state, self._keys, self._approvals, self._gates),
                 FakeTransfer(self._state, self._keys, self._approvals),
             ),
+            **operator_handlers(),
         }
 
     def client(

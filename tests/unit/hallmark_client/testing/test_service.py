@@ -10,6 +10,7 @@ from hallmark.v1 import keys_pb2
 from hallmark_client import (
     Bookmark,
     FailedPrecondition,
+    HallmarkError,
     InvalidArgument,
     PermissionDenied,
     ProtectionLevel,
@@ -18,6 +19,7 @@ from hallmark_client import (
 )
 from hallmark_client.rpc import RPCS, SIGN
 from hallmark_client.testing import FakeService
+from hallmark_client.testing.operators import NOT_IN_MEMORY
 from hallmark_client.testing.roles import ROLES
 from hallmark_client.testing.transport import InMemoryTransport
 
@@ -157,3 +159,11 @@ def test_many_threads_may_use_it(fake, client) -> None:
     for thread in threads:
         thread.join()
     assert client.log.checkpoint().size == 41
+
+
+@pytest.mark.parametrize("name", NOT_IN_MEMORY)
+def test_what_operators_ask_is_refused_in_words(fake, name: str) -> None:
+    (rpc,) = [each for each in RPCS if each.name == name]
+    with pytest.raises(HallmarkError, match="hallmark serve") as told:
+        InMemoryTransport(fake, "admin").unary(rpc, rpc.request(), 1.0)
+    assert told.value.reason == "RPC_NOT_ALLOWED"
