@@ -165,5 +165,11 @@ def test_many_threads_may_use_it(fake, client) -> None:
 def test_what_operators_ask_is_refused_in_words(fake, name: str) -> None:
     (rpc,) = [each for each in RPCS if each.name == name]
     with pytest.raises(HallmarkError, match="hallmark serve") as told:
-        InMemoryTransport(fake, "admin").unary(rpc, rpc.request(), 1.0)
+        InMemoryTransport(fake, "admin").unary(rpc, _with_request_id(rpc.request()), 1.0)
     assert told.value.reason == "RPC_NOT_ALLOWED"
+
+
+def _with_request_id(request):
+    if "request_id" in request.DESCRIPTOR.fields_by_name:
+        request.request_id = str(uuid.uuid4())
+    return request
