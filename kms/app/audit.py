@@ -18,7 +18,10 @@ from kms.server.local_ca import LOCAL_TENANT
 
 
 class Audit:
-    """Of one server. `observer` is told of every call; `run` writes what it counted, `close` writes the rest."""
+    """Of one server. `observer` is told of every call; `run` writes what it counted, `close` writes the rest.
+
+    `log_origin`: whose signatures are counted; None at an edge, which leaves that, and what is too old, to the replicas.
+    """
 
     def __init__(
         self,
@@ -27,7 +30,7 @@ class Audit:
         database: Database,
         clock: Clock,
         randomness: Randomness,
-        log_origin: str,
+        log_origin: str | None,
         on_dropped: Callable[[int], None] | None = None,
     ) -> None:
         recorder = Recorder(randomness, full_addresses=config.full_addresses)
@@ -37,7 +40,7 @@ class Audit:
         self._flusher = Flusher(
             recorder=recorder,
             database=database,
-            signatures=SignatureCounter(database, log_origin),
+            signatures=None if log_origin is None else SignatureCounter(database, log_origin),
             clock=clock,
             kept=Kept(
                 sessions=timedelta(days=config.session_days),

@@ -39,9 +39,9 @@ class Walls:
         *,
         identifier: Identifier,
         observers: tuple[Observer, ...],
-        log_origin: str,
+        log_origin: str | None,
     ) -> Self:
-        """`observers`: those that are there before."""
+        """`observers`: those that are there before. `log_origin`: see Audit; None at an edge."""
         standing, terms = DeviceStanding(database, clock), make_terms(config.tenants, database, clock)
         channels = make_channels(config.channels, database, clock, require_pq_tls=config.server.require_pq_tls)
         audit = Audit(config.audit, database=database, clock=clock, randomness=randomness, log_origin=log_origin)

@@ -58,11 +58,13 @@ class Kept:
 
 @dataclass(slots=True)
 class Flusher:
-    """`on_dropped` hears how many calls were not counted: for a metric."""
+    """`on_dropped` hears how many calls were not counted: for a metric. Without `signatures` (an edge) nothing is
+    counted in the log, and nothing removed: replicas do both.
+    """
 
     recorder: Recorder
     database: Database
-    signatures: SignatureCounter
+    signatures: SignatureCounter | None
     clock: Clock
     kept: Kept
     interval_seconds: float
@@ -76,7 +78,7 @@ class Flusher:
         while True:
             await asyncio.sleep(self.interval_seconds)
             await self.flush()
-            if self.clock.monotonic() >= prune_at:
+            if self.signatures is not None and self.clock.monotonic() >= prune_at:
                 prune_at = self.clock.monotonic() + PRUNE_SECONDS
                 await self._try("remove what is old", self.prune())
 
@@ -84,7 +86,8 @@ class Flusher:
         """Writes what was counted, counts new signatures. What can not be written now waits for the next time."""
         self._take(self.recorder.take())
         await self._try("write what was counted", self._write())
-        await self._try("count signatures", self.signatures.count())
+        if self.signatures is not None:
+            await self._try("count signatures", self.signatures.count())
 
     async def prune(self) -> None:
         """Removes what is older than it may be, in small steps. Raises ServiceError."""

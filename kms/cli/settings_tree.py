@@ -28,7 +28,7 @@ class Setting:
 
     @property
     def section(self) -> str:
-        """ "" for the top."""
+        """Of its table; empty at the top."""
         return self.key.rpartition(".")[0]
 
     @property

@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kms.core.errors import InternalError, OutcomeUnknown, Reason, Unavailable
+from kms.core.errors import InternalError, InvalidArgument, OutcomeUnknown, Reason, Unavailable
 
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +61,9 @@ def as_service_error(error: Exception) -> Exception:
             "the database file is damaged, or is none. Restore a backup into an empty place: a file from a backup does "
             "not belong beside the -wal and -shm files of another",
         )
+    if _is_unstorable(error):
+        problem = "a text in the request holds a character that no stored text can hold"
+        return InvalidArgument(Reason.FIELD_INVALID, problem)
     if not is_away(error):
         return error
     _logger.error("the database refused: %s", error)
@@ -88,6 +91,13 @@ def _is_damaged(error: BaseException) -> bool:
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
     }
+
+
+def _is_unstorable(error: BaseException) -> bool:
+    """A NUL: psycopg refuses it before PostgreSQL would (character_not_in_repertoire)."""
+    driver = _of_driver(error)
+    is_data = type(driver).__module__.partition(".")[0] == "psycopg" and type(driver).__name__ == "DataError"
+    return is_data and _code(driver) in {None, "22021"} and "NUL" in str(driver)
 
 
 def _of_driver(error: BaseException) -> BaseException:

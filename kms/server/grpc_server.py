@@ -1,14 +1,20 @@
 """The gRPC ports: mutual TLS, and where settings want it TLS for callers with tokens; the guard, the servicers."""
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
 
 from kms.server.guard import Guard
 
+_logger: Final = logging.getLogger(__name__)
+_LISTEN_ATTEMPTS: Final = 100
+_LISTEN_SECONDS: Final = 0.05
 RECEIVE_BYTES_MAX = 4 * 1024 * 1024
 # Register one servicer: add_XServicer_to_server bound to its servicer.
 Registration: TypeAlias = Callable[[Any], None]
@@ -79,10 +85,12 @@ class GrpcServer:
         takes_tokens: bool = False,
         connection_age_seconds: float = 0,
     ) -> None:
-        options = (*OPTIONS, *(TOKEN_OPTIONS if takes_tokens else ()), *_age(connection_age_seconds))
-        self._server = grpc.aio.server(interceptors=[guard], options=options)
-        for register in registrations:
-            register(_Generic(self._server))
+        self._options = (*OPTIONS, *(TOKEN_OPTIONS if takes_tokens else ()), *_age(connection_age_seconds))
+        self._guard = guard
+        self._registrations = registrations
+        self._server = self._make()
+        self._is_stopping = False
+        self._watch: asyncio.Task[None] | None = None
         self._current = (lambda: tls) if isinstance(tls, TlsMaterial) else tls
         self.token_port: int | None = None
 
@@ -94,7 +102,38 @@ class GrpcServer:
         if token_port is not None:
             self.token_port = self._listen(address, token_port, with_certificates=False)
         await self._server.start()
+        self._watch = asyncio.create_task(self._keep_serving(address, bound, self.token_port))
         return bound
+
+    def _make(self) -> grpc.aio.Server:
+        server = grpc.aio.server(interceptors=[self._guard], options=self._options)
+        for register in self._registrations:
+            register(_Generic(server))
+        return server
+
+    async def _keep_serving(self, address: str, port: int, token_port: int | None) -> None:
+        """Grpcio (1.85) ends its whole server when the path of one request is not UTF-8, and closes the ports: another
+        one takes its place. Connections are lost; callers repeat what was not answered.
+        """
+        while True:
+            await self._server.wait_for_termination()
+            if self._is_stopping:
+                return
+            _logger.critical("the gRPC server ended by itself; it is started again")
+            self._server = self._make()
+            for place, with_certificates in ((port, True), (token_port, False)):
+                if place is not None:
+                    await self._listen_again(address, place, with_certificates=with_certificates)
+            await self._server.start()
+
+    async def _listen_again(self, address: str, port: int, *, with_certificates: bool) -> None:
+        """The port is free in a moment. Raises OSError when somebody else has taken it."""
+        for _ in range(_LISTEN_ATTEMPTS):
+            with contextlib.suppress(OSError):
+                self._listen(address, port, with_certificates=with_certificates)
+                return
+            await asyncio.sleep(_LISTEN_SECONDS)
+        self._listen(address, port, with_certificates=with_certificates)
 
     def _listen(self, address: str, port: int, *, with_certificates: bool) -> int:
         host = f"[{address}]" if ":" in address else address
@@ -107,6 +146,7 @@ class GrpcServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """No new calls; running ones get the grace period."""
+        self._is_stopping = True
         await self._server.stop(grace_seconds)
 
 

@@ -8,6 +8,7 @@ import random
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -140,8 +141,19 @@ def test_frames_that_no_client_sends(server: RunningService, record_property) ->
     )
 
 
-def _connected(service: RunningService) -> ssl.SSLSocket:
-    """As a backend whose software is out of its mind."""
+def _connected(service: RunningService, patience_seconds: float = 10) -> ssl.SSLSocket:
+    """As a backend whose software is out of its mind. A server that has just ended itself is there again soon."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return _connect(service)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _connect(service: RunningService) -> ssl.SSLSocket:
     folder: Path = service.home / "clients" / "backend"
     context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
@@ -160,3 +172,16 @@ def _send(connection: ssl.SSLSocket, data: bytes) -> None:
         for _ in range(20):
             if not connection.recv(1 << 16):
                 return
+
+
+def test_a_path_that_is_no_text_does_not_end_the_server(server: RunningService, record_property) -> None:
+    """Grpcio ends its server over it: another one takes its place at once, at the same port."""
+    health = Health(server, "framed")
+    seconds = []
+    for _ in range(3):
+        with _connected(server) as connection:
+            call = frame(SETTINGS, 0, 0) + frame(HEADERS, 5, 1, request_headers(b"/hallmark.v1.S\xd2gningService/Sign"))
+            _send(connection, PREFACE + call)
+        seconds.append(health.check_signing())
+    health.check()
+    record_property(PROPERTY, fault_row("a path that is not UTF-8: it signs", calls=3, lost=None, recovery=seconds))

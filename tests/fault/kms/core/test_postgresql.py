@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from kms.core.database import Database
-from kms.core.errors import OutcomeUnknown, Reason, Unavailable
+from kms.core.errors import InvalidArgument, OutcomeUnknown, Reason, Unavailable
 from support.postgresql import PostgresqlServer
 
 _TABLE = "CREATE TABLE note (text TEXT PRIMARY KEY, count INTEGER NOT NULL DEFAULT 0)"
@@ -180,3 +180,10 @@ async def test_a_commit_is_on_disk_whatever_the_server_is_set_to(database: Datab
     settings = "synchronous_commit", "lock_timeout", "idle_in_transaction_session_timeout"
     shown = await database.read(lambda tx: [tx.execute(sa.text(f"SHOW {name}")).scalar_one() for name in settings])
     assert shown == ["on", "10s", "20s"]
+
+
+async def test_a_text_that_no_table_can_hold_is_the_requests_fault(database: Database) -> None:
+    for call in (database.write(_insert("nul \0")), database.read(lambda tx: _insert("nul \0")(tx))):
+        with pytest.raises(InvalidArgument) as refused:
+            await call
+        assert refused.value.reason == Reason.FIELD_INVALID
