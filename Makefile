@@ -8,7 +8,7 @@ VECTORS ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-fault lint format proto bench migration constraints clean liboqs tokens peers web
+.PHONY: help demo run test test-postgres test-fault lint format proto bench migration constraints clean liboqs tokens peers web
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,11 @@ run: setup  ## start the service on localhost; its data are in hallmark-data/
 test: setup  ## run every test (VECTORS=DIR adds the public vectors)
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal $(if $(VECTORS),--vectors $(VECTORS))
 
-test-fault: setup  ## the fault tables, 200 random kills of server and signers (KILLS=60: fewer), 1,000 of the log
+test-postgres: setup  ## everything that runs on PostgreSQL, with a private one (HALLMARK_TEST_POSTGRESQL=URL: that one)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal tests/rpc/postgresql tests/fault/deployment
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -k postgresql tests/unit tests/property tests/contract tests/fault/kms
+
+test-fault: setup  ## the fault tables, 200 random kills of servers (KILLS=60: fewer), 1,000 of the log; ends with a table
 	HALLMARK_FAULT_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/fault
 
 lint: setup  ## formatting, rules, types, floors

@@ -35,8 +35,6 @@ TABLES: Final[Mapping[str, Sequence[str]]] = {
     "access_edition": _READ,
     "access_grant": _READ,
     "classical_use": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "session": ("SELECT", "INSERT", "UPDATE"),
-    "call_seen": ("SELECT", "INSERT", "UPDATE"),
     # the log
     "tlog_state": _READ,
     "tlog_entry": _READ,

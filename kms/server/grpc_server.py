@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,8 +102,8 @@ class GrpcServer:
         bound = self._listen(address, port, with_certificates=True)
         if token_port is not None:
             self.token_port = self._listen(address, token_port, with_certificates=False)
-        await self._server.start()
-        self._watch = asyncio.create_task(self._keep_serving(address, bound, self.token_port))
+        serving = await _started(self._server)
+        self._watch = asyncio.create_task(self._keep_serving(serving, address, bound, self.token_port))
         return bound
 
     def _make(self) -> grpc.aio.Server:
@@ -111,12 +112,16 @@ class GrpcServer:
             register(_Generic(server))
         return server
 
-    async def _keep_serving(self, address: str, port: int, token_port: int | None) -> None:
+    async def _keep_serving(
+        self, serving: set[asyncio.Task[Any]], address: str, port: int, token_port: int | None
+    ) -> None:
         """Grpcio (1.85) ends its whole server when the path of one request is not UTF-8, and closes the ports: another
         one takes its place. Connections are lost; callers repeat what was not answered.
         """
         while True:
-            await self._server.wait_for_termination()
+            if not serving:
+                return
+            await asyncio.wait(serving)
             if self._is_stopping:
                 return
             _logger.critical("the gRPC server ended by itself; it is started again")
@@ -124,7 +129,7 @@ class GrpcServer:
             for place, with_certificates in ((port, True), (token_port, False)):
                 if place is not None:
                     await self._listen_again(address, place, with_certificates=with_certificates)
-            await self._server.start()
+            serving = await _started(self._server)
 
     async def _listen_again(self, address: str, port: int, *, with_certificates: bool) -> None:
         """The port is free in a moment. Raises OSError when somebody else has taken it."""
@@ -148,6 +153,13 @@ class GrpcServer:
         """No new calls; running ones get the grace period."""
         self._is_stopping = True
         await self._server.stop(grace_seconds)
+
+
+async def _started(server: grpc.aio.Server) -> set[asyncio.Task[Any]]:
+    """The tasks of grpcio that serve: wait_for_termination does not return when they fail."""
+    before = asyncio.all_tasks()
+    await server.start()
+    return {task for task in asyncio.all_tasks() - before if not inspect.iscoroutine(task.get_coro())}
 
 
 def _age(seconds: float) -> tuple[tuple[str, int], ...]:

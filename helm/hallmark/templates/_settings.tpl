@@ -12,6 +12,8 @@ server:
 observing:
   address: 0.0.0.0
   port: 7482
+ssf:
+  address: 0.0.0.0
 {{- end -}}
 
 {{/* The API's settings, as JSON. Lists of host names are added to what values.settings says. */}}
@@ -92,7 +94,7 @@ observing:
 {{- if and $many (not (dig "log" "origin" "" .Values.settings)) }}{{ fail "more than one replica needs the log's name: set settings.log.origin; it never changes again" }}{{ end -}}
 {{- if and (eq .Values.hsm.kind "pkcs11") (not .Values.hsm.pin.existingSecret) }}{{ fail "hsm.kind=pkcs11 needs the PIN: set hsm.pin.existingSecret" }}{{ end -}}
 {{- if and (eq .Values.hsm.kind "pkcs11") (not (dig "hsm" "module" "" .Values.settings)) }}{{ fail "hsm.kind=pkcs11 needs the library: set settings.hsm.module, such as /opt/hsm/libpkcs11.so" }}{{ end -}}
-{{- if and (or $many .Values.edges.enabled) (not .Values.public.existingClaim) (not (has "ReadWriteMany" .Values.public.accessModes)) }}{{ fail "several pods share the public files: public.accessModes must have ReadWriteMany, or name public.existingClaim" }}{{ end -}}
+{{- if and (or $many (and .Values.edges.enabled .Values.edges.showPublicFiles)) (not .Values.public.existingClaim) (not (has "ReadWriteMany" .Values.public.accessModes)) }}{{ fail "several pods share the public files: public.accessModes must have ReadWriteMany, or name public.existingClaim" }}{{ end -}}
 {{- else -}}
 {{- if not .Values.edges.enabled }}{{ fail "neither api.enabled nor edges.enabled: nothing would run" }}{{ end -}}
 {{- if not .Values.edges.api }}{{ fail "without an API in this release edges need edges.api: host:port of API replicas elsewhere" }}{{ end -}}

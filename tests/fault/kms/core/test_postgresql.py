@@ -183,7 +183,7 @@ async def test_a_commit_is_on_disk_whatever_the_server_is_set_to(database: Datab
 
 
 async def test_a_text_that_no_table_can_hold_is_the_requests_fault(database: Database) -> None:
-    for call in (database.write(_insert("nul \0")), database.read(lambda tx: _insert("nul \0")(tx))):
+    for call in (database.write(_insert("nul \0")), database.read(_insert("nul \0"))):
         with pytest.raises(InvalidArgument) as refused:
             await call
         assert refused.value.reason == Reason.FIELD_INVALID

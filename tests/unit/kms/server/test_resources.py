@@ -9,8 +9,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from architecture.test_policy_covers_every_rpc import FILES
-from hallmark.v1 import keys_pb2, log_pb2
-from kms.server.resources import NAMED_LATER, action_of, asked_of
+from hallmark.v1 import consent_pb2, keys_pb2, log_pb2
+from kms.core.errors import InvalidArgument, Reason
+from kms.server.resources import NAMED_LATER, NAMES_MAX, action_of, asked_of
 
 METHODS = {
     f"/{service.full_name}/{method.name}": method
@@ -208,3 +209,26 @@ def test_names_that_are_none_are_taken_as_they_are(name: str) -> None:
 
 def test_health_checks_name_nothing() -> None:
     assert asked_of("/grpc.health.v1.Health/Check", object()).resources == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "request_", "reason"),
+    [
+        ("KeyService/GetKey", keys_pb2.GetKeyRequest(name="tenants/a/keys/" + "x" * 600), Reason.NAME_INVALID),
+        (
+            "SigningService/BatchSign",
+            keys_pb2.BatchSignRequest(requests=[keys_pb2.SignRequest()] * (NAMES_MAX + 1)),
+            Reason.BATCH_TOO_LARGE,
+        ),
+        (
+            "ConsentService/GrantConsent",
+            consent_pb2.GrantConsentRequest(devices=[f"d{number}" for number in range(NAMES_MAX)], parent="p"),
+            Reason.BATCH_TOO_LARGE,
+        ),
+    ],
+)
+def test_names_are_bounded_before_rules_are_asked_about_them(path: str, request_: Message, reason: Reason) -> None:
+    """Each would be looked at by every rule, and remembered."""
+    with pytest.raises(InvalidArgument) as refused:
+        asked_of(f"/hallmark.v1.{path}", request_)
+    assert refused.value.reason is reason
