@@ -15,10 +15,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_CACHE_
 
 case $step in
 wheels)
-    # Nothing is compiled from somebody else's source; a package without a wheel for this machine ends the build. The
-    # one that has none at all is pure Python.
-    "$PYTHON" -m pip download --quiet --require-hashes --no-deps --only-binary :all: --no-binary liboqs-python \
-        --dest "$wheels" --requirement constraints.txt
+    # Nothing is built from somebody else's source, which would run code that no hash covers: a package without a wheel
+    # for this machine ends the build.
+    "$PYTHON" -m pip download --quiet --require-hashes --no-deps --only-binary :all: --dest "$wheels" \
+        --requirement constraints.txt
     ;;
 service)
     target=$3

@@ -21,6 +21,8 @@ LIFETIME_MAX: Final = timedelta(days=90)
 ACTIONS_MAX: Final = 50
 RESOURCES_MAX: Final = 50
 CONDITION_CHARACTERS_MAX: Final = 2000
+PATTERN_CHARACTERS_MAX: Final = 128
+"""As in kms.access.statements, of one grant."""
 REASON_CHARACTERS_MAX: Final = 1000
 LIVE_MAX: Final = 200
 """Of a tenant, that are in force at the same time."""
@@ -77,7 +79,7 @@ def check_statement(grant: Grant, schema: cedarpy.Schema) -> None:
         raise _invalid("condition", f"at most {CONDITION_CHARACTERS_MAX} characters")
     try:
         text = statement_of(grant).text
-        pieces = take_apart(text)
+        pieces = take_apart(text, pattern_characters_max=PATTERN_CHARACTERS_MAX)
         if len(pieces) != 1:
             raise _invalid("condition", "one Cedar expression")
         read = parse_one(text, 1)

@@ -1,5 +1,6 @@
 """A policy with the grants in force, ready to decide. The one function that decides: `Rules.decide`."""
 
+import asyncio
 import itertools
 import json
 import re
@@ -60,6 +61,7 @@ class Preview:
 class Rules:
     """`number` of the policy. `good_until`: when the first grant ends; the rules are others then. `serial`: of this
     very object, for what is remembered about it. `failing`: positions of statements that might not be evaluated.
+    `turn`: one at a time decides by them, so that a tenant with slow rules holds up its own callers only.
     """
 
     number: int
@@ -71,6 +73,7 @@ class Rules:
     failing: frozenset[str]
     good_until: datetime | None = None
     serial: int = field(default_factory=_SERIALS.__next__)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @classmethod
     def of(

@@ -7,10 +7,11 @@ entry, answer. Before it: would whoever activates it still be able to activate a
 """
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import cedarpy
 from sqlalchemy.engine import Connection
@@ -44,6 +45,8 @@ from kms.log.model import LogEntry, LogPromise
 from kms.log.service import TransparencyLog
 
 _ATTEMPTS = 3
+_FOR_GOOD = timedelta(weeks=5200)
+"""A hundred years on, at the same hour of the same day of the week."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +142,7 @@ class AccessPolicies:
         if name.number is None:
             raise not_found(str(name))
         if name.number != ROLES_ALONE:
-            await self._check_lockout(policy, act)
+            await self._check_lockout(policy, proposal, act)
         answer, replayed = await self.database.write(lambda tx: self._activate(tx, policy, proposal, act))
         await self.decisions.source.refresh()
         return await self._answered(answer, act, replayed=replayed)
@@ -148,26 +151,30 @@ class AccessPolicies:
         """One at a time, also of those whose callers have gone: the largest takes its thread some seconds."""
         await asyncio.get_running_loop().run_in_executor(self._reader, read_document, document, self.schema)
 
-    async def _check_lockout(self, policy: AccessPolicy, act: Act) -> None:
-        """Grants do not help: they end."""
+    async def _check_lockout(self, policy: AccessPolicy, proposal: str, act: Act) -> None:
+        """Grants do not help: they end. Nor does what the policy permits until some day only. Where activations need
+        approvals, those have to be possible too.
+        """
         tenant, number = policy.name.tenant, policy.name.number
         assert number is not None
         rules = await self.decisions.source.load(tenant, number, act.now, with_grants=False)
         back = str(AccessPolicyName(tenant, ROLES_ALONE))
-        for action, resource in (
+        needed = [
             ("AccessService.SetAccessPolicy", f"tenants/{tenant}"),
             ("AccessService.ActivateAccessPolicy", str(policy.name)),
             ("AccessService.ActivateAccessPolicy", back),
-        ):
-            decision = await self.decisions.decide(rules, act.caller, action, resource, act.how, remember=False)
+        ]
+        if proposal:
+            needed += [
+                ("ApprovalService.CreateProposal", f"tenants/{tenant}"),
+                ("ApprovalService.CreateProposal", back),
+                ("ApprovalService.ApproveProposal", proposal),
+            ]
+        times = [act.how, replace(act.how, now=act.now + _FOR_GOOD)] if rules.uses.time else [act.how]
+        for (action, resource), how in itertools.product(needed, times):
+            decision = await self.decisions.decide(rules, act.caller, action, resource, how, remember=False)
             if decision.outcome is not Outcome.ALLOWED:
-                raise FailedPrecondition(
-                    Reason.LOCKOUT,
-                    f"under {policy.name} you could not do {action} of {resource} any more, so that nobody might be"
-                    " able to take it back: permit that to admins in it",
-                    resource=str(policy.name),
-                    metadata={"action": action, "statements": ", ".join(decision.statements)},
-                )
+                raise _lockout(policy.name, action, resource, decision.statements)
 
     async def _signed(self, name: AccessPolicyName, title: str, document: bytes, now: datetime) -> AccessPolicy:
         payload = policy_payload(name, title, document, now)
@@ -212,3 +219,13 @@ class AccessPolicies:
     async def _answered(self, answer: PolicyAnswer, act: Act, *, replayed: bool) -> Answered:
         promise = await self.log.confirm(answer.promise, published=act.published)
         return await self.get(AccessPolicyName(answer.tenant, answer.number)), promise, replayed
+
+
+def _lockout(name: AccessPolicyName, action: str, resource: str, statements: Sequence[str]) -> FailedPrecondition:
+    return FailedPrecondition(
+        Reason.LOCKOUT,
+        f"under {name} you could not do {action} of {resource} any more, now or some day, so that nobody might be"
+        " able to take it back: permit that to admins in it",
+        resource=str(name),
+        metadata={"action": action, "statements": ", ".join(statements)},
+    )

@@ -20,7 +20,7 @@ from kms.server.local_ca import LOCAL_TENANT
 class Audit:
     """Of one server. `observer` is told of every call; `run` writes what it counted, `close` writes the rest.
 
-    `log_origin`: whose signatures are counted; None at an edge, which leaves that, and what is too old, to the replicas.
+    `log_origin`: whose signatures are counted; None at an edge, which leaves that, and removing, to the replicas.
     """
 
     def __init__(

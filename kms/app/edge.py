@@ -15,6 +15,7 @@ from kms.app.edge_features import EdgeGround, make_edge_features
 from kms.app.edge_health import watch_edge
 from kms.app.edge_schema import open_cursors
 from kms.app.home_address import shown_address
+from kms.app.identity import Identity, start_edge_identity
 from kms.app.metrics import Observing
 from kms.app.walls import Walls
 from kms.config import Config, ConfigError
@@ -30,10 +31,9 @@ from kms.log.keys.succession_store import stored_prefix
 from kms.public.below import below
 from kms.public.files import FolderPublicFiles
 from kms.public.http import PublicServer, public_app
-from kms.server.grpc_server import GrpcServer, Registration, TlsMaterial
+from kms.server.grpc_server import GrpcServer, Registration
 from kms.server.guard import Guard
 from kms.server.home import Home
-from kms.server.identity import MutualTls
 
 
 class EdgeApplication:
@@ -63,7 +63,9 @@ class EdgeApplication:
         database = Database(config.database_url, commit_interval_seconds=config.database.commit_interval_seconds)
         self._closing.callback(database.close)
         codec = await database.read(open_cursors)
-        walls = await self._build_walls(database, observing)
+        who = await start_edge_identity(config, self._clock)
+        who.run(self._spawn)
+        walls = await self._build_walls(database, observing, who)
         ground = EdgeGround(
             database=database,
             clock=self._clock,
@@ -78,7 +80,7 @@ class EdgeApplication:
         features = make_edge_features(ground, observing.servicer())
         watch_edge(observing, database, features.hub, identity)
         self._spawn(features.run())
-        await self._serve_grpc(features.registrations, walls, identity)
+        await self._serve_grpc(features.registrations, walls, who)
         self._home.announce(self.address, self.public_url, [], self._clock.now(), places=places)
         self._closing.callback(self._home.withdraw)
         observing.serving()
@@ -92,7 +94,7 @@ class EdgeApplication:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._closing.aclose()
 
-    async def _build_walls(self, database: Database, observing: Observing) -> Walls:
+    async def _build_walls(self, database: Database, observing: Observing, who: Identity) -> Walls:
         """The same doors as those of a replica. What a replica does for all of them is not done here: counting
         signatures, deleting what is old.
         """
@@ -101,14 +103,13 @@ class EdgeApplication:
             database,
             self._clock,
             self._randomness,
-            identifier=MutualTls(self._config.server.trust_domain),
+            identifier=who.door,
             observers=observing.observers,
-            log_origin=await database.read(lambda tx: log_store.find_origin(tx) or ""),
+            log_origin=None,
         )
-        self._closing.push_async_callback(walls.channels.use.flush)
-        self._spawn(walls.channels.use.run())
+        self._closing.push_async_callback(walls.close)
         await walls.access.decisions.source.refresh()
-        self._spawn(walls.access.decisions.source.run())
+        walls.run(self._spawn)
         return walls
 
     def _reach_replicas(self, identity: EdgeIdentity) -> RemoteProver:
@@ -119,12 +120,17 @@ class EdgeApplication:
         self._closing.push_async_callback(prover.close)
         return prover
 
-    async def _serve_grpc(self, registrations: list[Registration], walls: Walls, identity: EdgeIdentity) -> None:
+    async def _serve_grpc(self, registrations: list[Registration], walls: Walls, who: Identity) -> None:
         settings = self._config.server
         guard = Guard(walls.doors, clock=self._clock, randomness=self._randomness, closing=self._draining.refusal)
-        tls = TlsMaterial(identity.private_key, identity.certificate, identity.authority)
-        server = GrpcServer(guard, registrations, tls, connection_age_seconds=settings.connection_age_seconds)
-        port = await server.start(settings.address, settings.port)
+        server = GrpcServer(
+            guard,
+            registrations,
+            lambda: who.keeper.current,
+            takes_tokens=bool(self._config.identity.issuers),
+            connection_age_seconds=settings.connection_age_seconds,
+        )
+        port = await server.start(settings.address, settings.port, self._config.identity.token_port)
         self._closing.push_async_callback(server.stop, settings.drain_seconds)
         self._closing.push_async_callback(self._draining.settle)
         self.address = shown_address(settings.address, port)

@@ -52,10 +52,54 @@ class Identity:
 
 async def start_identity(config: Config, clock: Clock, authority: LocalAuthority) -> Identity:
     """Reads every file, and the keys of issuers unless they take too long: one may be away. Raises ConfigError."""
-    now = clock.now()
+    now, domain, roles = clock.now(), config.server.trust_domain, _local_roles(config)
+
+    def renewed(now: datetime) -> ServerCertificate:
+        fresh = LocalAuthority(config.home, trust_domain=domain, now=now)
+        client_folders(fresh, config)
+        return server_certificate(*fresh.server_credentials(config.server.host_names), "the local certificate", now)
+
+    def sources() -> Sources:
+        local = Authorities(domain, (authority.certificate,), roles=roles)
+        return _sources(
+            config,
+            server=_own_certificate(config, now) or Watched("the server's certificate", (), renewed, now),
+            local=Watched("the local authority", (), lambda _: local, now),
+            now=now,
+        )
+
+    return await _start(config, clock, sources)
+
+
+async def start_edge_identity(config: Config, clock: Clock) -> Identity:
+    """The same at an edge, which has no authority of its own: its certificate, and the authority's, lie in its profile.
+    Raises ConfigError.
+    """
+    now, domain, roles = clock.now(), config.server.trust_domain, _local_roles(config)
+    folder = config.path(config.edge.profile)
+    certificate, key, authority = folder / "cert.pem", folder / "key.pem", folder / "ca.pem"
+
+    def carried(now: datetime) -> ServerCertificate:
+        return server_certificate(file_bytes(key), file_bytes(certificate), str(certificate), now)
+
+    def trusted(_: datetime) -> Authorities:
+        return Authorities(domain, read_authorities(file_bytes(authority), str(authority)), roles=roles)
+
+    def sources() -> Sources:
+        return _sources(
+            config,
+            server=_own_certificate(config, now) or Watched("the edge's certificate", (certificate, key), carried, now),
+            local=Watched(f"the authority in {authority}", (authority,), trusted, now),
+            now=now,
+        )
+
+    return await _start(config, clock, sources)
+
+
+async def _start(config: Config, clock: Clock, read: Callable[[], Sources]) -> Identity:
     certificates = Certificates(config.server.trust_domain)
     try:
-        sources = _sources(config, authority, now)
+        sources = read()
         keeper = CertificateKeeper(sources, certificates, clock, look_seconds=config.identity.reload_seconds)
         issuers = tuple(_issuer(config, each, clock) for each in config.identity.issuers)
     except (FileInvalid, ValueError) as error:
@@ -67,25 +111,26 @@ async def start_identity(config: Config, clock: Clock, authority: LocalAuthority
     return Identity(Identities(certificates, tokens if issuers else None), keeper, issuers)
 
 
-def _sources(config: Config, authority: LocalAuthority, now: datetime) -> Sources:
+def _local_roles(config: Config) -> frozenset[Role]:
+    """Beside the operator's own authorities, the local one stands for what the service itself admits."""
+    return frozenset(Role) if config.identity.client_authorities is None else _OF_THE_SERVICE
+
+
+def _sources(
+    config: Config, *, server: Watched[ServerCertificate], local: Watched[Authorities], now: datetime
+) -> Sources:
     return Sources(
-        server=_server(config, now),
-        authorities=tuple(_authorities(config, authority, now)),
+        server=server,
+        authorities=(local, *_other_authorities(config, now)),
         crls=tuple(_crl(config.path(name), now) for name in config.identity.crls),
     )
 
 
-def _server(config: Config, now: datetime) -> Watched[ServerCertificate]:
+def _own_certificate(config: Config, now: datetime) -> Watched[ServerCertificate] | None:
+    """The operator's, where settings name one."""
     settings = config.identity
     if settings.server_certificate is None or settings.server_key is None:
-
-        def local(now: datetime) -> ServerCertificate:
-            home, domain = config.home, config.server.trust_domain
-            fresh = LocalAuthority(home, trust_domain=domain, now=now)
-            client_folders(fresh, config)
-            return server_certificate(*fresh.server_credentials(config.server.host_names), "the local certificate", now)
-
-        return Watched("the server's certificate", (), local, now)
+        return None
     certificate, key = config.path(settings.server_certificate), config.path(settings.server_key)
 
     def own(now: datetime) -> ServerCertificate:
@@ -94,12 +139,8 @@ def _server(config: Config, now: datetime) -> Watched[ServerCertificate]:
     return Watched("the server's certificate", (certificate, key), own, now)
 
 
-def _authorities(config: Config, authority: LocalAuthority, now: datetime) -> Iterator[Watched[Authorities]]:
-    """The local one stands for our own trust domain; beside the operator's own, for what the service itself admits."""
+def _other_authorities(config: Config, now: datetime) -> Iterator[Watched[Authorities]]:
     domain, settings = config.server.trust_domain, config.identity
-    roles = frozenset(Role) if settings.client_authorities is None else _OF_THE_SERVICE
-    local = Authorities(domain, (authority.certificate,), roles=roles)
-    yield Watched("the local authority", (), lambda _: local, now)
     if settings.client_authorities is not None:
         yield _bundle(config.path(settings.client_authorities), domain, (), now)
     for each in settings.spiffe:

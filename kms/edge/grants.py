@@ -35,6 +35,9 @@ TABLES: Final[Mapping[str, Sequence[str]]] = {
     "access_edition": _READ,
     "access_grant": _READ,
     "classical_use": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    # who came, and how often
+    "session": ("SELECT", "INSERT", "UPDATE"),
+    "call_seen": ("SELECT", "INSERT", "UPDATE"),
     # the log
     "tlog_state": _READ,
     "tlog_entry": _READ,

@@ -33,6 +33,14 @@ class Known:
     terms: Terms
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a stream that was permitted is about, and the editions of the rules that came before that answer."""
+
+    asked: Asked
+    editions: tuple[object, object, object]
+
+
 class Admission:
     """Asks the doors in their order. All its methods raise ServiceError."""
 
@@ -67,12 +75,17 @@ class Admission:
         """Whether this call may have its way. What it was about is given back, for asking again."""
         asked = self._doors.asked(known.call.method, request)
         entry.asked = entry.asked or asked.resources
-        entry.statements = await self._permit(known, asked, known.terms)
+        entry.statements = await self._permit(known, asked)
         return asked
+
+    async def permit_stream(self, known: Known, request: Any, entry: Entry) -> Begun:
+        """As `permit`. What changes while the doors are asked is seen before the first answer."""
+        editions = await self.editions(known.call.caller.tenant)
+        return Begun(await self.permit(known, request, entry), editions)
 
     async def permit_again(self, known: Known, asked: Asked) -> None:
         """Of a stream that is open, when an edition has changed."""
-        await self._permit(known, asked, await self._doors.tenants.terms(known.call.caller.tenant))
+        await self._permit(known, asked)
 
     async def editions(self, tenant: str) -> tuple[object, object, object]:
         """Others (by ==) when `permit_again` may find otherwise. Raises PermissionDenied for a suspended tenant."""
@@ -85,8 +98,10 @@ class Admission:
         if known.call.caller.role is Role.DEVICE:
             await self._doors.standing.check(known.call.caller)
 
-    async def _permit(self, known: Known, asked: Asked, terms: Terms) -> tuple[str, ...]:
+    async def _permit(self, known: Known, asked: Asked) -> tuple[str, ...]:
+        """By the terms of now: what a client streams may go on for days."""
         doors, call, row = self._doors, known.call, known.row
+        terms = await doors.tenants.terms(call.caller.tenant)
         statements = await doors.access.check(call, row, asked)
         await doors.channels.check(call, row, asked, terms)
         await self.check_standing(known)

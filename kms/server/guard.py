@@ -17,9 +17,9 @@ from kms.core.clock import Clock
 from kms.core.errors import DeadlineExceeded, InternalError, Reason, ServiceError
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
-from kms.server.admission import Admission, Context, Decode, Known, decoded
+from kms.server.admission import Admission, Begun, Context, Decode, Known, decoded
 from kms.server.audit import Entry
-from kms.server.doors import Asked, Doors
+from kms.server.doors import Doors
 from kms.server.errors import code_of, to_status
 from kms.server.identity import AuthContext, read_channel
 from kms.server.policy import Row
@@ -28,6 +28,8 @@ from kms.server.request_ids import REQUEST_ID, note_ids
 faults: Final = logging.getLogger("hallmark.fault")
 
 _MESSAGE_COST: Final = 1
+_PERMIT_SECONDS: Final = 30
+"""Of a stream: how long doors may take over it."""
 _Encode: TypeAlias = Callable[[Any], bytes]
 _Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
@@ -86,10 +88,10 @@ class Guard(grpc.aio.ServerInterceptor):
                 request = decoded(body, decode, entry)
                 limits.enter(known.call, admission.cost(known, entry, request), known.terms.quotas)
                 try:
-                    await admission.permit(known, request, entry)
-                    if not isinstance(body, bytes):
-                        request = self._permitted_each(self._paced(request, known), known, entry)
                     async with asyncio.timeout(_time_allowed(known.row, context)):
+                        await admission.permit(known, request, entry)
+                        if not isinstance(body, bytes):
+                            request = self._permitted_each(self._paced(request, known), known, entry)
                         response = encode(await behaviour(request, known.call))
                 finally:
                     limits.leave(known.call)
@@ -122,12 +124,13 @@ class Guard(grpc.aio.ServerInterceptor):
                 request = decoded(body, decode, entry)
                 limits.enter_stream(known.call, admission.cost(known, entry, request), known.terms.quotas)
                 try:
-                    asked = await admission.permit(known, request, entry)
+                    async with asyncio.timeout(_PERMIT_SECONDS):
+                        begun = await admission.permit_stream(known, request, entry)
                     if not isinstance(body, bytes):
                         request = self._permitted_each(self._paced(request, known), known, entry)
                     responses = behaviour(request, known.call)
                     del auth, body, request  # a stream may stay open for days
-                    await self._send_all(responses, encode, context, entry, known, asked)
+                    await self._send_all(responses, encode, context, entry, known, begun)
                 finally:
                     limits.leave_stream(known.call)
             except (asyncio.CancelledError, grpc.aio.BaseError):  # the caller has gone, seen before or while writing
@@ -146,11 +149,11 @@ class Guard(grpc.aio.ServerInterceptor):
         context: Context,
         entry: Entry,
         known: Known,
-        asked: Asked,
+        begun: Begun,
     ) -> None:
         """Each answer as long as the caller may have it. Raises what the doors do."""
         admission, caller = self._admission, known.call.caller
-        editions = await admission.editions(caller.tenant)
+        editions = begun.editions
         try:
             async for response in responses:
                 self._doors.identifier.check_still(caller, self._clock.now())
@@ -158,7 +161,7 @@ class Guard(grpc.aio.ServerInterceptor):
                     await admission.check_standing(known)
                 if (current := await admission.editions(caller.tenant)) != editions:
                     editions = current
-                    await admission.permit_again(known, asked)
+                    await admission.permit_again(known, begun.asked)
                 payload = encode(response)
                 entry.sent += len(payload)
                 await context.write(payload)
@@ -203,8 +206,12 @@ class Guard(grpc.aio.ServerInterceptor):
         await context.abort(code, known.message, trailers)
 
     def _finish(self, entry: Entry, outcome: str, reason: str) -> None:
+        """Also of an observer that fails the others are told: the audit line is the last of them."""
         for observer in self._doors.observers:
-            observer.finished(entry, outcome, reason)
+            try:
+                observer.finished(entry, outcome, reason)
+            except Exception as error:
+                faults.error("an observer failed", exc_info=error, extra={"facts": {"call_id": entry.id}})
 
 
 def _encoder(handler: Any) -> _Encode:

@@ -20,6 +20,8 @@ KNOWN_SECONDS: Final = 30.0
 """Without the database: so long the last known terms hold."""
 PATIENCE_SECONDS: Final = 2.0
 """For a database that does not answer, by those whose terms are known."""
+FIRST_PATIENCE_SECONDS: Final = 10.0
+"""By all others: nothing else bounds how long, and how many, would wait."""
 _LOOKED_UP_AT_ONCE: Final = 500
 _KEPT_MAX: Final = 10_000
 
@@ -78,7 +80,7 @@ class TenantTerms:
         """Answers may be older than a change, never older than the question: `checked` is the time before it."""
         asked_at, known = self._clock.monotonic(), self._seen.get(tenant)
         try:
-            async with asyncio.timeout(None if known is None else PATIENCE_SECONDS):
+            async with asyncio.timeout(FIRST_PATIENCE_SECONDS if known is None else PATIENCE_SECONDS):
                 row = await self._rows.ask(tenant)
         except (Unavailable, TimeoutError) as error:
             return self._last_known(known, error)

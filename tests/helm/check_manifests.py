@@ -15,4 +15,4 @@ for manifest in json.load(sys.stdin):
         kubernetes_validate.validate(manifest, sys.argv[1], strict=True)
     except kubernetes_validate.ValidationError as error:
         where = ".".join(map(str, error.path))
-        print(f"{manifest['kind']}/{manifest['metadata']['name']}: {where}: {error.message}")
+        sys.stdout.write(f"{manifest['kind']}/{manifest['metadata']['name']}: {where}: {error.message}\n")

@@ -91,7 +91,11 @@ def test_servers_are_probed_and_have_time_to_end(values: str, tmp_path: Path) ->
         config = config_of(values, name.partition("/")[2], tmp_path)
         (server,) = pod["spec"]["containers"]
         ports = {port["name"]: port["containerPort"] for port in server["ports"]}
-        for probe, path in {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
+        for probe, path in {
+            "startupProbe": "/startupz",
+            "livenessProbe": "/livez",
+            "readinessProbe": "/readyz",
+        }.items():
             assert server[probe]["httpGet"] == {"path": path, "port": "observing"}, name
         assert ports["observing"] == config.observing.port
         assert ports["grpc"] == config.server.port
@@ -108,17 +112,20 @@ def test_the_settings_are_those_of_a_server(values: str, tmp_path: Path) -> None
         config = config_of(values, service, tmp_path)
         (container,) = pod["spec"]["containers"]
         mounts = tuple(mount["mountPath"] for mount in container["volumeMounts"])
-        places = [config.home, config.log.public_folder, config.hsm.pin_file, config.identity.server_certificate]
-        places += [config.edge.profile, config.edge.public_folder] if config.edge.enabled else []
-        for place in filter(None, map(str, places)):
-            if place not in {"public"}:  # the default of an edge, which writes no log
-                assert place.startswith(mounts), place
+        places = [str(config.home), config.hsm.pin_file, config.identity.server_certificate]
+        places += (
+            [config.edge.profile, config.edge.public_folder] if config.edge.enabled else [config.log.public_folder]
+        )
+        for place in filter(None, places):
+            assert place.startswith(mounts), place
         assert config.edge.enabled == name.endswith("-edges")
         assert ("--edge" in container["args"]) == config.edge.enabled
         assert config.server.address == config.observing.address == "0.0.0.0"
         if not config.edge.enabled:
             assert {f"{service}.kms.svc", service} <= set(config.server.host_names)
-            assert set(config.edge.names) == ({"edges"} if f"Deployment/{service}-edges" in pods_of(rendered(values)) else set())
+            assert set(config.edge.names) == (
+                {"edges"} if f"Deployment/{service}-edges" in pods_of(rendered(values)) else set()
+            )
 
 
 def test_secrets_are_named_and_never_shown(values: str) -> None:

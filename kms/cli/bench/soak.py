@@ -1,5 +1,7 @@
 """`hallmark bench soak`: a long time at a steady load; do memory and open files stay flat?"""
 
+from typing import Any
+
 import click
 
 from kms.cli.failure import ExitCode
@@ -17,16 +19,7 @@ from kms.cli.output import print_json, print_table
 @click.option("--sample-seconds", type=click.FloatRange(0.1, 60), default=5, show_default=True, help="Between samples.")
 @json_option
 @click.pass_context
-def soak(
-    context: click.Context,
-    *,
-    minutes: float,
-    load: float,
-    streams: int,
-    probe_seconds: float,
-    sample_seconds: float,
-    as_json: bool,
-) -> None:
+def soak(context: click.Context, /, *, as_json: bool, **plan: Any) -> None:
     """A long time at a steady load, and whether memory and open files stay flat.
 
     A throw-away server with its default settings, but for the limits of one caller. First its capacity for the mix is
@@ -46,10 +39,7 @@ def soak(
     from kms.cli.bench.soak_report import HEADER
     from kms.cli.bench.soak_run import SoakPlan, run_soak
 
-    plan = SoakPlan(
-        minutes=minutes, load=load, streams=streams, probe_seconds=probe_seconds, sample_seconds=sample_seconds
-    )
-    report = run_soak(plan, say=lambda text: click.echo(text, err=True))
+    report = run_soak(SoakPlan(**plan), say=lambda text: click.echo(text, err=True))
     if as_json:
         print_json(report.to_dict())
     else:

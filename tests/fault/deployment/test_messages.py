@@ -23,7 +23,7 @@ from support.deployment_health import Health
 from support.deployment_probes import Names, Rpc, every_rpc, fill, fresh_id, set_names
 from support.deployment_recovery import PROPERTY, fault_row
 from support.deployment_victim import one_of_everything
-from support.fault_runs import LONG, SEED
+from support.fault_runs import LONG, SEED, long_only
 from support.service import RunningService, running_service
 
 OF_EACH_RPC = 120 if LONG else 4
@@ -60,7 +60,7 @@ CODES = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=[pytest.param("sqlite", marks=long_only), "postgresql"])
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningService, Names]]:

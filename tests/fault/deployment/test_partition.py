@@ -22,7 +22,7 @@ from hallmark_tlog.checkpoint import Checkpoint
 from rpc.wire import channel, fresh_id, read_refusal
 from support.deployment_cuts import Relay, let_in, namespace
 from support.deployment_recovery import PROPERTY, count_lost, fault_row, until_it_signs
-from support.fault_runs import LONG, SEED, long_only
+from support.fault_runs import SEED, long_only
 from support.kill_book import Book
 from support.kill_checks import check_answers, check_keys, check_log, check_revocations, published
 from support.kill_load import Load
@@ -30,7 +30,7 @@ from support.postgresql import Cluster, PostgresqlServer, binaries
 from support.replicas import EitherReplica, Replicas, two_replicas
 from support.service import RunningService
 
-CUT_SECONDS = 45.0 if LONG else 27.0
+CUT_SECONDS = 45.0
 NOTICED_SECONDS = 22.0
 """A silent connection has 10 s (tcp_user_timeout), a transaction that is not answered 15 s (kms.core.database_reach),
 and then a new connection 5 s (connect_timeout).
@@ -67,6 +67,7 @@ class Asking:
                 self.stop.wait(0.1)
 
 
+@long_only
 def test_a_replica_without_its_database(postgresql: PostgresqlServer, tmp_path: Path, record_property) -> None:
     with postgresql.database() as url:
         relay = Relay(url).start()

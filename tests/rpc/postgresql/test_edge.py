@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hallmark.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
     common_pb2,
     devices_pb2,
     devices_pb2_grpc,
@@ -342,3 +344,15 @@ def test_without_a_replica_streams_go_on_without_proof_of_freshness(place: Place
                 assert refused(read, log_pb2.GetCheckpointRequest()).reason == "RPC_NOT_ALLOWED", "it has no files"
         assert alone.log.count("no API replica signs heartbeats") == 1
         assert alone.stop() == 0
+
+
+def test_sessions_at_the_edge_are_found_at_the_replica(place: Place, admin) -> None:
+    with _channel(place.edge, place.replica.home / "clients" / "auditor") as opened:
+        log_pb2_grpc.LogServiceStub(opened).GetCheckpoint(log_pb2.GetCheckpointRequest(), timeout=20)
+    stub, deadline = audit_pb2_grpc.AuditServiceStub(admin), time.monotonic() + 20
+    while True:  # written within seconds
+        found = stub.ListSessions(audit_pb2.ListSessionsRequest(parent=PARENT), timeout=20).sessions
+        if any(each.caller.endswith("/auditor/auditor") and each.tls_group == "X25519MLKEM768" for each in found):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.5)

@@ -22,5 +22,5 @@ def test_the_document_names_what_is_served() -> None:
 
 def test_nothing_that_feeds_are_made_of_may_be_changed() -> None:
     written = {table for table, rights in TABLES.items() if set(rights) != {"SELECT"}} | set(COLUMNS)
-    assert written == {"event_acknowledgement", "removal", "classical_use"}
+    assert written == {"event_acknowledgement", "removal", "classical_use", "session", "call_seen"}
     assert "key_version" not in TABLES

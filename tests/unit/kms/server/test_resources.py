@@ -201,7 +201,7 @@ def test_all_calls_whose_client_streams_are_known() -> None:
     assert {action_of(path) for path, method in METHODS.items() if method.client_streaming} == NAMED_LATER
 
 
-@pytest.mark.parametrize("name", ["", "nonsense", "tenants/", "x" * 100_000, "\0"])
+@pytest.mark.parametrize("name", ["", "nonsense", "tenants/", "x" * 512, "\0"])
 def test_names_that_are_none_are_taken_as_they_are(name: str) -> None:
     asked = asked_of("/hallmark.v1.KeyService/GetKey", keys_pb2.GetKeyRequest(name=name))
     assert asked.resources == ((name,) if name else ())
