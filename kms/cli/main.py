@@ -47,6 +47,8 @@ COMMANDS = {
     "tenants": Entry("kms.cli.tenants:tenants", "Tenants: make, list, suspend; their quotas and channel rules."),
     "audit": Entry("kms.cli.audit.group:audit", "Who came over which channels; CBOM, SBOM, licences."),
     "doctor": Entry("kms.cli.doctor.command:doctor", "Check a deployment from the operator's chair, and what to do."),
+    "settings": Entry("kms.cli.settings:settings", "What can be set: every key, its default; is a file right."),
+    "migrate": Entry("kms.cli.migrate:migrate", "Bring the database up to this version, or see whether it is."),
     "log": Entry("kms.cli.log:log", "Verify the transparency log like an auditor."),
     "bench": Entry("kms.cli.bench.command:bench", "Measure this machine."),
 }

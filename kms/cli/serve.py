@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     envvar="HALLMARK_HOME",
     help="Folder of everything the server keeps; made on first run. Default: hallmark-data",
 )
-@click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Settings, a TOML file.")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings, a TOML file; `hallmark settings show` tells every key.",
+)
 @click.option("--port", type=int, help="gRPC port; 0 takes a free one. Default: 7443")
 @click.option("--public-port", type=int, help="HTTP port of the public files; 0 takes a free one. Default: 7480")
 @click.option("--edge", is_flag=True, default=None, help="Serve streams and reads only, without an HSM.")

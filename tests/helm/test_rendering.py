@@ -122,6 +122,7 @@ def test_the_settings_are_those_of_a_server(values: str, tmp_path: Path) -> None
         assert ("--edge" in container["args"]) == config.edge.enabled
         assert config.server.address == config.observing.address == "0.0.0.0"
         if not config.edge.enabled:
+            assert config.events.public_url, "what is listened on, 0.0.0.0, is no URL for anybody"
             assert {f"{service}.kms.svc", service} <= set(config.server.host_names)
             assert set(config.edge.names) == (
                 {"edges"} if f"Deployment/{service}-edges" in pods_of(rendered(values)) else set()

@@ -36,6 +36,9 @@ ssf:
 {{- $_ := set $identity "client_authorities" "/etc/hallmark/client-authorities/ca.crt" -}}
 {{- end -}}
 {{- $_ := set $own "identity" $identity -}}
+{{- if not (dig "events" "public_url" "" $said) -}}
+{{- $_ := set $own "events" (dict "public_url" (printf "http://%s-public.%s.svc:%v" $name .Release.Namespace .Values.public.service.port)) -}}
+{{- end -}}
 {{- if .Values.edges.enabled -}}
 {{- $edgeHosts := concat (list "localhost" "127.0.0.1" "::1") (include "hallmark.hostNames" (list (printf "%s-edges" $name) .Release.Namespace) | fromJsonArray) .Values.edges.hostNames | uniq -}}
 {{- $_ := set $own "edge" (dict "names" (list .Values.edges.name) "host_names" $edgeHosts) -}}

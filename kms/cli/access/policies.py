@@ -159,7 +159,8 @@ def activate(version: str, proposal: str, propose: bool, reason: str, server: Se
 
 
 @click.command()
-def schema() -> None:
+@json_option
+def schema(*, as_json: bool) -> None:
     """Print the Cedar schema that policies are checked against: callers, resources, every action. Needs no server.
 
     \b
@@ -169,7 +170,11 @@ def schema() -> None:
     from kms.access.schema import schema_text
     from kms.server.policy import POLICY
 
-    click.echo(schema_text(Actions.of_rows({path: row.roles for path, row in POLICY.items()})), nl=False)
+    text = schema_text(Actions.of_rows({path: row.roles for path, row in POLICY.items()}))
+    if as_json:
+        print_json({"schema": text})
+    else:
+        click.echo(text, nl=False)
 
 
 def _tell_changes(found: "AccessDryRun") -> None:

@@ -25,9 +25,9 @@ _WIDTH: Final = 100
 @server_options("auditor")
 @json_option
 def report(*, since: datetime | None, until: datetime | None, all_tenants: bool, server: Server, as_json: bool) -> None:
-    """How much would stand against a quantum computer: sessions, keys, signatures, certificates by algorithm, and what
-    still rests on classical cryptography only, with what to do about it.
+    """How much would stand against a quantum computer.
 
+    Sessions, keys, signatures and certificates by algorithm; what rests on classical cryptography only, and what to do.
     All counts are of this service; sessions and signatures of the last seconds are not in them yet.
 
     \b

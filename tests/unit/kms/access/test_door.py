@@ -129,6 +129,24 @@ async def test_decisions_are_remembered_but_never_past_a_change(bench: AccessBen
     await _refusal(bench, BACKEND, SIGN, PAY)
 
 
+async def test_slow_rules_hold_up_nobody_else(bench: AccessBench) -> None:
+    """Each decision by rules that are asked anew is a turn of its own: between two of them everybody else runs."""
+    await bench.in_force(ADMINS + '@id("any") permit(principal, action, resource) when { context.hour < 24 };')
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    names = [f"{PARENT}/keys/k{number}" for number in range(50)]
+    await asyncio.gather(*(bench.enter(BACKEND, "SigningService.BatchSign", *names) for _ in range(4)))
+    counting.cancel()
+    assert turns >= 200
+
+
 async def test_facts_of_today_count(bench: AccessBench) -> None:
     await bench.in_force(
         ADMINS

@@ -145,3 +145,12 @@ async def test_other_tenants_see_nothing(bench: AccessBench) -> None:
         await bench.servicer.GetGrant(request, bench.call("GetGrant", tenant="other"))
     with pytest.raises(NotFound):
         await bench.grant(BOB, SIGN, who={"tenant": "other"})
+
+
+async def test_a_condition_may_not_be_slow(bench: AccessBench) -> None:
+    """Up to 200 grants are looked at for each call that nobody remembers."""
+    pattern = "*" + "a" * grants.PATTERN_CHARACTERS_MAX
+    with pytest.raises(InvalidArgument) as refused:
+        await bench.grant(BOB, SIGN, condition=f'resource.name like "{pattern}b"')
+    assert refused.value.field == "grant.condition"
+    await bench.grant(BOB, SIGN, condition='resource.name like "*/keys/pay*"', resources=[f"{PARENT}/{'k' * 90}*"] * 40)

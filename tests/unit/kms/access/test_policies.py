@@ -75,6 +75,31 @@ async def test_nobody_locks_themselves_out(bench: AccessBench, document: str) ->
     assert (await _get(bench)).name == ROLES
 
 
+async def test_nobody_locks_themselves_out_from_some_day_on(bench: AccessBench) -> None:
+    """Today it would be permitted. What only some hours forbid is no lockout."""
+    for condition in (
+        'context.time > datetime("2040-01-01")',
+        'context.time.durationSince(datetime("2040-01-01")) > duration("0s")',
+    ):
+        name = await bench.set(f'{ADMINS}@id("no") forbid(principal, action, resource) when {{ {condition} }};')
+        with pytest.raises(FailedPrecondition) as refused:
+            await bench.activate(name.policy.name)
+        assert refused.value.reason is Reason.LOCKOUT
+    hour = (bench.service.clock.now().hour + 1) % 24
+    await bench.in_force(f'{ADMINS}@id("no") forbid(principal, action, resource) when {{ context.hour == {hour} }};')
+
+
+async def test_approvals_that_an_activation_needs_stay_possible(bench: AccessBench) -> None:
+    document = ADMINS + '@id("no") forbid(principal, action in [Action::"ApprovalService"], resource);'
+    name = (await bench.set(document)).policy.name
+    with pytest.raises(FailedPrecondition) as refused:
+        await bench.activate(name, proposal=f"{PARENT}/proposals/{uuid.uuid4()}")
+    assert (refused.value.reason, refused.value.metadata["action"]) == (
+        Reason.LOCKOUT,
+        "ApprovalService.CreateProposal",
+    )
+
+
 async def test_a_grant_does_not_save_from_a_lockout(bench: AccessBench) -> None:
     bob = f"spiffe://hallmark.test/{PARENT}/admin/bob"
     await bench.grant("spiffe://hallmark.test/tenants/default/admin/alice", "AccessService.*", who={"name": "bob"})

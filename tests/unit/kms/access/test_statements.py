@@ -58,6 +58,7 @@ def test_a_semicolon_in_a_string_ends_nothing() -> None:
     [
         ("permit(a);" * (STATEMENTS_MAX + 1), f"at most {STATEMENTS_MAX} statements"),
         (("y " * 900 + ";") * 23, "at most 20000 words"),
+        (f'p like // c\n "*{"a" * 4100}b";' * 2, "star before their end"),
         ("\n" + "(" * (NESTING_MAX + 1), "line 2: brackets"),
         ("\n\n" + "a " * (TOKENS_MAX + 1), "line 3: a statement has at most"),
     ],
@@ -84,3 +85,7 @@ def test_what_passes_can_not_exhaust_the_stack() -> None:
         [sys.executable, "-c", READ], input="\n".join(documents).encode(), capture_output=True, check=False, timeout=60
     )
     assert (ran.returncode, ran.stdout.decode()) == (0, "alive\n"), ran.stderr.decode()[-500:]
+
+
+def test_patterns_that_end_with_their_star_cost_little_and_are_not_counted() -> None:
+    assert len(take_apart(f'p like "{"a" * 8000}*";' * 3)) == 3

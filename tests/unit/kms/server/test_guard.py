@@ -1,0 +1,174 @@
+"""What the guard holds to when its doors are slow, change their mind, or an observer fails."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+
+from kms.core.clock import SystemClock
+from kms.core.errors import PermissionDenied, Reason
+from kms.server.doors import Asked, Doors
+from kms.server.guard import Guard
+from kms.server.identity import MutualTls
+from kms.server.limits import Limits, RateLimit, StreamLimit
+from kms.server.plain_doors import plain_doors
+from kms.tenants.model import Terms
+from support.randomness import SeededRandomness
+from unit.kms.server.test_guard_streams import Aborted, Context, Standings, answers
+
+SIGN = "/hallmark.v1.SigningService/Sign"
+SIGN_STREAM = "/hallmark.v1.SigningService/SignStream"
+WATCH = "/hallmark.v1.RevocationService/WatchRevocations"
+
+
+class UnaryContext(Context):
+    """Also of calls with one answer."""
+
+    remaining: float | None = None
+
+    def time_remaining(self) -> float | None:
+        return self.remaining
+
+    def set_trailing_metadata(self, trailers: object) -> None:
+        """Nothing here reads them."""
+
+
+@dataclass
+class Rules:
+    """A TenantDoor, AccessDoor and ChannelDoor that does what a test says."""
+
+    asked: Callable[[], Any] = lambda: None
+    edition_now: int = 0
+    suspended: bool = False
+    denied: bool = False
+    answered: list[str] = field(default_factory=list)
+
+    async def terms(self, tenant: str) -> Terms:
+        if self.suspended:
+            raise PermissionDenied(Reason.TENANT_SUSPENDED, "suspended")
+        return Terms(tenant)
+
+    def edition(self, tenant: str) -> object:
+        return self.edition_now
+
+    async def check(self, call: object, row: object, asked: Asked, terms: object = None) -> tuple[str, ...]:
+        if self.denied:
+            raise PermissionDenied(Reason.ACCESS_DENIED, "denied")
+        if terms is not None and (waiting := self.asked()) is not None:
+            await waiting
+        return ()
+
+
+@dataclass
+class Seen:
+    """An observer that fails, or keeps what it is told."""
+
+    fails: bool = False
+    ends: list[tuple[str, str]] = field(default_factory=list)
+
+    def admitted(self, entry: object, auth: object) -> None:
+        """Nothing to do."""
+
+    def finished(self, entry: object, outcome: str, reason: str) -> None:
+        if self.fails:
+            raise RuntimeError("this observer is broken")
+        self.ends.append((outcome, reason))
+
+
+class Stage:
+    def __init__(self, rules: Rules, *observers: Seen) -> None:
+        self.limits = Limits(RateLimit(1e9, SystemClock()), StreamLimit(per_caller=4, total=10))
+        doors: Doors = plain_doors(MutualTls("hallmark.test"), self.limits, Standings())
+        doors = replace(doors, tenants=rules, access=rules, channels=rules, observers=observers, asked=_asked)
+        self.guard = Guard(doors, clock=SystemClock(), randomness=SeededRandomness())
+
+    async def wrapped(self, method: str, handler: Any) -> Any:
+        async def found(_: Any) -> Any:
+            return handler
+
+        return await self.guard.intercept_service(found, SimpleNamespace(method=method))
+
+
+def _asked(method: str, request: Any) -> Asked:
+    return Asked(method)
+
+
+def _text(body: bytes) -> str:
+    return body.decode()
+
+
+CODING = {"request_deserializer": _text, "response_serializer": str.encode}
+
+
+async def _echo(request: str, call: object) -> str:
+    return request
+
+
+async def test_an_observer_that_fails_hides_the_call_from_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    seen, rules = Seen(), Rules()
+    stage = Stage(rules, Seen(fails=True), seen)
+    sign = (await stage.wrapped(SIGN, grpc.unary_unary_rpc_method_handler(_echo, **CODING))).unary_unary
+    with caplog.at_level(logging.ERROR, "hallmark.fault"):
+        assert await sign(b"x", UnaryContext()) == b"x"
+        rules.suspended = True
+        context = UnaryContext()
+        with pytest.raises(Aborted):
+            await sign(b"x", context)
+    assert context.reason == "TENANT_SUSPENDED"
+    assert seen.ends == [("OK", ""), ("PERMISSION_DENIED", "TENANT_SUSPENDED")]
+    assert len(caplog.records) == 2
+
+
+async def test_a_door_that_does_not_answer_is_left_at_the_deadline() -> None:
+    rules = Rules(asked=lambda: asyncio.sleep(60))
+    stage = Stage(rules)
+    sign = (await stage.wrapped(SIGN, grpc.unary_unary_rpc_method_handler(_echo, **CODING))).unary_unary
+    context = UnaryContext()
+    context.remaining = 0.05
+    with pytest.raises(Aborted):
+        await asyncio.wait_for(sign(b"x", context), 5)
+    assert (context.reason, stage.limits.calls) == ("DEADLINE_EXCEEDED", 0)
+
+
+async def test_what_a_client_streams_ends_when_its_tenant_is_suspended() -> None:
+    rules, taken = Rules(), list[str]()
+
+    async def sign(requests: AsyncIterator[str], call: object) -> str:
+        async for request in requests:
+            taken.append(request)
+            rules.suspended = True
+        return "signed"
+
+    async def bodies() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    stage, context = Stage(rules), UnaryContext()
+    wrapped = await stage.wrapped(SIGN_STREAM, grpc.stream_unary_rpc_method_handler(sign, **CODING))
+    with pytest.raises(Aborted):
+        await wrapped.stream_unary(bodies(), context)
+    assert (context.reason, taken) == ("TENANT_SUSPENDED", ["one"])
+
+
+async def test_a_change_while_the_doors_are_asked_ends_a_stream_before_its_first_answer() -> None:
+    rules = Rules()
+
+    def change() -> None:
+        """After the access door has let the stream in."""
+        rules.edition_now, rules.denied, rules.asked = 1, True, lambda: None
+
+    rules.asked = change
+
+    async def watch(request: str, call: object) -> AsyncIterator[str]:
+        yield "secret"
+
+    stage, context = Stage(rules), UnaryContext()
+    wrapped = await stage.wrapped(WATCH, grpc.unary_stream_rpc_method_handler(watch, **CODING))
+    with pytest.raises(Aborted):
+        _ = [answer async for answer in answers(wrapped.unary_stream(b"", context), context)]
+    assert (context.reason, stage.limits.streams) == ("ACCESS_DENIED", 0)
