@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hallmark_client.model.tenants import Tenant, TenantChange
 
 _ETAG: Final = click.option("--etag", help="Refuse when the tenant changed since it had this etag.")
-_DEFAULTS: Final = "the server's defaults"
+_DEFAULTS: Final = "the server's own"
 
 
 @click.group()
@@ -202,6 +202,7 @@ def resume(tenant: str, etag: str | None, server: Server, as_json: bool) -> None
 
 
 def _identity(server: Server, tenant: str, role: str, name: str) -> str:
+    check_authority(server.home)
     return str(make_identity(server.home, tenant.removeprefix("tenants/"), role, name, server.profile()))
 
 
@@ -216,7 +217,7 @@ def _print(tenant: "Tenant") -> None:
     quotas, rules = tenant.quotas, tenant.channel_rules
     limits: dict[str, object] = {"quotas": _DEFAULTS}
     if quotas is not None:
-        limits = {name: value or "no limit" for name, value in quotas.to_dict().items()}
+        limits = {name: value or _DEFAULTS for name, value in quotas.to_dict().items()}
     channels: dict[str, object] = {"channels": _DEFAULTS}
     if rules is not None:
         channels = {"channels": rules.mode.value, "triggers": len(rules.triggers) or None}

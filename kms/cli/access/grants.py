@@ -7,8 +7,9 @@ import click
 
 from kms.cli.access.naming import GRANT, last_part
 from kms.cli.connection import Server, server_options
+from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
-from kms.cli.output import moment, print_json, print_table
+from kms.cli.output import moment, print_json, print_table, short
 from kms.cli.times import SPAN
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def grant() -> None:
     Grants count while a policy is active: then what nobody permits is denied. What the policy forbids stays forbidden.
 
     \b
-    Example:  hallmark access grant create spiffe://hallmark.test/tenants/default/backend/night \\
+    Example:  hallmark access grant create spiffe://hallmark.local/tenants/default/backend/night \\
                 SigningService.Sign --resource tenants/default/keys/pay --for 8h --reason "release"
     """
 
@@ -51,7 +52,7 @@ def create(
     PRINCIPAL is spiffe://..., with * as the last character for many. Nobody grants themselves anything.
 
     \b
-    Example:  hallmark access grant create spiffe://hallmark.test/tenants/default/backend/night \\
+    Example:  hallmark access grant create spiffe://hallmark.local/tenants/default/backend/night \\
                 SigningService.Sign --resource tenants/default/keys/pay --for 8h --when context.post_quantum
     """
     with server.connect() as client:
@@ -71,7 +72,7 @@ def create(
 
 
 @grant.command("list")
-@click.option("--principal", default="", help="Of this one only.")
+@click.option("--principal", default="", help="Of this one only: spiffe://...")
 @click.option("--all", "show_ended", is_flag=True, help="Also those that are over.")
 @server_options("auditor")
 @json_option
@@ -81,12 +82,14 @@ def list_grants(principal: str, show_ended: bool, server: Server, as_json: bool)
     \b
     Example:  hallmark access grant list --all
     """
+    if principal and not principal.startswith("spiffe://"):
+        raise not_usable("PRINCIPAL", "--principal takes a whole SPIFFE ID, spiffe://...", "--json prints whole ones")
     with server.connect() as client:
         found = list(client.access.grants(principal=principal, show_ended=show_ended))
     if as_json:
         print_json({"grants": [each.to_dict() for each in found]})
     elif found:
-        print_table(("GRANT", "PRINCIPAL", "ACTIONS", "UNTIL", "REVOKED"), list(map(_row, found)))
+        print_table(("GRANT", "PRINCIPAL", "ACTIONS", "RESOURCES", "WHEN", "UNTIL", "REVOKED"), list(map(_row, found)))
     else:
         click.echo("No grants. Next: hallmark access grant create --help")
 
@@ -115,6 +118,8 @@ def _row(found: "AccessGrant") -> tuple[str, ...]:
         last_part(found.name),
         "/".join(found.principal.split("/")[-2:]),
         ", ".join(found.actions),
+        ", ".join(map(short, found.resources)) or "all",
+        " ".join(found.condition.split()),
         moment(found.expire_time),
         moment(found.revoke_time),
     )

@@ -1,5 +1,7 @@
 """`hallmark access` set, get, list, dry-run, activate, schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +9,7 @@ import click
 
 from kms.cli.access.naming import VERSION, VERSION_NUMBER, last_part
 from kms.cli.connection import Server, server_options
+from kms.cli.failure import CommandError, ExitCode
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_facts, print_json, print_table, read_file, short
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from hallmark_client.model.access import AccessChange, AccessDryRun
 
 _DOCUMENT_BYTES_MAX = 256 * 1024
+_START = "`hallmark access schema` has the names that count; docs/access.md has policies that work"
 
 
 @click.command("set")
@@ -25,14 +29,14 @@ _DOCUMENT_BYTES_MAX = 256 * 1024
 def set_policy(file: Path, title: str, check_only: bool, server: Server, as_json: bool) -> None:
     """Check FILE (Cedar) and keep it as a new version, signed and logged. Nothing is decided by it yet.
 
-    Every statement needs an @id. Every mistake is told with its line.
+    Every statement needs an @id. Every mistake is told with the line at which its statement begins.
 
     \b
     Example:  hallmark access set access.cedar --title "only our network"
     Then:     hallmark access dry-run 1
     """
     document = read_file(file, _DOCUMENT_BYTES_MAX)
-    with server.connect() as client:
+    with server.connect() as client, _mistakes_explained():
         change = client.access.set(document, title=title, validate_only=check_only)
     if as_json:
         print_json(change.to_dict())
@@ -95,12 +99,14 @@ def list_policies(server: Server, as_json: bool) -> None:
             for each in found
         ]
         print_table(("VERSION", "STATE", "TITLE", "SET", "ACTIVATED"), rows)
+        if "ACTIVE" not in {each.state.value for each in found}:
+            click.echo("None is in force: roles decide alone.")
     else:
         click.echo("Roles decide alone. Next: hallmark access schema > hallmark.cedarschema")
 
 
 @click.command("dry-run")
-@click.argument("version", type=VERSION)
+@click.argument("version", type=VERSION_NUMBER)
 @server_options("admin")
 @json_option
 def dry_run(version: str, server: Server, as_json: bool) -> None:
@@ -175,6 +181,19 @@ def schema(*, as_json: bool) -> None:
         print_json({"schema": text})
     else:
         click.echo(text, nl=False)
+
+
+@contextmanager
+def _mistakes_explained() -> Iterator[None]:
+    """POLICY_INVALID means appraisal policies, too, which have other commands to help."""
+    from hallmark_client.errors import InvalidArgument
+
+    try:
+        yield
+    except InvalidArgument as error:
+        if error.reason != "POLICY_INVALID":
+            raise
+        raise CommandError(error.reason, error.message, exit_code=ExitCode.SERVER_SAYS_NO, advice=_START) from error
 
 
 def _tell_changes(found: "AccessDryRun") -> None:

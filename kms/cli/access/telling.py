@@ -44,7 +44,7 @@ def test(
     Decided as the server itself does, and nothing is done.
 
     \b
-    Example:  hallmark access test spiffe://hallmark.test/tenants/default/backend/backend \\
+    Example:  hallmark access test spiffe://hallmark.local/tenants/default/backend/backend \\
                 SigningService.Sign tenants/default/keys/pay --group X25519
     """
     with server.connect() as client:
@@ -72,10 +72,10 @@ def test(
 @server_options("auditor")
 @json_option
 def effective(principal: str, resource: str, server: Server, as_json: bool) -> None:
-    """List all that PRINCIPAL may do: always, or depending on the statements that are named.
+    """List all that PRINCIPAL may do: always, or depending on the statements that are named. Their text is in --json.
 
     \b
-    Example:  hallmark access effective spiffe://hallmark.test/tenants/default/backend/backend
+    Example:  hallmark access effective spiffe://hallmark.local/tenants/default/backend/backend
     Then:     hallmark access test PRINCIPAL ACTION RESOURCE
     """
     with server.connect() as client:

@@ -158,7 +158,7 @@ def _summary(found: "Sequence[Finding]") -> str:
     counts = {level: sum(finding.level == level for finding in found) for level in ("problem", "warning")}
     if not any(counts.values()):
         return "All is well."
-    return f"{counts['problem']} problems, {counts['warning']} warnings."
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items()) + "."
 
 
 def _document(found: "Sequence[Finding]") -> dict[str, object]:

@@ -20,6 +20,9 @@ def check_connection(profile: Profile, now: datetime) -> Iterator[Finding]:
     """Without the client's certificate, whose turn comes with the first call."""
     host, _, port = profile.address.rpartition(":")
     host = host.strip("[]")
+    if not host or not port.isdecimal():
+        yield problem("api", f"{profile.address} is no address", "an address is HOST:PORT, such as kms-2.example:7443")
+        return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["h2"])
     context.load_verify_locations(cadata=profile.ca_pem.decode("ascii"))
@@ -49,9 +52,12 @@ def check_connection(profile: Profile, now: datetime) -> Iterator[Finding]:
     yield _ends("server-certificate", "the server's certificate", found.not_valid_after_utc, now)
 
 
-def check_identity_file(profile: Profile, now: datetime) -> Finding:
+def check_identity_file(profile: Profile, now: datetime) -> Iterator[Finding]:
+    """Nothing where the identity is a bearer token alone."""
+    if not profile.cert_pem:
+        return
     certificate = x509.load_pem_x509_certificates(profile.cert_pem)[0]
-    return _ends("client-certificate", "this identity's certificate", certificate.not_valid_after_utc, now)
+    yield _ends("client-certificate", "this identity's certificate", certificate.not_valid_after_utc, now)
 
 
 def _ends(check: str, whose: str, end: datetime, now: datetime) -> Finding:

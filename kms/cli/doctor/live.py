@@ -30,7 +30,7 @@ class Asked:
 def check_server(asked: Asked, clock: Clock) -> Iterator[Finding]:
     """Findings as they come."""
     now = clock.now()
-    yield check_identity_file(asked.profile, now)
+    yield from check_identity_file(asked.profile, now)
     connection = list(check_connection(asked.profile, now))
     yield from connection
     if not any(finding.level is Level.PROBLEM and finding.check == "api" for finding in connection):

@@ -24,9 +24,10 @@ _URL: Final = "such as postgresql+psycopg://user@host/name"
 
 def check_places(config: Config) -> Iterator[Finding]:
     if not config.home.is_dir():
-        yield problem(
-            "home", f"there is no folder {config.home}", "`hallmark serve` makes it; --home or --config says which one"
-        )
+        advice = "`hallmark serve` makes it at its first start; --home or --config says which one"
+        yield warning("home", f"there is no folder {config.home}", advice)
+        if not config.database_url.startswith("sqlite"):
+            yield _schema(config)
         return
     yield from _home(config.home)
     yield from _room(config)
