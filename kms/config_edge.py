@@ -33,6 +33,11 @@ class EdgeConfig(Section):
         description="Folder with the edge's own identity: cert.pem and key.pem, with which it calls the API and "
         "serves its clients, and the authority's ca.pem. An API replica makes one for each of edge.names.",
     )
+    api_authority: str | None = Field(
+        None,
+        description="PEM file with the authority of the API's certificate, where that is the operator's own "
+        "(identity.server_certificate). Default: ca.pem of the profile.",
+    )
     public_folder: str | None = Field(
         None,
         description="Folder of the public files, shared or mirrored. With it the edge serves them over HTTP, and the "

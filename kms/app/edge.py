@@ -165,11 +165,12 @@ def _identity(config: Config) -> EdgeIdentity:
         raise ConfigError("database.url: an edge reads the PostgreSQL that the API replicas share; name that one")
     if not config.edge.api:
         raise ConfigError("edge.api: name the address of an API replica, host:port; it signs heartbeats for this edge")
-    folder = config.path(config.edge.profile)
+    folder, api = config.path(config.edge.profile), config.edge.api_authority
+    api_authority = None if api is None else config.path(api)
     try:
-        return EdgeIdentity.load(folder)
+        return EdgeIdentity.load(folder, api_authority)
     except OSError as error:
         raise ConfigError(
-            f"edge.profile: can not read {error.filename}: {error.strerror}. Name this edge in edge.names of an API "
-            f"replica, and copy the folder clients/edge-NAME of that replica to {folder}"
+            f"edge.profile, edge.api_authority: can not read {error.filename}: {error.strerror}. Name this edge in "
+            f"edge.names of an API replica, and copy the folder clients/edge-NAME of that replica to {folder}"
         ) from error

@@ -1,9 +1,6 @@
 """Whether a database is one that an edge of this version can read: it changes nothing, so it can not make it so."""
 
-from pathlib import Path
-
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 from kms import migrations
@@ -13,10 +10,11 @@ from kms.events.cursor import CursorCodec
 
 
 def open_cursors(tx: Connection) -> CursorCodec:
-    """The key of cursors. Raises DatabaseUnfit unless API replicas of this version have used the database."""
-    stored = MigrationContext.configure(tx).get_current_revision()
-    newest = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
-    if stored != newest:
+    """The key of cursors. Raises DatabaseUnfit unless API replicas of this version, or of a newer one, have used the
+    database: migrations only add, so that an edge may be upgraded after them.
+    """
+    stored, newest = MigrationContext.configure(tx).get_current_revision(), migrations.newest()
+    if stored is None or (stored != newest and migrations.is_known(stored)):
         raise DatabaseUnfit(
             f"the database is of version {stored or 'none'}, this edge of {newest}: start an API replica of this "
             "edge's version first, which brings the database up to date, or take the edge that belongs to the database"

@@ -13,6 +13,8 @@ from kms.log.service import TransparencyLog
 from kms.server.health import Probe
 
 DATABASE: Final = "database"
+WRITES: Final = "writes"
+"""Of the database, which may still answer reads while its disk is full or slow."""
 HSM: Final = "hsm"
 LOG: Final = "log"
 _SIGNS: Final = (DATABASE, HSM)
@@ -50,6 +52,15 @@ def database_probe(database: Database) -> Probe:
         except ServiceError as error:
             return str(error)
         return ""
+
+    return problem
+
+
+def writes_probe(database: Database) -> Probe:
+    """Whether the last transaction was stored, and soon. Nothing is written to find out."""
+
+    async def problem() -> str:
+        return database.writes_problem
 
     return problem
 

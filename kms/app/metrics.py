@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2
 
 import hallmark.v1
 from hsm.provider import KeyProvider
-from kms.app.health import DATABASE, HSM, LOG, NEEDS, database_probe, hsm_probe, log_probe
+from kms.app.health import DATABASE, HSM, LOG, NEEDS, WRITES, database_probe, hsm_probe, log_probe, writes_probe
 from kms.config import Config, ConfigError
 from kms.core.clock import Clock
 from kms.core.database import Database
@@ -101,6 +101,7 @@ class Observing:
         stored = StoredMetrics(self.registry)
         self.database.watch(lambda: database.writes_waiting)
         self.health.add(DATABASE, database_probe(database), for_readiness=True)
+        self.health.add(WRITES, writes_probe(database))
         self.health.need(needs)
 
         async def up() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from hsm.provider import KeyProvider
 from kms import migrations
@@ -52,9 +51,9 @@ async def open_database_offline(config: Config) -> AsyncIterator[Database]:
         database = Database(config.database_url, readers=1)
         closing.callback(database.close)
         stored = await database.read(lambda tx: MigrationContext.configure(tx).get_current_revision())
-        if stored != _newest_revision():
+        if stored != migrations.newest():
             raise DatabaseUnfit(
-                f"the database is of version {stored or 'none'}, this program of {_newest_revision()}: start a server "
+                f"the database is of version {stored or 'none'}, this program of {migrations.newest()}: start a server "
                 "of this version once, or take the program that belongs to the database"
             )
         yield database
@@ -78,10 +77,6 @@ def _home_to_lock(config: Config) -> Home | None:
         if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
             raise DatabaseUnfit(f"{url.database} is not a database of SQLite")
     return Home(config.home) if config.home.is_dir() else None
-
-
-def _newest_revision() -> str | None:
-    return ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
 
 
 @asynccontextmanager

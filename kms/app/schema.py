@@ -9,7 +9,6 @@ from typing import Final
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 from kms import migrations
@@ -83,11 +82,7 @@ def _stored(engine: Engine) -> str | None:
 
 
 def _version(stored: str | None) -> SchemaVersion:
-    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
-    newest = scripts.get_current_head()
-    assert newest is not None
-    known = {script.revision for script in scripts.walk_revisions()}
-    return SchemaVersion(stored, newest, stored is None or stored in known)
+    return SchemaVersion(stored, migrations.newest(), stored is None or migrations.is_known(stored))
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -14,9 +16,12 @@ from kms.cli.invocation import Command
 from kms.cli.output import read_file
 
 if TYPE_CHECKING:
-    from hallmark_client.model.tenants import ChannelRules, Quotas
+    from hallmark_client.model.tenants import ChannelRules, ChannelTrigger, Quotas
 
 _FILE_BYTES_MAX: Final = 64 * 1024
+_INT64_MAX: Final = 2**63 - 1
+_Fields: TypeAlias = Mapping[str, Callable[[object], Any]]
+_COUNT: Final = click.IntRange(0, 10**12)
 _RULES_EXAMPLE: Final = '{"mode": "PREFER", "triggers": [{"networks": ["10.20.0.0/16"], "sensitivity": "HIGH"}]}'
 _QUOTAS: Final = ("rate_per_second", "concurrency", "streams", "keys", "devices")
 _OPTIONS: Final[tuple[Callable[[Command], Command], ...]] = (
@@ -26,10 +31,10 @@ _OPTIONS: Final[tuple[Callable[[Command], Command], ...]] = (
         type=click.FloatRange(min=0),
         help="Calls a second of all its identities together; 0: the server's limits only. So with the others.",
     ),
-    click.option("--concurrency", type=click.IntRange(min=0), help="Calls in progress."),
-    click.option("--streams", type=click.IntRange(min=0), help="Streams held open."),
-    click.option("--keys", type=click.IntRange(min=0), help="Keys that are not destroyed."),
-    click.option("--devices", type=click.IntRange(min=0), help="Devices that are not revoked."),
+    click.option("--concurrency", type=_COUNT, help="Calls in progress."),
+    click.option("--streams", type=_COUNT, help="Streams held open."),
+    click.option("--keys", type=_COUNT, help="Keys that are not destroyed."),
+    click.option("--devices", type=_COUNT, help="Devices that are not revoked."),
     click.option(
         "--channels",
         type=click.Choice(("require", "prefer", "allow")),
@@ -87,28 +92,66 @@ def terms_options(function: Command) -> Command:
 
 def _read_rules(path: Path) -> "ChannelRules":
     """As `hallmark tenants get --json` prints them. Raises CommandError."""
-    from hallmark_client.model.tenants import ChannelRules
-
     try:
-        document = json.loads(read_file(path, _FILE_BYTES_MAX))
-        triggers = tuple(_trigger(each) for each in document.pop("triggers", ()))
-        return ChannelRules(**_with_enums(document), triggers=triggers)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return _rules(json.loads(read_file(path, _FILE_BYTES_MAX)))
+    except (ValueError, TypeError, RecursionError) as error:
         raise not_usable(
             "CHANNEL_RULES", f"{path} does not hold channel rules: {error}", f"Such as {_RULES_EXAMPLE}"
         ) from error
 
 
-def _trigger(document: dict[str, Any]) -> Any:
+def _rules(document: object) -> "ChannelRules":
+    """Raises ValueError and TypeError, as all below."""
+    from hallmark_client.model.enums import Sensitivity
+    from hallmark_client.model.tenants import ChannelMode, ChannelRules
+
+    fields: _Fields = {
+        "mode": partial(_word, ChannelMode),
+        "classical_sensitivity": partial(_word, Sensitivity),
+        "classical_bytes_per_day": _whole_number,
+        "triggers": partial(_list, _trigger),
+    }
+    return ChannelRules(**_read(fields, document))
+
+
+def _trigger(document: object) -> "ChannelTrigger":
+    from hallmark_client.model.enums import Sensitivity
     from hallmark_client.model.tenants import ChannelTrigger
 
-    lists: dict[str, Any] = {name: tuple(document.pop(name, ())) for name in ("networks", "regions")}
-    return ChannelTrigger(**lists, **_with_enums(document))
+    texts = partial(_list, _text)
+    fields: _Fields = {"networks": texts, "regions": texts, "sensitivity": partial(_word, Sensitivity)}
+    return ChannelTrigger(**_read(fields, document))
 
 
-def _with_enums(document: dict[str, Any]) -> dict[str, Any]:
-    from hallmark_client.model.enums import Sensitivity
-    from hallmark_client.model.tenants import ChannelMode
+def _read(fields: _Fields, document: object) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise TypeError(f"{json.dumps(document)} is not an object")
+    for name in document:
+        if name not in fields:
+            raise ValueError(f"{json.dumps(name)} is none of {', '.join(fields)}")
+    return {name: fields[name](value) for name, value in document.items()}
 
-    kinds = {"mode": ChannelMode, "classical_sensitivity": Sensitivity, "sensitivity": Sensitivity}
-    return {name: kinds[name][value.upper()] if name in kinds else value for name, value in document.items()}
+
+def _word(kind: type[StrEnum], value: object) -> StrEnum:
+    known = {each.name: each for each in kind if each.name != "UNKNOWN"}
+    if not isinstance(value, str) or value.upper() not in known:
+        raise ValueError(f"{json.dumps(value)} is none of {', '.join(known)}")
+    return known[value.upper()]
+
+
+def _whole_number(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _INT64_MAX:
+        raise ValueError(f"classical_bytes_per_day is a whole number, not {json.dumps(value)}")
+    return value
+
+
+def _list(each: Callable[[object], Any], value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{json.dumps(value)} is not a list")
+    return tuple(map(each, value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{json.dumps(value)} is not text")
+    return value

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hallmark_client.model.tenants import Tenant, TenantChange
 
 _ETAG: Final = click.option("--etag", help="Refuse when the tenant changed since it had this etag.")
-_DEFAULTS: Final = "the server's own"
+_DEFAULTS: Final = "the server's defaults"
+_NO_QUOTA: Final = "the server's limits only"
 
 
 @click.group()
@@ -42,7 +43,10 @@ def tenants() -> None:
 @server_options("admin")
 @json_option
 def create(tenant: str, display_name: str, given: TermsGiven, identity: bool, server: Server, as_json: bool) -> None:
-    """Make the tenant ID: 1 to 63 lower-case letters, digits or hyphens. What is not said is the server's default.
+    """Make the tenant ID: 1 to 63 lower-case letters, digits or hyphens.
+
+    Without quotas it has the server's default ones (tenants.quotas); with one of them, it has only those that are said.
+    So with channel rules (tenants.channels).
 
     \b
     Example:  hallmark tenants create acme --name "Acme Ltd" --rate 500 --keys 100 --identity
@@ -148,6 +152,8 @@ def update(
 ) -> None:
     """Change a tenant; what is not said stays. A tenant's own admins may make its channel rules stricter.
 
+    The first quota that it gets replaces all default ones (tenants.quotas): say every one that it is to have.
+
     \b
     Example:  hallmark tenants update acme --keys 500
               hallmark tenants update acme --channels require
@@ -217,7 +223,7 @@ def _print(tenant: "Tenant") -> None:
     quotas, rules = tenant.quotas, tenant.channel_rules
     limits: dict[str, object] = {"quotas": _DEFAULTS}
     if quotas is not None:
-        limits = {name: value or _DEFAULTS for name, value in quotas.to_dict().items()}
+        limits = {name: value or _NO_QUOTA for name, value in quotas.to_dict().items()}
     channels: dict[str, object] = {"channels": _DEFAULTS}
     if rules is not None:
         channels = {"channels": rules.mode.value, "triggers": len(rules.triggers) or None}

@@ -112,6 +112,11 @@ class Database:
         """Items whose transaction has not begun."""
         return self._writer.waiting
 
+    @property
+    def writes_problem(self) -> str:
+        """What keeps writes from being stored now; empty when nothing is known to."""
+        return self._writer.problem
+
     async def read(self, work: Work[T]) -> T:
         """A read transaction on a consistent snapshot."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)

@@ -4,7 +4,8 @@ Rule for every line of the service: no PIN, no key byte, no message byte, no evi
 
 Lines are formatted at once and written by a thread a moment later, many at a time: every call leaves an audit line, and
 a write each would cost more than half of what the rest of the line does. A process that is killed loses the lines of
-its last 50 ms; what must not be lost is in the transparency log, with its act.
+its last 50 ms; what must not be lost is in the transparency log, with its act. A standard error that can not be written
+(a file on a full disk, a pipe nobody reads any more) costs lines, and never the work of who wrote them.
 """
 
 import atexit
@@ -21,6 +22,7 @@ _FLUSH_SECONDS: Final = 0.05
 _LINES_MAX: Final = 10_000
 """That may wait for a reader of standard error who has stopped reading; then callers wait too."""
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
+_logger = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,13 +51,14 @@ class PlainFormatter(logging.Formatter):
 
 
 class LineWriter:
-    """Gathers lines; a thread writes them."""
+    """Gathers lines; a thread writes them. Lines that can not be written are lost, and counted in a later one."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._writing = threading.Lock()
         self._due = threading.Event()
+        self._lost = 0
         threading.Thread(target=self._run, name="log-writer", daemon=True).start()
         atexit.register(self.flush)
 
@@ -69,9 +72,22 @@ class LineWriter:
     def flush(self) -> None:
         with self._writing:
             lines = [self._lines.get() for _ in range(self._lines.qsize())]
-            if lines:
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
+            lost = self._write(lines) if lines else 0
+        if lost:
+            _logger.warning("%d lines of this log could not be written and are lost", lost)
+
+    def _write(self, lines: list[str]) -> int:
+        """How many were lost before these; 0 where these are lost as well: it is told when something can be written."""
+        lost = self._lost
+        try:
+            # What failed may have ended in the middle of a line.
+            self._stream.write(("\n" if lost else "") + "\n".join(lines) + "\n")
+            self._stream.flush()
+        except OSError:
+            self._lost += len(lines)
+            return 0
+        self._lost = 0
+        return lost
 
     def _run(self) -> None:
         pause = threading.Event()

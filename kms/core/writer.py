@@ -37,6 +37,8 @@ _QUEUE_MAX: Final = 20_000
 """Items that may wait."""
 _ATTEMPTS_ALONE: Final = 4
 """Of one piece of work whose transaction another replica's gave no way."""
+_LONG_SECONDS: Final = 2.0
+"""A transaction takes milliseconds; one that takes so long waits for a disk, a lock or a server."""
 _Group = tuple[Callable[..., Any], "list[Job]"]
 
 
@@ -88,6 +90,8 @@ class Writer:
         self._lock = threading.Lock()
         self._closed = False
         self._kept: Connection | None = None
+        self._running_since: float | None = None
+        self._failure = ""
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
@@ -152,15 +156,29 @@ class Writer:
         """Items whose transaction has not begun."""
         return self._waiting
 
+    @property
+    def problem(self) -> str:
+        """What keeps writes from being stored now, as far as the last transaction tells; empty when nothing does."""
+        since = self._running_since
+        if since is not None and (seconds := time.monotonic() - since) > _LONG_SECONDS:
+            return f"a write has been running for {seconds:.0f} s: is the disk slow?"
+        return self._failure
+
     def _commit(self, jobs: list[Job]) -> None:
         began = time.perf_counter()
-        groups = _groups(jobs)
-        if not self._transact(groups):
-            for group in groups:
-                self._transact_alone(group)
+        self._running_since = time.monotonic()
+        try:
+            self._transact_all(_groups(jobs))
+        finally:
+            self._running_since = None
         if self._committed is not None:
             self._committed(time.perf_counter() - began)
         _tell(jobs)
+
+    def _transact_all(self, groups: list[_Group]) -> None:
+        if not self._transact(groups):
+            for group in groups:
+                self._transact_alone(group)
 
     def _transact_alone(self, group: _Group) -> None:
         """Locks are taken in one order within a piece, so a few attempts are plenty."""
@@ -187,9 +205,12 @@ class Writer:
             if is_conflict(error):
                 return False
             failure = as_service_error(error)
+            self._failure = f"the last write was not stored: {failure}"
             for _, jobs in groups:
                 for job in jobs:
                     job.error = failure
+        else:
+            self._failure = ""
         return True
 
     @contextlib.contextmanager

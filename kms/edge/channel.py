@@ -25,17 +25,17 @@ _OPTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EdgeIdentity:
-    """PEM. The same certificate calls the API and serves clients."""
+    """PEM. The same certificate calls the API and serves clients. `authority`: of the API's certificate."""
 
     private_key: bytes
     certificate: bytes
     authority: bytes
 
     @classmethod
-    def load(cls, folder: Path) -> "EdgeIdentity":
-        """Raises OSError."""
-        names = ("key.pem", "cert.pem", "ca.pem")
-        return cls(*((folder / name).read_bytes() for name in names))
+    def load(cls, folder: Path, api_authority: Path | None = None) -> "EdgeIdentity":
+        """`api_authority`: where it is another one than that of the profile. Raises OSError."""
+        files = folder / "key.pem", folder / "cert.pem", api_authority or folder / "ca.pem"
+        return cls(*(file.read_bytes() for file in files))
 
     def __repr__(self) -> str:
         return "EdgeIdentity(...)"

@@ -85,17 +85,17 @@ class Guard(grpc.aio.ServerInterceptor):
             try:
                 self._check_open()
                 known = await admission.identify(entry, auth, context)
+                limits.enter(known.call, admission.cost(known, entry, body), known.terms.quotas)
+                # Not when the answer is made but when it has left: until its caller reads, it is in our memory.
+                _at_the_end(limits.leave, known.call)
                 request = decoded(body, decode, entry)
-                limits.enter(known.call, admission.cost(known, entry, request), known.terms.quotas)
-                try:
-                    async with asyncio.timeout(_time_allowed(known.row, context)):
-                        await admission.permit(known, request, entry)
-                        if not isinstance(body, bytes):
-                            request = self._permitted_each(self._paced(request, known), known, entry)
-                        response = encode(await behaviour(request, known.call))
-                finally:
-                    limits.leave(known.call)
+                async with asyncio.timeout(_time_allowed(known.row, context)):
+                    await admission.permit(known, request, entry)
+                    if not isinstance(body, bytes):
+                        request = self._permitted_each(self._paced(request, known), known, entry)
+                    response = encode(await behaviour(request, known.call))
             except Exception as error:
+                body = request = None
                 await self._refuse(entry, context, error)
                 raise  # abort has raised already; this line is for the type checker
             except asyncio.CancelledError:
@@ -121,9 +121,9 @@ class Guard(grpc.aio.ServerInterceptor):
             try:
                 self._check_open()
                 known = await admission.identify(entry, auth, context)
-                request = decoded(body, decode, entry)
-                limits.enter_stream(known.call, admission.cost(known, entry, request), known.terms.quotas)
+                limits.enter_stream(known.call, admission.cost(known, entry, body), known.terms.quotas)
                 try:
+                    request = decoded(body, decode, entry)
                     async with asyncio.timeout(_PERMIT_SECONDS):
                         begun = await admission.permit_stream(known, request, entry)
                     if not isinstance(body, bytes):
@@ -137,6 +137,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 self._finish(entry, "CANCELLED", "")
                 raise
             except Exception as error:
+                body = request = None  # noqa: F841 - see _refuse
                 await self._refuse(entry, context, error)
             self._finish(entry, "OK", "")
 
@@ -197,8 +198,11 @@ class Guard(grpc.aio.ServerInterceptor):
             yield request
 
     async def _refuse(self, entry: Entry, context: Context, error: Exception) -> None:
-        """Ends the call with a typed status. Always raises (gRPC's abort)."""
+        """Ends the call with a typed status. Always raises (gRPC's abort). What that raises stays for a while, in a
+        cycle of grpc.aio's with all frames it knows; the messages of the call must not stay with it.
+        """
         known = _known(error, entry)
+        _forget_frames(error)
         code = code_of(known)
         self._finish(entry, code.name, known.reason.value)
         status = to_status(known, entry.id)
@@ -225,6 +229,19 @@ def _time_allowed(row: Row, context: Context) -> float | None:
     remaining = context.time_remaining()
     limits = [limit for limit in (remaining, row.deadline_seconds) if limit is not None]
     return min(limits) if limits else None
+
+
+def _at_the_end(leave: Callable[[Call], None], call: Call) -> None:
+    """Of the task in which grpc.aio runs a call: it sends the answer too."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.add_done_callback(lambda _: leave(call))
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _known(error: Exception, entry: Entry) -> ServiceError:

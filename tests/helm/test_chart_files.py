@@ -83,6 +83,28 @@ def test_each_value_that_templates_read_is_in_the_file_of_values() -> None:
             at = at[part]
 
 
+def test_both_build_tools_see_the_same_files() -> None:
+    """Podman reads the one, docker the other."""
+    assert (ROOT / ".containerignore").read_text() == (ROOT / ".dockerignore").read_text()
+
+
+@pytest.mark.parametrize("name", ["docs/kubernetes.md", "helm/hallmark/README.md"])
+def test_the_values_of_the_documents_are_values(name: str) -> None:
+    """Whole files of values, and paths in the text."""
+    text = (ROOT / name).read_text()
+    for block in re.findall(r"```yaml\n(image:.*?)```", text, re.DOTALL):
+        document = yaml.safe_load(block)
+        document["image"]["digest"] = ""  # is shown shortened
+        CHECK.validate(document)
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for path in re.findall(r"(?:--set '?|`)((?:" + "|".join(values) + r")\.[A-Za-z_.]+)", text):
+        at: Any = SCHEMA
+        for part in path.split("."):
+            at = SCHEMA["$defs"][at["$ref"].rpartition("/")[2]] if "$ref" in at else at
+            assert part in at["properties"], path
+            at = at["properties"][part]
+
+
 def test_the_containerfile_runs_as_the_chart_does() -> None:
     text = (ROOT / "Containerfile").read_text()
     pods = (CHART / "templates" / "_pods.tpl").read_text()

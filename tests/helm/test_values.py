@@ -88,3 +88,8 @@ def test_an_older_kubernetes_is_refused() -> None:
 def test_network_policies_can_be_left_out(tmp_path: Path) -> None:
     text = find_tools().template(written(tmp_path, {"networkPolicy": {"enabled": False}})).must_succeed()
     assert not of_kind(manifests_of(text), "NetworkPolicy")
+
+
+def test_the_schemas_find_what_is_wrong() -> None:
+    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "one"}, "spec": {"ports": [{"prot": 7443}]}}
+    assert "Service/one: spec.ports.0" in find_tools().check_against_schemas([wrong], VERSIONS[-1])

@@ -52,7 +52,7 @@ def test_a_server_that_is_well(service: RunningService) -> None:
 
 
 def test_health_of_every_service_and_part(service: RunningService) -> None:
-    for name in ("", "database", "hsm", "hsm/hallmark", "log", *NEEDS):
+    for name in ("", "database", "writes", "hsm", "hsm/hallmark", "log", *NEEDS):
         assert check(service, name) == SERVING, name
     with pytest.raises(grpc.RpcError) as refused:
         check(service, "made.up.Service")

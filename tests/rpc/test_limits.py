@@ -15,7 +15,7 @@ from hallmark.v1 import events_pb2, events_pb2_grpc, keys_pb2, keys_pb2_grpc, te
 from hallmark_client import Client
 from kms.core.identity import Role
 from rpc.wire import Refusal, channel, fresh_id, fresh_name, read_refusal
-from support.half_messages import REFUSALS, answers, half_messages
+from support.half_messages import REFUSALS, answers, half_messages, unread_answers
 from support.service import RunningService, running_service
 from support.tenant_identities import identity, tenant_channel, tenant_client
 
@@ -196,6 +196,28 @@ def _is_refused(stream: Any) -> bool:
     except grpc.RpcError as error:
         return error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[no-any-return]
     return False
+
+
+def test_answers_that_nobody_takes(guarded: RunningService, good) -> None:
+    """Each holds its place among the caller's calls until it has left: as many are in memory, and no more."""
+    folder, address = identity(guarded, "hostile", Role.BACKEND, "deaf"), str(guarded.facts["address"])
+    with tenant_channel(guarded, "hostile", Role.BACKEND, "deaf", _OWN_CONNECTION) as wire:
+        capabilities = keys_pb2_grpc.KeyServiceStub(wire).GetCapabilities
+        capabilities(keys_pb2.GetCapabilitiesRequest(), timeout=20)
+        method = "/hallmark.v1.KeyService/GetCapabilities"
+        with unread_answers(address, folder, method=method, calls=2 * _CALLS_PER_CALLER):
+            time.sleep(1)
+            with pytest.raises(grpc.RpcError) as refused:
+                capabilities(keys_pb2.GetCapabilitiesRequest(), timeout=20)
+            assert read_refusal(refused.value).reason == "TOO_MANY_CALLS"
+            _does_its_work(good)
+        deadline = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(grpc.RpcError):
+                capabilities(keys_pb2.GetCapabilitiesRequest(), timeout=20)
+                break
+            assert time.monotonic() < deadline, "they left with the connection"
+            time.sleep(0.05)
 
 
 def test_messages_of_which_a_half_comes(guarded: RunningService, good) -> None:

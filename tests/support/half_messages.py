@@ -1,4 +1,4 @@
-"""HTTP/2 by hand (RFC 9113, RFC 7541): gRPC calls whose message never comes to its end."""
+"""HTTP/2 by hand (RFC 9113, RFC 7541): gRPC calls whose message never comes to its end, or whose answer nobody takes."""
 
 import contextlib
 import socket
@@ -11,7 +11,9 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS = 0, 1, 4
 REFUSALS = {3, 7}
 """RST_STREAM and GOAWAY."""
-_END_HEADERS = 4
+_END_STREAM, _END_HEADERS = 1, 4
+_NO_WINDOW = struct.pack(">HI", 4, 0)
+"""SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113, section 6.5.2): no data may come back."""
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -36,18 +38,37 @@ def _headers(method: str, authority: str) -> bytes:
 @contextlib.contextmanager
 def half_messages(address: str, folder: Path, *, method: str, calls: int) -> Iterator[ssl.SSLSocket]:
     """One connection with so many calls: of each message of 1000 bytes, ten have come."""
-    host, _, port = address.rpartition(":")
-    tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    tls.set_alpn_protocols(["h2"])
-    with socket.create_connection((host, int(port)), 10) as plain, tls.wrap_socket(plain, server_hostname=host) as wire:
-        wire.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, b""))
+    with _connected(address, folder, settings=b"") as wire:
         for number in range(calls):
             stream = 2 * number + 1
             wire.sendall(
                 _frame(_HEADERS, _END_HEADERS, stream, _headers(method, address))
                 + _frame(_DATA, 0, stream, b"\0" + struct.pack(">I", 1000) + b"\x0a" * 10)
             )
+        yield wire
+
+
+@contextlib.contextmanager
+def unread_answers(address: str, folder: Path, *, method: str, calls: int) -> Iterator[ssl.SSLSocket]:
+    """One connection with so many calls with an empty message, that never lets an answer through."""
+    with _connected(address, folder, settings=_NO_WINDOW) as wire:
+        for number in range(calls):
+            stream = 2 * number + 1
+            wire.sendall(
+                _frame(_HEADERS, _END_HEADERS, stream, _headers(method, address))
+                + _frame(_DATA, _END_STREAM, stream, b"\0" + struct.pack(">I", 0))
+            )
+        yield wire
+
+
+@contextlib.contextmanager
+def _connected(address: str, folder: Path, *, settings: bytes) -> Iterator[ssl.SSLSocket]:
+    host, _, port = address.rpartition(":")
+    tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    tls.set_alpn_protocols(["h2"])
+    with socket.create_connection((host, int(port)), 10) as plain, tls.wrap_socket(plain, server_hostname=host) as wire:
+        wire.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
         yield wire
 
 

@@ -16,6 +16,17 @@ ssf:
   address: 0.0.0.0
 {{- end -}}
 
+{{/* [Secret of the server's certificate, Secret of client authorities]: where they are mounted, as JSON. */}}
+{{- define "hallmark.identityFiles" -}}
+{{- $identity := dict -}}
+{{- if index . 0 -}}
+{{- $_ := set $identity "server_certificate" "/etc/hallmark/tls/tls.crt" -}}
+{{- $_ := set $identity "server_key" "/etc/hallmark/tls/tls.key" -}}
+{{- end -}}
+{{- if index . 1 }}{{ $_ := set $identity "client_authorities" "/etc/hallmark/client-authorities/ca.crt" }}{{ end -}}
+{{- $identity | toJson -}}
+{{- end -}}
+
 {{/* The API's settings, as JSON. Lists of host names are added to what values.settings says. */}}
 {{- define "hallmark.apiSettings" -}}
 {{- $name := include "hallmark.fullname" . -}}
@@ -27,19 +38,12 @@ ssf:
 {{- $hsm := dict -}}
 {{- if .Values.hsm.pin.existingSecret }}{{ $_ := set $hsm "pin_file" "/etc/hallmark/pin/pin" }}{{ end -}}
 {{- $_ := set $own "hsm" $hsm -}}
-{{- $identity := dict -}}
-{{- if .Values.tls.existingSecret -}}
-{{- $_ := set $identity "server_certificate" "/etc/hallmark/tls/tls.crt" -}}
-{{- $_ := set $identity "server_key" "/etc/hallmark/tls/tls.key" -}}
-{{- end -}}
-{{- if .Values.tls.clientAuthorities.existingSecret -}}
-{{- $_ := set $identity "client_authorities" "/etc/hallmark/client-authorities/ca.crt" -}}
-{{- end -}}
+{{- $identity := include "hallmark.identityFiles" (list .Values.tls.existingSecret .Values.tls.clientAuthorities.existingSecret) | fromJson -}}
 {{- $_ := set $own "identity" $identity -}}
 {{- if not (dig "events" "public_url" "" $said) -}}
 {{- $_ := set $own "events" (dict "public_url" (printf "http://%s-public.%s.svc:%v" $name .Release.Namespace .Values.public.service.port)) -}}
 {{- end -}}
-{{- if .Values.edges.enabled -}}
+{{- if or .Values.edges.enabled .Values.edges.prepare -}}
 {{- $edgeHosts := concat (list "localhost" "127.0.0.1" "::1") (include "hallmark.hostNames" (list (printf "%s-edges" $name) .Release.Namespace) | fromJsonArray) .Values.edges.hostNames | uniq -}}
 {{- $_ := set $own "edge" (dict "names" (list .Values.edges.name) "host_names" $edgeHosts) -}}
 {{- end -}}
@@ -52,7 +56,8 @@ ssf:
 {{- $api := .Values.edges.api | default (list (printf "%s.%s.svc:%v" $name .Release.Namespace .Values.api.service.port)) -}}
 {{- $edge := dict "enabled" true "api" $api "profile" "/etc/hallmark/edge" -}}
 {{- if .Values.edges.showPublicFiles }}{{ $_ := set $edge "public_folder" "/var/lib/hallmark-public/files" }}{{ end -}}
-{{- mergeOverwrite (include "hallmark.commonSettings" . | fromYaml) (deepCopy .Values.settings) (deepCopy .Values.edges.settings) (dict "edge" $edge) | toJson -}}
+{{- $identity := include "hallmark.identityFiles" (list .Values.edges.tls.existingSecret .Values.tls.clientAuthorities.existingSecret) | fromJson -}}
+{{- mergeOverwrite (include "hallmark.commonSettings" . | fromYaml) (deepCopy .Values.settings) (deepCopy .Values.edges.settings) (dict "edge" $edge "identity" $identity) | toJson -}}
 {{- end -}}
 
 {{/* A value of TOML. Numbers come as floats out of YAML: whole ones are written whole. */}}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kms.cli.audit.all_tenants import all_tenants_option, asked_for
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_json, print_table
@@ -21,7 +22,7 @@ _WIDTH: Final = 100
 @click.command("report")
 @click.option("--since", type=MOMENT, help="Default: 30 days before --until. Counted from the hour that it lies in.")
 @click.option("--until", type=MOMENT, help="Default: now.")
-@click.option("--all-tenants", is_flag=True, help="Of all tenants; for operators (--as admin).")
+@all_tenants_option
 @server_options("auditor")
 @json_option
 def report(*, since: datetime | None, until: datetime | None, all_tenants: bool, server: Server, as_json: bool) -> None:
@@ -34,7 +35,7 @@ def report(*, since: datetime | None, until: datetime | None, all_tenants: bool,
     Example:  hallmark audit report
               hallmark audit report --since 2026-11-01 --json
     """
-    with server.connect() as client:
+    with server.connect() as client, asked_for(all_tenants):
         found = client.audit.coverage(since=since, until=until, all_tenants=all_tenants)
     if as_json:
         print_json(found.to_dict())
@@ -70,14 +71,13 @@ def _print(found: "CoverageReport") -> None:
 def _verdict(what: str, covered: float, shares: Sequence["AlgorithmShare"]) -> str:
     count = sum(share.count for share in shares)
     if not count:
-        return f"  {what:<11} there were none"
-    judged = "all have a post-quantum part" if covered == 1 else "have a post-quantum part"
-    return f"  {what:<11} {_percent(covered):>6} of {count} {judged}"
+        return f"  {what:<11}   none"
+    return f"  {what:<11} {_percent(covered):>6} of {count} with a post-quantum part"
 
 
 def _row(share: "AlgorithmShare") -> tuple[str, ...]:
     safety = "" if share.safety == "UNKNOWN" else share.safety.lower().replace("_", "-")
-    return share.algorithm, safety, str(share.count), _percent(share.share)
+    return share.algorithm or "none (bearer token)", safety, str(share.count), _percent(share.share)
 
 
 def _percent(share: float) -> str:

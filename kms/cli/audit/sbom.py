@@ -39,11 +39,13 @@ def sbom(*, output: Path, constraints: Path | None, as_json: bool) -> None:
     if constraints is None and _DEFAULT_CONSTRAINTS.exists():
         constraints = _DEFAULT_CONSTRAINTS
     packages = installed()
-    write_file(output, written(make_sbom(packages, pinned_hashes(constraints) if constraints else {})))
+    hashes = pinned_hashes(constraints) if constraints else {}
+    hashed = sum(bool(hashes.get((each.name, each.version))) for each in packages.values())
+    write_file(output, written(make_sbom(packages, hashes)))
     if as_json:
-        print_json({"output": str(output), "packages": len(packages) - 1, "hashes": constraints is not None})
+        print_json({"output": str(output), "packages": len(packages) - 1, "hashes": hashed > 0, "hashed": hashed})
         return
-    click.echo(f"Wrote {output}: {len(packages) - 1} packages" + ("." if constraints else ", without hashes."))
+    click.echo(f"Wrote {output}: {len(packages) - 1} packages, {hashed or 'none'} of them with hashes.")
 
 
 def make_sbom(packages: Mapping[str, Package], hashes: Mapping[tuple[str, str], tuple[str, ...]]) -> "Bom":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kms.cli.audit.all_tenants import all_tenants_option, asked_for
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
 from kms.cli.output import moment, print_json, print_table
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--classical-only", is_flag=True, help="Only sessions without a post-quantum key exchange.")
-@click.option("--all-tenants", is_flag=True, help="Of all tenants; for operators (--as admin).")
+@all_tenants_option
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many.")
 @server_options("auditor")
 @json_option
@@ -25,7 +26,7 @@ def sessions(*, classical_only: bool, all_tenants: bool, limit: int, server: Ser
     \b
     Example:  hallmark audit sessions --classical-only
     """
-    with server.connect() as client:
+    with server.connect() as client, asked_for(all_tenants):
         page = min(limit, 1000)
         listed = client.audit.sessions(classical_only=classical_only, all_tenants=all_tenants, page_size=page)
         found = list(islice(listed, limit))
@@ -37,6 +38,8 @@ def sessions(*, classical_only: bool, all_tenants: bool, limit: int, server: Ser
         return
     header = ("START", "LAST", "CALLER", "AUTH", "TLS", "GROUP", "CERTIFICATE", "CALLS", "REFUSED")
     print_table(header, [_row(each) for each in found])
+    if len(found) == limit:
+        click.echo(f"These are the newest {limit}; --limit shows more.", err=True)
 
 
 def _row(session: "Session") -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Final
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from kms import migrations
 from kms.cli.doctor.finding import Finding, Level, ok, problem, warning
@@ -82,12 +81,10 @@ def _schema(config: Config) -> Finding:
 
 
 def _compared(stored: str | None) -> Finding:
-    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
-    newest = scripts.get_current_head()
+    newest = migrations.newest()
     if stored == newest:
         return Finding("schema", Level.OK, f"the database has the schema of this version ({newest})")
-    known = {script.revision for script in scripts.walk_revisions()}
-    if stored is None or stored in known:
+    if stored is None or migrations.is_known(stored):
         says = f"the database has schema {stored or 'none'}, this version brings {newest}"
         return warning("schema", says, "it is migrated when a server of this version starts")
     return warning(

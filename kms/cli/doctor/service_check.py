@@ -24,12 +24,14 @@ _HEALTH: Final = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckReque
 _PARTS: Final = {
     "": "the process does not take calls",
     "database": "the database can not be used",
+    "writes": "nothing can be stored, or only slowly",
     "hsm": "the HSM can not be used",
     "log": "log entries get no proofs",
 }
 _ADVICE: Final = {
     "": "it is starting or closing: try again, and look into its log",
     "database": "check that the database runs and that the server reaches it; its log says more",
+    "writes": "see whether the database's disk is full or slow; the server's log says more",
     "hsm": "`hallmark hsm doctor` beside the server says what is wrong with the token",
     "log": "the server's log says why: the HSM, witnesses (log.witness_mode closed), or a full disk",
 }

@@ -1,5 +1,6 @@
 """`hallmark access` against a service of its own."""
 
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -55,13 +56,24 @@ def test_from_a_file_to_force_and_back(hallmark, service, kept: str) -> None:
     allowed = hallmark("access", "test", backend, "SigningService.Sign", PAY, "--json")
     assert (allowed.code, allowed.document["statements"]) == (0, [f"tenants/default/grants/{grant}"])
     assert grant in hallmark("access", "effective", backend).out
-    assert grant in hallmark("access", "grant", "list").out
+    listed = hallmark("access", "grant", "list", "--principal", backend).out
+    assert (grant in listed, " pay " in listed) == (True, True)
     assert hallmark("access", "grant", "revoke", grant, "--reason", "over").code == 0
     assert "No grants" in hallmark("access", "grant", "list").out
     assert grant in hallmark("access", "grant", "list", "--all").out
     back = hallmark("access", "activate", "0")
     assert back.out == "Roles decide alone again. Next: hallmark access list\n"
+    assert hallmark("access", "list").out.endswith("None is in force: roles decide alone.\n")
     assert hallmark("access", "test", backend, "SigningService.Sign", PAY).code == 0
+
+
+@pytest.mark.parametrize("command", [("access", "effective"), ("access", "test"), ("access", "grant", "create")])
+def test_the_example_works_as_it_stands(hallmark, command: tuple[str, ...]) -> None:
+    """On a server with default settings."""
+    example = hallmark(*command, "--help").out.partition("Example:")[2].partition("\n\n")[0].partition("Then:")[0]
+    words = shlex.split(example.replace("\\\n", " "))
+    ran = hallmark(*words[1:])
+    assert (tuple(words[1 : 1 + len(command)]), ran.code) == (command, 0), ran.err
 
 
 def test_an_activation_can_be_proposed(hallmark, service, kept: str) -> None:
@@ -90,5 +102,8 @@ def test_mistakes(hallmark, tmp_path) -> None:
     locked = hallmark("access", "activate", number)
     assert (locked.code, "Permit AccessService to admins" in locked.err) == (3, True)
     assert hallmark("access", "get", "999").code == 3
+    assert "hallmark access schema" in refused.err
     assert hallmark("access", "activate", "active").code == 2
+    assert hallmark("access", "dry-run", "active").code == 2
+    assert hallmark("access", "grant", "list", "--principal", "backend/backend").code == 2
     assert hallmark("access", "grant", "create", "x", "SigningService.Sign").code == 2

@@ -27,7 +27,9 @@ def test_a_report_says_how_much_is_covered_and_what_is_not(hallmark: Console, se
 
 
 def test_all_tenants_are_for_operators(hallmark: Console) -> None:
-    assert hallmark("audit", "report", "--all-tenants").code == 3
+    for command in ("report", "sessions"):
+        refused = hallmark("audit", command, "--all-tenants")
+        assert (refused.code, "for operators" in refused.err) == (3, True)
     assert hallmark("audit", "report", "--all-tenants", "--as", "admin").code == 0
     assert hallmark("audit", "report", "--since", "2026-11-02", "--until", "2026-11-01").code == 3
 
@@ -35,6 +37,7 @@ def test_all_tenants_are_for_operators(hallmark: Console) -> None:
 def test_sessions_are_listed_newest_first(hallmark: Console) -> None:
     listed = json.loads(hallmark("audit", "sessions", "--json", "--limit", "5").out)["sessions"]
     assert len(listed) <= 5
+    assert "--limit" in hallmark("audit", "sessions", "--limit", "1").err
     assert [each["start_time"] for each in listed] == sorted((each["start_time"] for each in listed), reverse=True)
     assert hallmark("audit", "sessions").code == 0
     assert "no such sessions" in hallmark("audit", "sessions", "--classical-only").out

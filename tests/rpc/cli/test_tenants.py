@@ -87,8 +87,9 @@ def test_an_identity_for_any_role_made_once(hallmark, service: RunningService, t
         (("update", "default", "--channel-rules", "wrong.json"), "CHANNEL_RULES"),
         (("identity", "default", "--name", "auditor"), "IDENTITY"),
         (("identity", "system"), "IDENTITY"),
+        (("identity", "default", "--home", "elsewhere"), "NO_LOCAL_AUTHORITY"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_what_can_not_work(hallmark, tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
     (tmp_path / "wrong.json").write_text('{"mode": "sometimes"}')

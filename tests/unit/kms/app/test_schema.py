@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic.script import ScriptDirectory
 
 from kms import migrations
 from kms.app.offline import DatabaseUnfit
@@ -13,7 +12,7 @@ from kms.config import Config, load_config
 from kms.core.errors import Unavailable
 from support.postgresql import PostgresqlServer
 
-NEWEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
+NEWEST = migrations.newest()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
+import errno
 import io
 import json
 import logging
+import os
 import time
 
 from kms.core.telemetry import JsonFormatter, LineHandler, LineWriter
@@ -38,6 +40,33 @@ def test_warnings_are_there_at_once_with_what_came_before() -> None:
     logger.info("before")
     logger.warning("trouble")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["before", "trouble"]
+
+
+class FullDisk(io.StringIO):
+    """Takes nothing while `is_full`."""
+
+    is_full = False
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(text)
+
+
+def test_a_full_disk_costs_lines_and_nobodys_work(caplog) -> None:
+    """Who logs a warning goes on, and is not told of a disk that is not its own."""
+    stream = FullDisk()
+    logger = _logger(stream)
+    stream.is_full = True
+    for _ in range(3):
+        logger.warning("trouble")
+    assert stream.getvalue() == ""
+    stream.is_full = False
+    logger.warning("room again")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines() if line] == ["room again"]
+    assert caplog.messages == ["3 lines of this log could not be written and are lost"]
+    logger.warning("well")
+    assert len(caplog.messages) == 1, "told once"
 
 
 def test_an_exception_is_told_in_one_line() -> None:

@@ -1,6 +1,7 @@
 """The one thread that writes."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from kms.core import writer
 from kms.core.database import Database
-from kms.core.errors import Reason, ResourceExhausted
+from kms.core.errors import Reason, ResourceExhausted, Unavailable
 
 _INSERT = sa.text("INSERT INTO note VALUES (:text)")
 
@@ -159,3 +160,28 @@ async def test_the_writer_outlives_a_defect(database: Database, caplog: pytest.L
     assert "the writer failed" in caplog.text
     assert await database.write(Batch(["b"])) == 1
     assert await _texts(database) == {"b"}
+
+
+async def test_a_write_that_takes_long_or_fails_is_told(quick: Database) -> None:
+    assert quick.writes_problem == ""
+    stop = threading.Event()
+
+    def hold(_: sa.Connection) -> None:
+        stop.wait(10)
+
+    held = asyncio.create_task(quick.write(hold))
+    while not (problem := quick.writes_problem):
+        await asyncio.sleep(0.05)
+    assert "a write has been running for" in problem
+    stop.set()
+    await held
+    assert quick.writes_problem == ""
+
+    def give_up(tx: sa.Connection) -> None:
+        tx.connection.driver_connection.rollback()
+
+    with pytest.raises(Unavailable):
+        await quick.write(give_up)
+    assert "was not stored" in quick.writes_problem
+    await quick.write_grouped(_insert_all, "room again")
+    assert quick.writes_problem == ""

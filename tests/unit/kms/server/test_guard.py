@@ -1,7 +1,9 @@
 """What the guard holds to when its doors are slow, change their mind, or an observer fails."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -133,6 +135,52 @@ async def test_a_door_that_does_not_answer_is_left_at_the_deadline() -> None:
     with pytest.raises(Aborted):
         await asyncio.wait_for(sign(b"x", context), 5)
     assert (context.reason, stage.limits.calls) == ("DEADLINE_EXCEEDED", 0)
+
+
+async def test_an_answer_that_nobody_reads_holds_its_place() -> None:
+    """It is in memory as long: without that, who asks and never reads would fill it."""
+    stage, is_made, is_read = Stage(Rules()), asyncio.Event(), asyncio.Event()
+    sign = (await stage.wrapped(SIGN, grpc.unary_unary_rpc_method_handler(_echo, **CODING))).unary_unary
+
+    async def serve() -> None:
+        """As grpc.aio does: one task calls, and sends."""
+        await sign(b"x", UnaryContext())
+        is_made.set()
+        await is_read.wait()
+
+    serving = asyncio.create_task(serve())
+    await is_made.wait()
+    assert stage.limits.calls == 1
+    is_read.set()
+    await serving
+    assert stage.limits.calls == 0
+
+
+async def test_a_refused_call_leaves_no_message_behind() -> None:
+    """grpc.aio keeps what its abort raised until cycles are collected: of messages of 4 MiB that would be the end."""
+
+    class Message:
+        """Which can be seen to go."""
+
+    made: list[weakref.ref[Message]] = []
+
+    def decode(body: bytes) -> Message:
+        message = Message()
+        made.append(weakref.ref(message))
+        return message
+
+    async def refuse(request: Message, call: object) -> str:
+        raise PermissionDenied(Reason.ACCESS_DENIED, "no")
+
+    coding = {"request_deserializer": decode, "response_serializer": str.encode}
+    sign = (await Stage(Rules()).wrapped(SIGN, grpc.unary_unary_rpc_method_handler(refuse, **coding))).unary_unary
+    gc.disable()
+    try:
+        with pytest.raises(Aborted) as kept:
+            await asyncio.create_task(sign(b"x", UnaryContext()))
+        assert [each() for each in made] == [None], kept
+    finally:
+        gc.enable()
 
 
 async def test_what_a_client_streams_ends_when_its_tenant_is_suspended() -> None:

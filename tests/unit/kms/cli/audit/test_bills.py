@@ -169,8 +169,13 @@ def test_an_sbom_has_every_package_with_version_licence_hashes_and_url(tmp_path:
     assert b"://" not in output.read_bytes().replace(b"http://cyclonedx.org/schema/bom-1.6.schema.json", b"")
 
 
-def test_without_pins_there_are_no_hashes(tmp_path: Path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("file", [None, "letter.txt"], ids=["no file", "a file without pins"])
+def test_without_pins_there_are_no_hashes(tmp_path: Path, monkeypatch, capsys, file: str | None) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(["audit", "sbom", "--output", "sbom.json"]) == 0
-    assert "without hashes" in capsys.readouterr().out
+    (tmp_path / "letter.txt").write_text("Dear auditor,\n")
+    more = [] if file is None else ["--constraints", file]
+    assert run(["audit", "sbom", "--output", "sbom.json", *more]) == 0
+    assert "none of them with hashes" in capsys.readouterr().out
+    assert run(["audit", "sbom", "--output", "sbom.json", "--json", *more]) == 0
+    assert json.loads(capsys.readouterr().out)["hashed"] == 0
     assert not any("hashes" in each for each in json.loads(Path("sbom.json").read_text())["components"])
