@@ -67,7 +67,9 @@ class ClassicalUse:
         return self._editions.get(tenant, 0)
 
     async def check(self, call: Call, budget: int) -> None:
-        """Raises ResourceExhausted/CLASSICAL_BUDGET_SPENT, and Unavailable when the database was not there for
+        """What the call has sent counts from now on, also for others that are in progress with it.
+
+        Raises ResourceExhausted/CLASSICAL_BUDGET_SPENT, and Unavailable when the database was not there for
         STALE_SECONDS.
         """
         account = self._account(call)
@@ -82,6 +84,8 @@ class ClassicalUse:
                 retry_after_seconds=wait,
                 metadata={"budget_bytes": str(budget), "groups": "X25519MLKEM768"},
             )
+        if (running := self._running.get(call.id)) is not None:
+            self._count(running)
 
     async def run(self) -> None:
         """Until cancelled."""

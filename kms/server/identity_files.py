@@ -86,6 +86,7 @@ class CertificateKeeper:
         self.changes = 0
         self.failures = 0
         self._revoked: dict[str, frozenset[str]] = {}
+        self._told_of_end: tuple[datetime, bool] | None = None
         self.current = self._put_together(at_start=True)
 
     @property
@@ -111,6 +112,7 @@ class CertificateKeeper:
         )
         changed = [each.what for each in everything if await asyncio.to_thread(self._look_at, each, now)]
         if not changed:
+            self._tell_of_the_end(now)
             return False
         self.current = self._put_together()
         self.changes += 1
@@ -143,12 +145,23 @@ class CertificateKeeper:
                 self._failed(each.what, error)
         self._certificates.replace(authorities, frozenset().union(*self._revoked.values()))
         server = self._sources.server.value
-        if server.expires - self._clock.now() < _END_IS_NEAR:
-            _logger.warning("the server's certificate ends %s", format_time(server.expires))
+        self._tell_of_the_end(self._clock.now())
         bundle = b"".join(
             certificate.public_bytes(Encoding.PEM) for each in authorities for certificate in each.certificates
         )
         return TlsMaterial(server.private_key, server.certificate, bundle)
+
+    def _tell_of_the_end(self, now: datetime) -> None:
+        """Once when the end is near, once when it is there."""
+        expires = self.server_expires
+        has_ended = expires <= now
+        if expires - now >= _END_IS_NEAR or self._told_of_end == (expires, has_ended):
+            return
+        self._told_of_end = expires, has_ended
+        if has_ended:
+            _logger.error("the server's certificate ended %s: clients refuse new connections", format_time(expires))
+        else:
+            _logger.warning("the server's certificate ends %s", format_time(expires))
 
 
 def server_certificate(private_key: bytes, certificate: bytes, where: str, now: datetime) -> ServerCertificate:

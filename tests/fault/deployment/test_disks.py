@@ -95,9 +95,11 @@ def _service_on_postgresql(tmp_path: Path, folder: Path, environment: Mapping[st
     cluster.make()
     try:
         cluster.start()
-        with PostgresqlServer(cluster.url, cluster).database() as url:
-            with running_service(tmp_path / "home", environment={"HALLMARK__DATABASE__URL": url}) as service:
-                yield service
+        with (
+            PostgresqlServer(cluster.url, cluster).database() as url,
+            running_service(tmp_path / "home", environment={"HALLMARK__DATABASE__URL": url}) as service,
+        ):
+            yield service
     finally:
         cluster.stop()
 

@@ -90,6 +90,7 @@ def test_the_schema_needs_no_server(hallmark, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HALLMARK_HOME", str(tmp_path / "nothing"))
     shown = hallmark("access", "schema")
     assert (shown.code, 'action "SigningService.Sign" in ["SigningService", "use"]' in shown.out) == (0, True)
+    assert hallmark("access", "schema", "--json").document == {"schema": shown.out}
 
 
 def test_mistakes(hallmark, tmp_path) -> None:

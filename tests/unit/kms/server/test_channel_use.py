@@ -66,6 +66,15 @@ async def test_bytes_of_classical_calls_count_and_those_of_others_do_not(world: 
     assert await world.spent(600) is not None
 
 
+async def test_calls_in_progress_share_what_is_left(world: World) -> None:
+    """Each alone would fit; a hundred at once must not all be let in because none has ended."""
+    calls = [make_call() for _ in range(10)]
+    for call in calls:
+        world.use.admitted(entry_of(call, received=400), {})
+    let_in = await asyncio.gather(*(world.use.check(call, 1000) for call in calls), return_exceptions=True)
+    assert [type(each) for each in let_in] == [type(None)] * 3 + [ResourceExhausted] * 7
+
+
 async def test_a_call_that_was_never_admitted_counts_for_nobody(world: World) -> None:
     entry = entry_of(make_call(), sent=10**9)
     world.use.finished(entry, "UNAUTHENTICATED", "CERTIFICATE_UNKNOWN")
