@@ -60,7 +60,7 @@ def _sessions(groups: Mapping[str, int]) -> Dependence:
     return Dependence(
         _named("TLS sessions with a classical key exchange", groups),
         "What went over them may be recorded now and read once a quantum computer exists: harvest now, decrypt later.",
-        "Use clients that offer X25519MLKEM768 (gRPC 1.64 or newer), then require it: `hallmark tenants update` has "
+        "Use clients that offer X25519MLKEM768 (grpcio 1.85 or newer), then require it: `hallmark tenants update` has "
         "the tenant's channel rules, server.require_pq_tls is for everybody.",
         sum(groups.values()),
     )

@@ -133,7 +133,8 @@ def _client_failure(error: Exception) -> Failure:
         case name if name in _NOT_SO:
             return Failure(ExitCode.NOT_SO, found.reason, found.message, advice)
         case "TransportRefused":
-            return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _USE_ITS_PROFILE)
+            advice = advice or _profile_advice(found.message)
+            return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice)
         case name if name in _NOT_REACHABLE:
             return Failure(ExitCode.NOT_REACHABLE, found.reason, found.message, advice or _START_IT)
         case "Unavailable" if found.reason not in _SAID_BY_THE_SERVER:
@@ -145,6 +146,11 @@ def _client_failure(error: Exception) -> Failure:
         case _:
             pass
     return Failure(ExitCode.SERVER_SAYS_NO, found.reason, found.message, advice)
+
+
+def _profile_advice(message: str) -> str:
+    """A token on the port for certificates is no matter of authorities."""
+    return "" if "identity.token_port" in message else _USE_ITS_PROFILE
 
 
 _USE_ITS_PROFILE: Final = "Use a profile folder that this server wrote (HOME/clients/); its authority and ours differ"

@@ -82,6 +82,7 @@ def serve(
     }
     config = load_config(file, overrides=overrides)
     _set_limits()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # strangers' handshakes would stand between our JSON lines, as text
     configure_logging(log_level.upper(), for_people=sys.stderr.isatty())
     _run(config, as_json=as_json)
 
