@@ -26,10 +26,18 @@ from kms.core.clock import Clock
 from kms.core.errors import PermissionDenied, Reason, ServiceError, not_found
 from kms.core.identity import Caller
 from kms.core.resources import FactsReader, ResourceFacts
+from kms.keys.model import SYSTEM_TENANT
 
 _REMEMBERED_MAX: Final = 20_000
 _FOUND_BY_LOOK_UP: Final = frozenset({"aliases"})
 """Kinds whose facts say what they stand for, whatever the rules look at."""
+
+
+def is_public(action: str, name: str) -> bool:
+    """Whether this is the public key of one of the service's own keys: it is in public files, and whoever may follow a
+    feed has to verify it.
+    """
+    return action == "KeyService.GetPublicKey" and name.startswith(f"tenants/{SYSTEM_TENANT}/keys/")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +67,8 @@ class AccessDecisions:
         how = Circumstances(channel, self.clock.now())
         statements: tuple[str, ...] = ()
         for name in resources or ("",):
+            if is_public(action, name):
+                continue
             decision = await self.decide(rules, caller, action, name, how)
             if decision.outcome is not Outcome.ALLOWED:
                 raise await self.refusal(rules, caller, action, name, how, decision)
@@ -103,9 +113,9 @@ class AccessDecisions:
             return not_found(name)
         if decision.outcome is Outcome.DENIED:
             return PermissionDenied(
-                Reason.ACCESS_DENIED, f"the access policy of your tenant does not permit you {action} of this"
+                Reason.ACCESS_DENIED, f"the access policy of your tenant does not permit you {action} here"
             )
-        told = f"a statement of your tenant's access policy forbids you {action} of this"
+        told = f"a statement of your tenant's access policy forbids you {action} here"
         if not await self.may_read_policies(rules, caller, how):
             return PermissionDenied(Reason.ACCESS_FORBIDDEN, told)
         statements = ", ".join(decision.statements)

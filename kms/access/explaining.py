@@ -10,13 +10,14 @@ from datetime import datetime
 
 from kms.access import grant_store
 from kms.access.actions import Action, Actions
-from kms.access.door import AccessDecisions
+from kms.access.door import AccessDecisions, is_public
 from kms.access.model import ROLES_ALONE, AccessPolicyName
 from kms.access.question import Circumstances, cedar_resource, resource_named
 from kms.access.rules import Outcome, Preview, Rules
 from kms.core.errors import InvalidArgument, PermissionDenied, Reason
 from kms.core.identity import Caller
 from kms.core.resources import ResourceFacts
+from kms.keys.model import SYSTEM_TENANT
 
 _BY_ROLE = "role"
 
@@ -75,6 +76,12 @@ class AccessExplained:
         if not self.actions.is_for(action, caller.role):
             why = f"the RPC is not for role {caller.role}, whatever policies and grants say"
             return _no(Reason.ROLE_NOT_ALLOWED, why, (), number)
+        if is_public(action, resource):
+            why = "public keys of the service are for everybody"
+            return Tested(allowed=True, reason="", explanation=why, statements=(_BY_ROLE,), policy=number)
+        if _is_of_others(resource, caller):
+            why = "it is of another tenant: to this caller it is not there"
+            return _no(Reason.RESOURCE_NOT_FOUND, why, (), number)
         if rules is None:
             why = f"role {caller.role} may call it, and no policy says more"
             return Tested(allowed=True, reason="", explanation=why, statements=(_BY_ROLE,), policy=number)
@@ -137,6 +144,12 @@ def _effective(action: str, preview: Preview, ends: Mapping[str, datetime]) -> E
         sources=preview.sources,
         expire_time=min(expiring, default=None),
     )
+
+
+def _is_of_others(name: str, caller: Caller) -> bool:
+    """Operators may ask for tenants, not for what is in them; the service's own keys are a tenant's too."""
+    facts = resource_named(name, caller)
+    return facts.tenant not in {caller.tenant, SYSTEM_TENANT} and facts.kind != "tenants"
 
 
 def _check_resource(name: str, caller: Caller) -> None:

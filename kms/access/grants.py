@@ -13,7 +13,7 @@ from kms.access.principals import Principals, fits
 from kms.access.reading import Statement, parse_one, validation_problems
 from kms.access.statements import take_apart
 from kms.core.errors import InvalidArgument, PermissionDenied, Reason
-from kms.core.identity import Caller
+from kms.core.identity import Caller, Role
 from kms.core.names import ChildName
 
 COLLECTION: Final = "grants"
@@ -59,6 +59,8 @@ def check_grant(grant: Grant, *, grantor: Caller, principals: Principals, action
             Reason.ACCESS_DENIED, "nobody grants themselves anything; let another admin do it", resource=str(grant.name)
         )
     _check_actions(grant.actions, actions)
+    if not grant.principal.endswith("*"):
+        _check_role(grant.actions, principals.parse(grant.principal, tenant).role, actions)
     if len(grant.resources) > RESOURCES_MAX:
         raise _invalid("resources", f"at most {RESOURCES_MAX} names")
     for name in grant.resources:
@@ -130,6 +132,13 @@ def _check_actions(names: tuple[str, ...], actions: Actions) -> None:
     for name in names:
         if actions.find(name) is None and name not in services:
             raise _invalid("actions", f"such as SigningService.Sign or SigningService.*; {name!r} is none")
+
+
+def _check_role(names: tuple[str, ...], role: Role, actions: Actions) -> None:
+    """No grant goes beyond the roles of an RPC: one that could never have an effect is a mistake."""
+    for name in names:
+        if not any(actions.is_for(each.name, role) for each in actions if name in {each.name, f"{each.service}.*"}):
+            raise _invalid("actions", f"for role {role}, and {name} is not, whatever is granted")
 
 
 def _invalid(field: str, wanted: str) -> InvalidArgument:

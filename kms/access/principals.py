@@ -27,14 +27,14 @@ class Principals:
                 f"{field} must look like {self._below(tenant)}{{role}}/{{name}}, with a role of {', '.join(Role)}",
                 field=field,
             )
-        return Caller(text, tenant, Role(found[1]), found[2])
+        return _named(text, tenant, Role(found[1]), found[2])
 
     def of_seen_call(self, text: str, tenant: str) -> Caller | None:
         """As the audit of calls keeps it: all devices are one, named "-". None for what is no caller."""
         *_, role, name = f"//{text}".split("/")
         if not text.startswith(self._below(tenant)) or role not in set(Role):
             return None
-        return Caller(text, tenant, Role(role), name)
+        return _named(text, tenant, Role(role), name)
 
     def check_pattern(self, text: str, tenant: str, field: str) -> str:
         """One caller of the tenant, or many with * as the last character. Raises InvalidArgument."""
@@ -49,6 +49,13 @@ class Principals:
 
     def _below(self, tenant: str) -> str:
         return f"spiffe://{self.trust_domain}/tenants/{tenant}/"
+
+
+def _named(text: str, tenant: str, role: Role, name: str) -> Caller:
+    """Names with -- are those of token callers (kms.server.identity_mapping). Whether a token was bound to a
+    certificate can not be told from its name.
+    """
+    return Caller(text, tenant, role, name, authentication="oidc" if "--" in name else "mtls")
 
 
 def fits(pattern: str, text: str) -> bool:

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from kms.core.database_failures import TransactionLost, as_service_error, is_conflict
 from kms.core.database_reach import Reach
-from kms.core.errors import Reason, ResourceExhausted, Unavailable
+from kms.core.errors import Reason, ResourceExhausted, ServiceError, Unavailable
 from kms.core.transactions import check_transaction, savepoint, server_transaction, sqlite_transaction
 
 _logger = logging.getLogger(__name__)
@@ -37,8 +37,7 @@ _QUEUE_MAX: Final = 20_000
 """Items that may wait."""
 _ATTEMPTS_ALONE: Final = 4
 """Of one piece of work whose transaction another replica's gave no way."""
-_LONG_SECONDS: Final = 2.0
-"""A transaction takes milliseconds; one that takes so long waits for a disk, a lock or a server."""
+_LONG_SECONDS: Final = 2.0  # a transaction takes milliseconds: this one waits for a disk, a lock or a server
 _Group = tuple[Callable[..., Any], "list[Job]"]
 
 
@@ -165,14 +164,14 @@ class Writer:
         return self._failure
 
     def _commit(self, jobs: list[Job]) -> None:
-        began = time.perf_counter()
-        self._running_since = time.monotonic()
+        self._running_since = began = time.monotonic()
         try:
             self._transact_all(_groups(jobs))
         finally:
             self._running_since = None
+        self._failure = _failure(jobs)
         if self._committed is not None:
-            self._committed(time.perf_counter() - began)
+            self._committed(time.monotonic() - began)
         _tell(jobs)
 
     def _transact_all(self, groups: list[_Group]) -> None:
@@ -205,12 +204,9 @@ class Writer:
             if is_conflict(error):
                 return False
             failure = as_service_error(error)
-            self._failure = f"the last write was not stored: {failure}"
             for _, jobs in groups:
                 for job in jobs:
                     job.error = failure
-        else:
-            self._failure = ""
         return True
 
     @contextlib.contextmanager
@@ -233,6 +229,14 @@ def _groups(jobs: list[Job]) -> list[_Group]:
     for job in jobs:
         groups.setdefault(id(job) if job.items is None else job.work, []).append(job)
     return [(together[0].work, together) for together in groups.values()]
+
+
+def _failure(jobs: list[Job]) -> str:
+    """Why the database did not store what it was asked to; empty when it did, also where it refused the work itself."""
+    for job in jobs:
+        if isinstance(job.error, ServiceError) and job.error.reason is Reason.DATABASE_UNAVAILABLE:
+            return f"the last write was not stored: {job.error}"
+    return ""
 
 
 def _tell(jobs: list[Job], error: Exception | None = None) -> None:

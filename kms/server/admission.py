@@ -20,7 +20,7 @@ from kms.server.identity import AuthContext
 from kms.server.policy import POLICY, Row
 from kms.tenants.model import Terms
 
-_BYTES_OF_A_TOKEN: Final = 16 * 1024
+BYTES_OF_A_TOKEN: Final = 16 * 1024
 """Decoding them takes half a millisecond at worst, as much as a token stands for."""
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Decode: TypeAlias = Callable[[bytes], Any]
@@ -75,7 +75,7 @@ class Admission:
         if isinstance(body, bytes):
             entry.received = len(body)
             entry.items = items_of(body) if known.row.is_batch else 1
-        return known.row.cost * max(entry.items, 1) + entry.received // _BYTES_OF_A_TOKEN
+        return known.row.cost * max(entry.items, 1) + entry.received // BYTES_OF_A_TOKEN
 
     async def permit(self, known: Known, request: Any, entry: Entry) -> Asked:
         """Whether this call may have its way. What it was about is given back, for asking again."""

@@ -17,7 +17,7 @@ from kms.core.clock import Clock
 from kms.core.errors import DeadlineExceeded, InternalError, Reason, ServiceError
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
-from kms.server.admission import Admission, Begun, Context, Decode, Known, decoded
+from kms.server.admission import BYTES_OF_A_TOKEN, Admission, Begun, Context, Decode, Known, decoded
 from kms.server.audit import Entry
 from kms.server.doors import Doors
 from kms.server.errors import code_of, to_status
@@ -88,11 +88,11 @@ class Guard(grpc.aio.ServerInterceptor):
                 limits.enter(known.call, admission.cost(known, entry, body), known.terms.quotas)
                 # Not when the answer is made but when it has left: until its caller reads, it is in our memory.
                 _at_the_end(limits.leave, known.call)
-                request = decoded(body, decode, entry)
+                request = decoded(self._paced(body, known), decode, entry)
                 async with asyncio.timeout(_time_allowed(known.row, context)):
                     await admission.permit(known, request, entry)
                     if not isinstance(body, bytes):
-                        request = self._permitted_each(self._paced(request, known), known, entry)
+                        request = self._permitted_each(request, known, entry)
                     response = encode(await behaviour(request, known.call))
             except Exception as error:
                 body = request = None
@@ -123,11 +123,11 @@ class Guard(grpc.aio.ServerInterceptor):
                 known = await admission.identify(entry, auth, context)
                 limits.enter_stream(known.call, admission.cost(known, entry, body), known.terms.quotas)
                 try:
-                    request = decoded(body, decode, entry)
+                    request = decoded(self._paced(body, known), decode, entry)
                     async with asyncio.timeout(_PERMIT_SECONDS):
                         begun = await admission.permit_stream(known, request, entry)
                     if not isinstance(body, bytes):
-                        request = self._permitted_each(self._paced(request, known), known, entry)
+                        request = self._permitted_each(request, known, entry)
                     responses = behaviour(request, known.call)
                     del auth, body, request  # a stream may stay open for days
                     await self._send_all(responses, encode, context, entry, known, begun)
@@ -182,13 +182,19 @@ class Guard(grpc.aio.ServerInterceptor):
         if refusal is not None:
             raise refusal
 
-    async def _paced(self, requests: AsyncIterator[Any], known: Known) -> AsyncIterator[Any]:
-        """Each message costs what a small call would. Who sends faster waits: flow control holds the sender back."""
+    def _paced(self, body: Any, known: Known) -> Any:
+        """One message as it is: it was paid for. Of many each costs what a small call of its size would, before it is
+        decoded. Who sends faster waits: flow control holds the sender back.
+        """
+        return body if isinstance(body, bytes) else self._paced_each(body, known)
+
+    async def _paced_each(self, bodies: AsyncIterator[bytes], known: Known) -> AsyncIterator[bytes]:
         limits, quotas = self._doors.limits, known.terms.quotas
-        async for request in requests:
-            while (wait := limits.wait_seconds(known.call, _MESSAGE_COST, quotas)) > 0:  # noqa: ASYNC110
+        async for body in bodies:
+            cost = _MESSAGE_COST + len(body) // BYTES_OF_A_TOKEN
+            while (wait := limits.wait_seconds(known.call, cost, quotas)) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(wait)
-            yield request
+            yield body
 
     async def _permitted_each(self, requests: AsyncIterator[Any], known: Known, entry: Entry) -> AsyncIterator[Any]:
         """What a client streams may name another thing in each message."""

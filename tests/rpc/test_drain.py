@@ -30,7 +30,7 @@ from rpc.wire import PARENT, channel, fresh_id, fresh_name, read_refusal
 from support.service import RunningService, running_service
 
 SIGNERS = 12
-NOTICE_SECONDS = 1.0
+NOTICE_SECONDS = 4
 SETTINGS = (
     f"[server]\ndrain_notice_seconds = {NOTICE_SECONDS}\ndrain_seconds = 10\n[log]\norigin = 'log.example/drain'\n"
 )

@@ -20,9 +20,4 @@ def wrong_clock(by: timedelta) -> dict[str, str]:
     found = [Path(named)] if named else [path for place in _PLACES for path in sorted(Path("/").glob(place))]
     if not found or not found[0].exists():
         pytest.skip(f"libfaketime is not installed (apt install libfaketime); {ENVIRONMENT} may name it")
-    return {
-        "LD_PRELOAD": str(found[0]),
-        "FAKETIME": f"{by.total_seconds():+.0f}s",
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": f"{by.total_seconds():+.0f}s"}

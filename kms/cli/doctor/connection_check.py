@@ -62,9 +62,11 @@ def check_identity_file(profile: Profile, now: datetime) -> Iterator[Finding]:
 
 def _ends(check: str, whose: str, end: datetime, now: datetime) -> Finding:
     if end <= now:
-        return problem(check, f"{whose} ended {moment(end)}", "renew it; a server's own authority does at each start")
+        return problem(
+            check, f"{whose} ended {moment(end)}", "renew it; a server's own authority does it while it runs"
+        )
     if end - now < SOON:
-        advice = "renew it; a server's own authority does so a month before, at its start"
+        advice = "renew it; a server's own authority does it a month before, while it runs"
         return warning(check, f"{whose} ends {moment(end)}", advice)
     return ok(check, f"{whose} holds until {moment(end)}")
 

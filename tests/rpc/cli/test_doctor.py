@@ -55,8 +55,8 @@ def test_a_server_that_is_well(service: RunningService, hallmark) -> None:
     found = levels(outcome)
     assert outcome.code == 0, outcome.out
     for check in ("api", "server-certificate", "client-certificate", "identity", "health.process", "health.hsm",
-                  "health.database", "health.writes", "health.log", "pq-tls", "hsm", "log", "read-plane", "feeds", "clock", "pages",
-                  "schema", "home"):  # fmt: skip
+                  "health.database", "health.writes", "health.log", "pq-tls", "hsm", "log", "read-plane", "feeds", "clock",
+                  "pages", "schema", "home"):  # fmt: skip
         assert found[check] == "ok", (check, outcome.out)
     assert found["settings.approvals"] == found["witnesses"] == "warning"
     assert all(finding["advice"] for finding in outcome.document["findings"] if finding["level"] != "ok")

@@ -63,7 +63,9 @@ async def test_the_circumstances_can_be_told(bench: AccessBench) -> None:
 
 async def test_the_role_wall_stands_before_grants(bench: AccessBench) -> None:
     await bench.in_force(ADMINS)
-    await bench.grant(AUDITOR.spiffe_id, SIGN)
+    with pytest.raises(InvalidArgument, match="role auditor"):
+        await bench.grant(AUDITOR.spiffe_id, SIGN)
+    await bench.grant(f"{AUDITOR.spiffe_id[:-1]}*", SIGN)
     assert (await bench.test(AUDITOR, SIGN, PAY)).reason == "ROLE_NOT_ALLOWED"
     assert await bench.effective(AUDITOR) == {}
 
@@ -164,3 +166,28 @@ async def test_a_dry_run_has_pages(bench: AccessBench) -> None:
     assert (rest.examined, rest.next_page_token) == (2, "")
     with pytest.raises(NotFound):
         await _dry_run(bench, f"{PARENT}/accessPolicies/9")
+
+
+async def test_a_token_caller_is_known_by_its_name(bench: AccessBench) -> None:
+    """Only those have -- in it (kms.server.identity_mapping)."""
+    await bench.in_force(
+        SIGNERS + '@id("no-tokens") forbid(principal, action, resource) when { principal.authentication == "oidc" };'
+    )
+    assert (await bench.test(BACKEND, SIGN, PAY)).allowed
+    told = await bench.test(caller(role=Role.BACKEND, name="corp--u-1-0a1b2c3d"), SIGN, PAY)
+    assert (told.allowed, list(told.statements)) == (False, ["no-tokens"])
+
+
+async def test_what_another_tenant_has_is_not_there(bench: AccessBench) -> None:
+    told = await bench.test(AUDITOR, "KeyService.GetKey", "tenants/acme/keys/pay")
+    assert (told.allowed, told.reason) == (False, "RESOURCE_NOT_FOUND")
+
+
+async def test_public_keys_of_the_service_are_for_everybody(bench: AccessBench) -> None:
+    await bench.in_force(ADMINS)
+    key = "tenants/system/keys/revocation-events/versions/1"
+    assert (await bench.test(BACKEND, "KeyService.GetPublicKey", key)).allowed
+    call = bench.call("GetPublicKey", role=Role.BACKEND, name="b")
+    assert await bench.rules.decisions.check(call.caller, "KeyService.GetPublicKey", (key,), call.channel) == ()
+    with pytest.raises((PermissionDenied, NotFound)):
+        await bench.rules.decisions.check(call.caller, "KeyService.GetKey", (key,), call.channel)

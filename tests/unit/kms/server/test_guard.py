@@ -14,6 +14,7 @@ import pytest
 
 from kms.core.clock import SystemClock
 from kms.core.errors import PermissionDenied, Reason
+from kms.server.admission import BYTES_OF_A_TOKEN
 from kms.server.doors import Asked, Doors
 from kms.server.guard import Guard
 from kms.server.identity import MutualTls
@@ -83,8 +84,8 @@ class Seen:
 
 
 class Stage:
-    def __init__(self, rules: Rules, *observers: Seen) -> None:
-        self.limits = Limits(RateLimit(1e9, SystemClock()), StreamLimit(per_caller=4, total=10))
+    def __init__(self, rules: Rules, *observers: Seen, rate: float = 1e9) -> None:
+        self.limits = Limits(RateLimit(rate, SystemClock()), StreamLimit(per_caller=4, total=10))
         doors: Doors = plain_doors(MutualTls("hallmark.test"), self.limits, Standings())
         doors = replace(doors, tenants=rules, access=rules, channels=rules, observers=observers, asked=_asked)
         self.guard = Guard(doors, clock=SystemClock(), randomness=SeededRandomness())
@@ -220,3 +221,26 @@ async def test_a_change_while_the_doors_are_asked_ends_a_stream_before_its_first
     with pytest.raises(Aborted):
         _ = [answer async for answer in answers(wrapped.unary_stream(b"", context), context)]
     assert (context.reason, stage.limits.streams) == ("ACCESS_DENIED", 0)
+
+
+async def test_large_messages_of_a_stream_are_paid_for_before_they_are_decoded() -> None:
+    stage, decoded = Stage(Rules(), rate=20), list[int]()
+
+    def decode(body: bytes) -> bytes:
+        decoded.append(len(body))
+        return body
+
+    async def sign(requests: AsyncIterator[bytes], call: object) -> str:
+        return str(len([request async for request in requests]))
+
+    async def bodies() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(20 * BYTES_OF_A_TOKEN)  # a second each
+
+    coding = {"request_deserializer": decode, "response_serializer": str.encode}
+    wrapped = await stage.wrapped(SIGN_STREAM, grpc.stream_unary_rpc_method_handler(sign, **coding))
+    context = UnaryContext()
+    context.remaining = 0.3
+    with pytest.raises(Aborted):
+        await wrapped.stream_unary(bodies(), context)
+    assert (context.reason, decoded) == ("DEADLINE_EXCEEDED", [])

@@ -190,3 +190,13 @@ def test_what_can_not_be_used_at_the_start_stops_it(world: World) -> None:
     (world.folder / "server.key").unlink()
     with pytest.raises(FileInvalid):
         world._sources()
+
+
+async def test_the_end_is_told_once_when_it_is_near_and_once_when_it_is_there(world: World, caplog) -> None:
+    """Also of a file that nobody touches."""
+    for days, told in ((0, 0), (4, 1), (0, 1), (7, 2), (1, 2)):
+        world.clock.advance(timedelta(days=days).total_seconds())
+        await world.keeper.look()
+        assert len([line for line in caplog.messages if "the server's certificate end" in line]) == told
+    assert "clients refuse new connections" in caplog.messages[-1]
+    assert caplog.records[-1].levelname == "ERROR"

@@ -152,6 +152,17 @@ async def test_a_database_that_is_silent_is_not_waited_for_by_who_is_known(
     assert refused.value.reason is Reason.DATABASE_UNAVAILABLE
 
 
+async def test_who_is_not_known_waits_for_no_silent_database_without_end(
+    door: TenantTerms, away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terms_module, "FIRST_PATIENCE_SECONDS", 0.05)
+    away.is_silent = True
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable) as refused:
+            await door.terms("acme")
+    assert refused.value.reason is Reason.DATABASE_UNAVAILABLE
+
+
 async def test_memory_is_bounded(door: TenantTerms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terms_module, "_KEPT_MAX", 10)
     await asyncio.gather(*(door.terms(f"t{number}") for number in range(100)))
