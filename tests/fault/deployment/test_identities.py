@@ -25,7 +25,7 @@ from support.postgresql import PostgresqlServer
 from support.replicas import Replicas, two_replicas
 from support.service import RunningService
 
-REFUSED_WITHIN = 1.0
+REFUSED_WITHIN = 3.0
 
 
 @pytest.fixture(scope="module")
