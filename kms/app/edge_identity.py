@@ -4,8 +4,6 @@ The edge never has the authority's key. Its certificate is an X509-SVID (one URI
 clients reach it beside.
 """
 
-import ipaddress
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,9 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kms.config import Config
 from kms.core.identity import Role
-from kms.public.durable import sync_folder
 from kms.server.identity import spiffe_id
-from kms.server.local_ca import LOCAL_TENANT, LocalAuthority, key_usage
+from kms.server.local_ca import LOCAL_TENANT, LocalAuthority, general_name, key_usage, private_pem, write_pem
 
 _LIFE: Final = timedelta(days=365)
 _RENEW_BEFORE: Final = timedelta(days=30)
@@ -39,16 +36,13 @@ def _ensure(config: Config, authority: LocalAuthority, name: str, now: datetime)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     uri = spiffe_id(config.server.trust_domain, LOCAL_TENANT, Role.EDGE, name)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
-    names += [_general_name(host) for host in config.edge.host_names]
-    _write(folder / "ca.pem", authority.pem, 0o644)
+    names += [general_name(host) for host in config.edge.host_names]
+    write_pem(folder / "ca.pem", authority.pem, 0o644)
     if not _is_good(folder, authority, names, now):
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _certificate(authority, key.public_key(), names, now)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        _write(folder / "key.pem", private, 0o600)
-        _write(folder / "cert.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        write_pem(folder / "key.pem", private_pem(key), 0o600)
+        write_pem(folder / "cert.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return folder
 
 
@@ -85,23 +79,3 @@ def _is_good(folder: Path, authority: LocalAuthority, names: list[x509.GeneralNa
         return False
     is_ours = certificate.public_key() == key.public_key() and list(found) == names
     return is_ours and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _RENEW_BEFORE
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Never readable by others, never half written."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)

@@ -54,7 +54,7 @@ class LocalAuthority:
 
     def server_credentials(self, host_names: tuple[str, ...]) -> tuple[bytes, bytes]:
         """Private key and certificate, PEM."""
-        names: list[x509.GeneralName] = [_general_name(host) for host in host_names]
+        names: list[x509.GeneralName] = [general_name(host) for host in host_names]
         names.append(x509.UniformResourceIdentifier(f"spiffe://{self._trust_domain}/server"))
         key_file, certificate_file = self._tls / "server.key", self._tls / "server.pem"
         self._ensure_leaf(key_file, certificate_file, names, ExtendedKeyUsageOID.SERVER_AUTH)
@@ -95,7 +95,7 @@ class LocalAuthority:
         uri = spiffe_id(self._trust_domain, tenant, role, name)
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)]
         self._ensure_leaf(folder / "key.pem", folder / "cert.pem", names, ExtendedKeyUsageOID.CLIENT_AUTH)
-        _write(folder / "ca.pem", self.pem, 0o644)
+        write_pem(folder / "ca.pem", self.pem, 0o644)
         return folder
 
     def _load_or_make_authority(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -113,8 +113,8 @@ class LocalAuthority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        _write(key_file, _private_pem(key), 0o600)
-        _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        write_pem(key_file, private_pem(key), 0o600)
+        write_pem(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
         return key, certificate
 
     def _ensure_leaf(
@@ -132,8 +132,8 @@ class LocalAuthority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        _write(key_file, _private_pem(key), 0o600)
-        _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        write_pem(key_file, private_pem(key), 0o600)
+        write_pem(certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
     def _still_good(self, key_file: Path, certificate_file: Path, names: list[x509.GeneralName]) -> bool:
         """Valid now and for a while, by this authority's key, for this private key and these names."""
@@ -164,7 +164,7 @@ class LocalAuthority:
         )
 
 
-def _general_name(host: str) -> x509.GeneralName:
+def general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
@@ -185,13 +185,13 @@ def key_usage(*, ca: bool) -> x509.KeyUsage:
     )
 
 
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def write_pem(path: Path, content: bytes, mode: int) -> None:
     """Never readable by others, not even for a moment; never half written; durable."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)

@@ -73,4 +73,5 @@ def test_who_began_it() -> None:
         Role.BACKEND: InitiatingEntity.SYSTEM,
         Role.AUDITOR: InitiatingEntity.SYSTEM,
         Role.DEVICE: InitiatingEntity.USER,
+        Role.EDGE: InitiatingEntity.SYSTEM,
     }
