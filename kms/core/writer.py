@@ -10,23 +10,21 @@ of replicas stand in each other's way (PostgreSQL's deadlocks), each piece is ru
 
 import asyncio
 import contextlib
-import functools
 import logging
 import queue
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from kms.core.database_failures import TransactionLost, as_service_error, is_conflict
+from kms.core.database_failures import as_service_error, is_conflict
 from kms.core.database_reach import Reach
-from kms.core.errors import Reason, ResourceExhausted, ServiceError, Unavailable
-from kms.core.transactions import check_transaction, savepoint, server_transaction, sqlite_transaction
+from kms.core.errors import Reason, ResourceExhausted, Unavailable
+from kms.core.transactions import check_transaction, server_transaction, sqlite_transaction
+from kms.core.write_jobs import Group, Job, failure_of, grouped, run_each, run_together, tell
 
 _logger = logging.getLogger(__name__)
 _ITEMS_MAX: Final = 512
@@ -38,31 +36,6 @@ _QUEUE_MAX: Final = 20_000
 _ATTEMPTS_ALONE: Final = 4
 """Of one piece of work whose transaction another replica's gave no way."""
 _LONG_SECONDS: Final = 2.0  # a transaction takes milliseconds: this one waits for a disk, a lock or a server
-_Group = tuple[Callable[..., Any], "list[Job]"]
-
-
-@dataclass(slots=True)
-class Job:
-    """`items` is None for work that is run alone; otherwise `result` is a list with an answer for each of them."""
-
-    work: Callable[..., Any]
-    items: list[Any] | None
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-
-    @property
-    def weight(self) -> int:
-        return 1 if self.items is None else len(self.items)
-
-    def settle(self) -> None:
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
 
 
 class Writer:
@@ -124,7 +97,7 @@ class Writer:
                     self._commit(wanted)
                 except Exception as error:  # a defect: without this thread nobody could write any more
                     _logger.exception("the writer failed")
-                    _tell(wanted, error)
+                    tell(wanted, error)
         if self._kept is not None:
             self._kept.close()
 
@@ -166,20 +139,20 @@ class Writer:
     def _commit(self, jobs: list[Job]) -> None:
         self._running_since = began = time.monotonic()
         try:
-            self._transact_all(_groups(jobs))
+            self._transact_all(grouped(jobs))
         finally:
             self._running_since = None
-        self._failure = _failure(jobs)
+        self._failure = failure_of(jobs)
         if self._committed is not None:
             self._committed(time.monotonic() - began)
-        _tell(jobs)
+        tell(jobs)
 
-    def _transact_all(self, groups: list[_Group]) -> None:
+    def _transact_all(self, groups: list[Group]) -> None:
         if not self._transact(groups):
             for group in groups:
                 self._transact_alone(group)
 
-    def _transact_alone(self, group: _Group) -> None:
+    def _transact_alone(self, group: Group) -> None:
         """Locks are taken in one order within a piece, so a few attempts are plenty."""
         for attempt in range(_ATTEMPTS_ALONE):
             if self._transact([group]):
@@ -190,15 +163,15 @@ class Writer:
                 Reason.DATABASE_UNAVAILABLE, "other replicas were in the way; retry", retry_after_seconds=1
             )
 
-    def _transact(self, groups: list[_Group]) -> bool:
+    def _transact(self, groups: list[Group]) -> bool:
         """One transaction. False: another one stood in its way, nothing was stored, and it should be run again."""
         try:
             with self._transaction() as connection:
                 for work, jobs in groups:
                     if jobs[0].items is None:
-                        _run_each(connection, jobs)
+                        run_each(connection, jobs)
                     else:
-                        _run_together(connection, work, jobs)
+                        run_together(connection, work, jobs)
                 check_transaction(connection)
         except Exception as error:  # the transaction as a whole failed: nobody's work was stored, unless it says so
             if is_conflict(error):
@@ -221,80 +194,3 @@ class Writer:
             reached = self._engine.connect() if self._reach is None else self._reach.connection(self._engine)
             with reached as connection, server_transaction(connection):
                 yield connection
-
-
-def _groups(jobs: list[Job]) -> list[_Group]:
-    """Work that is run alone is a group of its own, and may be anything that can be called."""
-    groups: dict[object, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(id(job) if job.items is None else job.work, []).append(job)
-    return [(together[0].work, together) for together in groups.values()]
-
-
-def _failure(jobs: list[Job]) -> str:
-    """Why the database did not store what it was asked to; empty when it did, also where it refused the work itself."""
-    for job in jobs:
-        if isinstance(job.error, ServiceError) and job.error.reason is Reason.DATABASE_UNAVAILABLE:
-            return f"the last write was not stored: {job.error}"
-    return ""
-
-
-def _tell(jobs: list[Job], error: Exception | None = None) -> None:
-    """Each in its own loop. `error`: for all of them."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
-    for job in jobs:
-        job.error = error or job.error
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, done in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, done)
-
-
-def _run_each(connection: Connection, jobs: list[Job]) -> None:
-    for job in jobs:
-        job.error = None
-        try:
-            job.result = _run(connection, functools.partial(job.work, connection))
-        except Exception as error:
-            job.error = _own_error(error)
-
-
-def _run_together(connection: Connection, work: Callable[..., Any], jobs: list[Job]) -> None:
-    items = [item for job in jobs for item in job.items or ()]
-    try:
-        results = iter(_run(connection, functools.partial(work, connection, items)))
-        answers = [[next(results) for _ in job.items or ()] for job in jobs]
-    except Exception as error:
-        own = _own_error(error)
-        if len(jobs) == 1:
-            jobs[0].error = own
-            return
-        for job in jobs:
-            _run_together(connection, work, [job])
-        return
-    for job, answer in zip(jobs, answers, strict=True):
-        job.result, job.error = answer, None
-
-
-def _own_error(error: Exception) -> Exception:
-    """For the caller whose work raised it. Raises what ends the transaction for everybody."""
-    if isinstance(error, TransactionLost) or is_conflict(error):
-        raise error
-    return as_service_error(error)
-
-
-def _run(connection: Connection, work: Callable[[], Any]) -> Any:
-    """Work whose failure undoes itself only. Once more when another replica wrote the same row at that moment: then it
-    finds that row. Raises TransactionLost when the whole transaction is gone.
-    """
-    try:
-        with savepoint(connection):
-            return work()
-    except sa.exc.IntegrityError:
-        with savepoint(connection):
-            return work()
-
-
-def _settle(jobs: list[Job]) -> None:
-    for job in jobs:
-        job.settle()
