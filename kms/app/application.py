@@ -5,14 +5,11 @@ Stop   goodbye to streams > running calls > devices > log (last checkpoint) > pu
 """
 
 import asyncio
-import contextlib
-from collections.abc import Coroutine
 from pathlib import Path
 
 from hsm.provider import KeyProvider
 from kms import migrations
 from kms.app.approvals import client_folders
-from kms.app.drain import Draining
 from kms.app.edge_identity import ensure_edges
 from kms.app.features import Features
 from kms.app.ground import Ground
@@ -22,35 +19,21 @@ from kms.app.identity import Identity, start_identity
 from kms.app.log_places import log_memories, log_places
 from kms.app.log_settings import log_settings
 from kms.app.metrics import Observing, certificate_ends
+from kms.app.process import Process
 from kms.app.read_plane import ReadPlane
 from kms.app.upkeep import purge_answers
 from kms.app.walls import Walls
-from kms.config import Config
-from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
-from kms.core.randomness import Randomness, SystemRandomness
 from kms.log.keys.succession import check_not_closing, publish_chain
 from kms.log.service import TransparencyLog
 from kms.public.http import PublicServer, public_app
 from kms.server.grpc_server import GrpcServer, Registration
 from kms.server.guard import Guard
-from kms.server.home import Home
 from kms.server.local_ca import LocalAuthority
 
 
-class Application:
+class Application(Process):
     """One server process. `start` leaves it serving, or raises; `stop` may be called after either."""
-
-    def __init__(self, config: Config, *, clock: Clock | None = None, randomness: Randomness | None = None) -> None:
-        self._config = config
-        self._clock = clock or SystemClock()
-        self._randomness = randomness or SystemRandomness()
-        self._home = Home(config.home)
-        self._draining = Draining()
-        self._closing = contextlib.AsyncExitStack()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.address = ""
-        self.public_url = ""
 
     async def start(self) -> None:
         """Raises HomeInUse, ConfigError, HsmError (first run only), LogFrozen and OSError, each saying what to do."""
@@ -101,15 +84,6 @@ class Application:
         self._home.announce(self.address, self.public_url, clients, now, places=ground.places)
         self._closing.callback(self._home.withdraw)
         observing.serving()
-
-    async def stop(self) -> None:
-        """Finishes what is running, publishes the last checkpoint, closes in the reverse order of start."""
-        await self._draining.leave(self._config.server.drain_notice_seconds if self.address else 0)
-        self._draining.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._closing.aclose()
 
     async def _start_observing(self, places: dict[str, str]) -> Observing:
         """First, so that probes are answered during a long start, and closed last, so that they are while draining."""
@@ -200,8 +174,3 @@ class Application:
         self.address = shown_address(settings.address, port)
         if server.token_port is not None:
             places["token_address"] = shown_address(settings.address, server.token_port)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -5,23 +5,19 @@ Stop   as a server (kms.app.drain): goodbye to streams > running calls > public 
 """
 
 import asyncio
-import contextlib
-from collections.abc import Coroutine
 
 import sqlalchemy as sa
 
-from kms.app.drain import Draining
 from kms.app.edge_features import EdgeGround, make_edge_features
 from kms.app.edge_health import watch_edge
 from kms.app.edge_schema import open_cursors
 from kms.app.home_address import shown_address
 from kms.app.identity import Identity, start_edge_identity
 from kms.app.metrics import Observing
+from kms.app.process import Process
 from kms.app.walls import Walls
 from kms.config import Config, ConfigError
-from kms.core.clock import Clock, SystemClock
 from kms.core.database import Database
-from kms.core.randomness import Randomness, SystemRandomness
 from kms.edge.channel import EdgeIdentity, GrpcReplica
 from kms.edge.remote import RemoteProver
 from kms.edge.served import Elsewhere
@@ -33,22 +29,10 @@ from kms.public.files import FolderPublicFiles
 from kms.public.http import PublicServer, public_app
 from kms.server.grpc_server import GrpcServer, Registration
 from kms.server.guard import Guard
-from kms.server.home import Home
 
 
-class EdgeApplication:
+class EdgeApplication(Process):
     """One edge process, with the life of kms.app.application.Application."""
-
-    def __init__(self, config: Config, *, clock: Clock | None = None, randomness: Randomness | None = None) -> None:
-        self._config = config
-        self._clock = clock or SystemClock()
-        self._randomness = randomness or SystemRandomness()
-        self._home = Home(config.home)
-        self._draining = Draining()
-        self._closing = contextlib.AsyncExitStack()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.address = ""
-        self.public_url = ""
 
     async def start(self) -> None:
         """Raises HomeInUse, ConfigError, DatabaseUnfit, Unavailable and OSError, each saying what to do."""
@@ -84,15 +68,6 @@ class EdgeApplication:
         self._home.announce(self.address, self.public_url, [], self._clock.now(), places=places)
         self._closing.callback(self._home.withdraw)
         observing.serving()
-
-    async def stop(self) -> None:
-        """Finishes what is running, and closes in the reverse order of start."""
-        await self._draining.leave(self._config.server.drain_notice_seconds)
-        self._draining.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._closing.aclose()
 
     async def _build_walls(self, database: Database, observing: Observing, who: Identity) -> Walls:
         """The same doors as those of a replica. What a replica does for all of them is not done here: counting
@@ -152,11 +127,6 @@ class EdgeApplication:
         self.public_url = await server.start()
         self._closing.push_async_callback(server.close)
         return ShownLog(database, below(FolderPublicFiles(folder), prefix), origin)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _identity(config: Config) -> EdgeIdentity:
