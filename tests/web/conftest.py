@@ -15,7 +15,7 @@ from web.visitor import SIZE, Visitor
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One for all tests. What it remembers is by origin, and every test has a port of its own."""
+    """One for all tests. What it remembers is by origin, so every visitor forgets theirs first."""
     missing = missing_program()
     if missing is not None:
         pytest.skip(f"{missing} is not installed")
@@ -48,6 +48,7 @@ def visitor(browser: Browser, serve: Callable[[Path], str], tmp_path: Path) -> V
     """Before a log that has `SIZE` entries."""
     log = PublishedLog(tmp_path / "public")
     someone = Visitor(browser, log, serve(tmp_path / "public"))
+    someone.forget()
     someone.publish(SIZE)
     return someone
 

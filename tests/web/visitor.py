@@ -21,6 +21,11 @@ class Visitor:
     def publish(self, size: int, *, entries: list[bytes] = ENTRIES, history: bool = False) -> None:
         self.log.publish(entries[:size], timestamp=int(time.time()) - 60, history=history)
 
+    def forget(self) -> None:
+        """What the browser keeps of this origin: an earlier log may have had the same port."""
+        self.browser.open("about:blank")
+        self.browser.devtools("Storage.clearDataForOrigin", origin=self.url, storageTypes="all")
+
     def visit(self, fragment: str = "") -> str:
         """Opens the page anew, with an empty HTTP cache; answers the title of the verdict."""
         self.browser.open("about:blank")
