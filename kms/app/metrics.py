@@ -32,6 +32,7 @@ from kms.metrics.stored import StoredMetrics, read_stored
 from kms.public.http import PublicServer
 from kms.server.health import Health, HealthServicer
 from kms.server.health_pages import health_app
+from kms.server.policy import POLICY
 
 if TYPE_CHECKING:
     from kms.server.doors import Observer
@@ -55,7 +56,7 @@ class Observing:
         self.health = Health(clock, draining)
         self.hsm = HsmMetrics(self.registry)
         self.database = DatabaseMetrics(self.registry)
-        self._calls = CallMetrics(self.registry, stream_methods(), tenant_label=config.observing.tenant_label)
+        self._calls = CallMetrics(self.registry, POLICY, stream_methods(), tenant_label=config.observing.tenant_label)
         self._tracing = _tracing(config)
         self._server: PublicServer | None = None
 

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     CERTIFICATE_UNKNOWN = "CERTIFICATE_UNKNOWN"
     ROLE_NOT_ALLOWED = "ROLE_NOT_ALLOWED"
     RPC_NOT_ALLOWED = "RPC_NOT_ALLOWED"
+    RPC_UNKNOWN = "RPC_UNKNOWN"
     ACCESS_DENIED = "ACCESS_DENIED"
     ACCESS_FORBIDDEN = "ACCESS_FORBIDDEN"
     LOCKOUT = "LOCKOUT"
@@ -80,6 +81,14 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     TOO_MANY_CALLS = "TOO_MANY_CALLS"
     POSITION_INVALID = "POSITION_INVALID"
+    RELEASE_EXISTS = "RELEASE_EXISTS"
+    EPOCH_NOT_NEWER = "EPOCH_NOT_NEWER"
+    ARTIFACT_REVOKED = "ARTIFACT_REVOKED"
+    ARTIFACT_SUSPENDED = "ARTIFACT_SUSPENDED"
+    ARTIFACT_SUPERSEDED = "ARTIFACT_SUPERSEDED"
+    LEASE_REQUIRED = "LEASE_REQUIRED"
+    DEVICE_KEY_MISSING = "DEVICE_KEY_MISSING"
+    AUDIT_DIVERGED = "AUDIT_DIVERGED"
     RATE_LIMITED = "RATE_LIMITED"
     TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
     QUEUE_FULL = "QUEUE_FULL"
@@ -147,6 +156,10 @@ class Unauthenticated(ServiceError):
 
 class PermissionDenied(ServiceError):
     """The identity is known and may not do this."""
+
+
+class Unimplemented(ServiceError):
+    """There is no such call here: a client newer than this server, or a stranger."""
 
 
 class ResourceExhausted(ServiceError):

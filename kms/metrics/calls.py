@@ -5,7 +5,7 @@ as in the audit line (INVALID_ARGUMENT).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,6 +17,7 @@ _GROUPS: Final = frozenset(
 )
 _VERSIONS: Final = frozenset({"TLSv1.2", "TLSv1.3"})
 _OTHER: Final = "other"
+_OTHER_METHOD: Final = f"/{_OTHER}/{_OTHER}"
 
 
 class SeenChannel(Protocol):
@@ -59,8 +60,18 @@ class SeenEntry(Protocol):
 class CallMetrics:
     """A kms.server.doors.Observer. Children of labels are bound once for each method and code."""
 
-    def __init__(self, registry: CollectorRegistry, streams: frozenset[str], *, tenant_label: bool = False) -> None:
-        """`streams`: paths of the methods whose answers or requests are many."""
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        methods: Collection[str],
+        streams: frozenset[str],
+        *,
+        tenant_label: bool = False,
+    ) -> None:
+        """`methods`: paths of all that there are; what strangers make up counts as one more. `streams`: of those whose
+        answers or requests are many.
+        """
+        self._methods = frozenset(methods)
         self._streams = streams
         self._calls_open = self._streams_open = 0
         labels = ("grpc_service", "grpc_method")
@@ -105,7 +116,7 @@ class CallMetrics:
             self._calls_open += 1
 
     def finished(self, entry: SeenEntry, outcome: str, reason: str) -> None:
-        method, call = entry.method, entry.call
+        method, call = entry.method if entry.method in self._methods else _OTHER_METHOD, entry.call
         if call is not None:
             if method in self._streams:
                 self._streams_open -= 1

@@ -51,13 +51,8 @@ class Admission:
 
     async def identify(self, entry: Entry, auth: AuthContext, context: Context) -> Known:
         """The caller, a tenant in good standing, and a role that the RPC is for."""
-        doors = self._doors
-        caller = await doors.identifier.identify(auth, context.invocation_metadata, entry.channel, entry.now)
-        entry.call = Call(entry.id, entry.method, caller, entry.channel, entry.now)
-        for observer in doors.observers:
-            observer.admitted(entry, auth)
-        terms = await doors.tenants.terms(caller.tenant)
-        row = POLICY.get(entry.method)
+        call, terms = await self.introduce(entry, auth, context)
+        caller, row = call.caller, POLICY.get(entry.method)
         if row is None:
             raise PermissionDenied(Reason.RPC_NOT_ALLOWED, f"{entry.method} is not open to anybody")
         if caller.role not in row.roles:
@@ -66,7 +61,16 @@ class Admission:
                 f"role {caller.role} may not call {entry.method.rpartition('/')[2]}; "
                 f"it is for {', '.join(sorted(row.roles))}",
             )
-        return Known(entry.call, row, terms)
+        return Known(call, row, terms)
+
+    async def introduce(self, entry: Entry, auth: AuthContext, context: Context) -> tuple[Call, Terms]:
+        """The caller, and a tenant in good standing."""
+        doors = self._doors
+        caller = await doors.identifier.identify(auth, context.invocation_metadata, entry.channel, entry.now)
+        entry.call = call = Call(entry.id, entry.method, caller, entry.channel, entry.now)
+        for observer in doors.observers:
+            observer.admitted(entry, auth)
+        return call, await doors.tenants.terms(caller.tenant)
 
     def cost(self, known: Known, entry: Entry, body: Any) -> float:
         """Tokens of a rate limit: of a batch, what its parts would cost; and one for each full 16 KiB. Told before

@@ -6,6 +6,7 @@ names that are spelled as names are.
 
 import json
 import logging
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,15 @@ _FACTS: Final = (
     "certificate_signature",
     "session",
 )
+
+
+_METHOD: Final = re.compile(r"/[A-Za-z0-9_.]{1,100}/[A-Za-z0-9_]{1,100}")
+UNKNOWN_METHOD: Final = "/unknown/unknown"
+
+
+def spelled(method: str) -> str:
+    """A method that strangers made up, where it is spelled as methods are."""
+    return method if _METHOD.fullmatch(method) else UNKNOWN_METHOD
 
 
 @dataclass(slots=True)

@@ -14,11 +14,11 @@ import grpc.aio
 
 from kms.core.call import Call
 from kms.core.clock import Clock
-from kms.core.errors import DeadlineExceeded, InternalError, Reason, ServiceError
+from kms.core.errors import DeadlineExceeded, InternalError, Reason, ServiceError, Unimplemented
 from kms.core.ids import new_id
 from kms.core.randomness import Randomness
 from kms.server.admission import BYTES_OF_A_TOKEN, Admission, Begun, Context, Decode, Known, decoded
-from kms.server.audit import Entry
+from kms.server.audit import Entry, spelled
 from kms.server.doors import Doors
 from kms.server.errors import code_of, to_status
 from kms.server.identity import AuthContext, read_channel
@@ -59,7 +59,7 @@ class Guard(grpc.aio.ServerInterceptor):
         if method not in self._wrapped:
             handler = await continuation(handler_call_details)
             if handler is None:
-                return None  # gRPC answers UNIMPLEMENTED
+                return self._unknown(spelled(method))
             self._wrapped[method] = self._wrap(method, handler)
         return self._wrapped[method]
 
@@ -73,6 +73,22 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler.stream_unary is not None:
             return grpc.stream_unary_rpc_method_handler(self._unary(method, handler.stream_unary, decode, encode))
         return grpc.stream_stream_rpc_method_handler(self._stream(method, handler.stream_stream, decode, encode))
+
+    def _unknown(self, method: str) -> Any:
+        """Made anew for each call: what strangers make up is not kept. Fits every kind of call."""
+
+        async def guarded(_: Any, context: Context) -> None:
+            auth, entry = self._begin(method, context)
+            try:
+                self._check_open()
+                call, terms = await self._admission.introduce(entry, auth, context)
+                self._doors.limits.enter(call, _MESSAGE_COST, terms.quotas)
+                _at_the_end(self._doors.limits.leave, call)
+                raise Unimplemented(Reason.RPC_UNKNOWN, f"there is no call {method} here")
+            except Exception as error:
+                await self._refuse(entry, context, error)
+
+        return grpc.stream_stream_rpc_method_handler(guarded)
 
     def _unary(
         self, method: str, behaviour: Callable[[Any, Call], Awaitable[Any]], decode: Decode, encode: _Encode

@@ -90,11 +90,18 @@ def test_a_deadline_that_has_passed_is_a_typed_error(service: RunningService) ->
 
 
 def test_an_rpc_we_do_not_have_is_unimplemented(service: RunningService) -> None:
+    method = "/hallmark.v1.KeyService/DropAllKeys"
     with channel(service) as opened:
-        call = opened.unary_unary("/hallmark.v1.KeyService/DropAllKeys")
-        with pytest.raises(grpc.RpcError) as error:
-            call(b"", timeout=10)
-        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        refusals = [
+            refused(opened.unary_unary(method), b""),
+            refused(lambda message, **options: list(opened.unary_stream(method)(message, **options)), b""),
+            refused(opened.unary_unary('/x/";evil'), b""),
+        ]
+    assert {(each.code, each.reason) for each in refusals} == {(grpc.StatusCode.UNIMPLEMENTED, "RPC_UNKNOWN")}
+    ids = [each.details["ErrorInfo"].metadata["call_id"] for each in refusals]
+    lines = {line["call_id"]: line for line in service.audit() if line["call_id"] in ids}
+    assert [lines[each]["method"] for each in ids] == [method, method, "/unknown/unknown"]
+    assert {line["caller"].rpartition("/")[2] for line in lines.values()} == {"admin"}
 
 
 def test_bytes_that_are_no_message_get_a_typed_answer_and_an_audit_line(service: RunningService) -> None:

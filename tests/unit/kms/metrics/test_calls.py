@@ -13,6 +13,7 @@ from kms.server.audit import Entry
 
 SIGN = "/hallmark.v1.SigningService/Sign"
 WATCH = "/hallmark.v1.EventService/WatchEvents"
+METHODS = (SIGN, WATCH)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -34,7 +35,7 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 
 
 def test_a_call_is_in_flight_until_it_is_over(registry: CollectorRegistry) -> None:
-    metrics, call = CallMetrics(registry, frozenset({WATCH})), entry()
+    metrics, call = CallMetrics(registry, METHODS, frozenset({WATCH})), entry()
     metrics.admitted(call, None)
     assert (value(registry, "hallmark_calls_in_flight"), value(registry, "hallmark_streams_open")) == (1, 0)
     metrics.finished(call, "OK", "")
@@ -45,7 +46,7 @@ def test_a_call_is_in_flight_until_it_is_over(registry: CollectorRegistry) -> No
 
 
 def test_streams_are_counted_apart_and_not_timed(registry: CollectorRegistry) -> None:
-    metrics, call = CallMetrics(registry, frozenset({WATCH})), entry(WATCH)
+    metrics, call = CallMetrics(registry, METHODS, frozenset({WATCH})), entry(WATCH)
     metrics.admitted(call, None)
     assert (value(registry, "hallmark_calls_in_flight"), value(registry, "hallmark_streams_open")) == (0, 1)
     metrics.finished(call, "CANCELLED", "")
@@ -59,7 +60,7 @@ def test_streams_are_counted_apart_and_not_timed(registry: CollectorRegistry) ->
 
 
 def test_who_was_never_admitted_is_refused_and_not_in_flight(registry: CollectorRegistry) -> None:
-    metrics, call = CallMetrics(registry, frozenset()), entry()
+    metrics, call = CallMetrics(registry, METHODS, frozenset()), entry()
     call.call = None
     metrics.finished(call, "UNAUTHENTICATED", "CERTIFICATE_UNKNOWN")
     assert value(registry, "hallmark_calls_in_flight") == 0
@@ -67,7 +68,7 @@ def test_who_was_never_admitted_is_refused_and_not_in_flight(registry: Collector
 
 
 def test_groups_nobody_knows_are_one(registry: CollectorRegistry) -> None:
-    metrics = CallMetrics(registry, frozenset())
+    metrics = CallMetrics(registry, METHODS, frozenset())
     for number in range(500):
         metrics.finished(entry(group=f"made-up-{number}"), "OK", "")
     metrics.finished(entry(), "OK", "")
@@ -75,8 +76,19 @@ def test_groups_nobody_knows_are_one(registry: CollectorRegistry) -> None:
     assert value(registry, "hallmark_tls_calls_total", version="TLSv1.3", group="X25519MLKEM768") == 1
 
 
+def test_methods_that_strangers_make_up_are_one(registry: CollectorRegistry) -> None:
+    metrics = CallMetrics(registry, METHODS, frozenset({WATCH}))
+    for number in range(500):
+        made_up = entry(f"/hallmark.v1.KeyService/Drop{number}")
+        metrics.admitted(made_up, None)
+        metrics.finished(made_up, "UNIMPLEMENTED", "RPC_UNKNOWN")
+    labels = {"grpc_service": "other", "grpc_method": "other"}
+    assert value(registry, "grpc_server_handled_total", **labels, grpc_code="UNIMPLEMENTED") == 500
+    assert value(registry, "hallmark_calls_in_flight") == 0
+
+
 def test_tenants_only_where_asked_for_and_not_without_end(registry: CollectorRegistry) -> None:
-    metrics = CallMetrics(registry, frozenset(), tenant_label=True)
+    metrics = CallMetrics(registry, METHODS, frozenset(), tenant_label=True)
     for number in range(TENANTS_MAX + 5):
         metrics.finished(entry(tenant=f"t{number}"), "OK", "")
     assert value(registry, "hallmark_tenant_calls_total", tenant="t0", grpc_code="OK") == 1
@@ -84,7 +96,7 @@ def test_tenants_only_where_asked_for_and_not_without_end(registry: CollectorReg
 
 
 def test_no_label_tells_who_called_from_where(registry: CollectorRegistry) -> None:
-    metrics = CallMetrics(registry, frozenset())
+    metrics = CallMetrics(registry, METHODS, frozenset())
     metrics.admitted(entry(), None)
     metrics.finished(entry(), "PERMISSION_DENIED", "ACCESS_DENIED")
     told = str([family.samples for family in registry.collect()])
