@@ -107,6 +107,7 @@ class Observing:
 
         async def up() -> None:
             self.database.up.set(not await self.health.problem(DATABASE))
+            self.database.writes_up.set(not await self.health.problem(WRITES))
 
         async def rows() -> None:
             now = self._clock.now()

@@ -22,6 +22,9 @@ class DatabaseMetrics:
             registry=registry,
         )
         self.up = Gauge("hallmark_db_up", "1: the database answered a query just now.", registry=registry)
+        self.writes_up = Gauge(
+            "hallmark_db_writes_up", "1: the last write transaction was stored, and soon.", registry=registry
+        )
         self._waiting = Gauge(
             "hallmark_db_writes_waiting", "Writes whose transaction has not begun.", registry=registry
         )

@@ -56,7 +56,7 @@ def test_what_is_done_is_counted(service: RunningService, live_client: Client) -
     assert more("hallmark_log_size") >= 2
     assert more("hallmark_db_commit_seconds_count") >= 1
     assert of(after, "hallmark_hsm_up", token="hallmark") == 1
-    assert of(after, "hallmark_db_up") == 1
+    assert of(after, "hallmark_db_up") == of(after, "hallmark_db_writes_up") == 1
     assert of(after, "hallmark_metrics_unread") == 0
     assert of(after, "hallmark_certificate_expiry_seconds", which="server") > 86400
     assert of(after, "process_open_fds") > 0
