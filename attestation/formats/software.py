@@ -3,11 +3,13 @@
 It proves that the sender holds the key, and nothing about the device: the lowest assurance there is. The default policy
 refuses it (LEVEL_NOT_ALLOWED).
 
-The statement is a COSE_Sign1 message (RFC 9052; tag 18 may stand before it) with the protected headers {1: -49}, no
-other headers, and a signature with ML-DSA-65 (FIPS 204, pure, without context). Its payload is a map of EAT claims
+The statement is a COSE_Sign1 message (RFC 9052; tag 18 may stand before it) with the protected headers {1: algorithm},
+no other headers, and a signature with that algorithm: -49, ML-DSA-65 (FIPS 204, pure, without context), or -7, ES256
+(RFC 9053, 2.1), for devices whose key is also that of their TLS certificate. Its payload is a map of EAT claims
 (RFC 9711) in deterministic CBOR (RFC 8949, 4.2.1), and nothing else than these:
 
-    8    {1: COSE_Key}   the key that signs: {1: 7, 3: -49, -1: public key of 1952 bytes} (RFC 8747, RFC 9964)
+    8    {1: COSE_Key}   the key that signs: {1: 7, 3: -49, -1: public key of 1952 bytes} (RFC 8747, RFC 9964), or
+                         {1: 2, 3: -7, -1: 1, -2: x, -3: y} (P-256; RFC 9053, 7.1)
     10   byte string     the challenge, 1 to 1024 bytes
     259  byte string     may be absent: device model, UTF-8, 1 to 64 bytes
     265  text            "tag:hallmark,2026:software-device#1"
@@ -23,16 +25,18 @@ The steps, in the order in which their findings are listed:
 
 import hmac
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric import mldsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attestation import cbor, cbor_encode
 from attestation.case import Case
 from attestation.cbor import CborKey, CborValue
 from attestation.claims import Claims, DeviceIdentity, Freshness, SecurityLevel
-from attestation.cose_key import ML_DSA_65, parse_cose_key
+from attestation.cose_key import parse_cose_key
 from attestation.cose_sign1 import CoseAlgorithm, CoseSign1, parse_cose_sign1, sig_structure
 from attestation.errors import EvidenceError
 from attestation.model import Evidence, Expectation, Finding, Format, Judgement, Part
@@ -48,7 +52,13 @@ MAX_NONCE_BYTES: Final = 1024
 
 CONFIRMATION, NONCE, MODEL, EAT_PROFILE, SOFTWARE_NAME = 8, 10, 259, 265, 270
 _KNOWN: Final = frozenset({CONFIRMATION, NONCE, MODEL, EAT_PROFILE, SOFTWARE_NAME})
-_HEADERS: Final = cbor_encode.encode({1: int(CoseAlgorithm.ML_DSA_65)})
+_COORDINATE_BYTES: Final = 32  # of P-256
+_HEADERS: Final = {
+    algorithm: cbor_encode.encode({1: int(algorithm)}) for algorithm in (CoseAlgorithm.ES256, CoseAlgorithm.ML_DSA_65)
+}
+
+Key: TypeAlias = mldsa.MLDSA65PrivateKey | ec.EllipticCurvePrivateKey
+"""The latter on P-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +77,16 @@ def evidence(statement: bytes) -> Evidence:
     return Evidence(Format.SOFTWARE, (Part(STATEMENT, statement),))
 
 
-def make_statement(
-    key: mldsa.MLDSA65PrivateKey, challenge: bytes, *, model: str | None = None, software: str | None = None
-) -> bytes:
+def make_statement(key: Key, challenge: bytes, *, model: str | None = None, software: str | None = None) -> bytes:
     """The statement of a device that holds this key, for this challenge (1 to 1024 bytes)."""
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    claims: dict[CborKey, CborValue] = {
-        CONFIRMATION: {1: {1: 7, 3: ML_DSA_65, -1: public}},
-        NONCE: challenge,
-        EAT_PROFILE: PROFILE,
-    }
+    algorithm, cose_key = _cose_key(key)
+    claims: dict[CborKey, CborValue] = {CONFIRMATION: {1: cose_key}, NONCE: challenge, EAT_PROFILE: PROFILE}
     if model is not None:
         claims[MODEL] = model.encode()
     if software is not None:
         claims[SOFTWARE_NAME] = software
-    payload = cbor_encode.encode(claims)
-    return cbor_encode.encode((_HEADERS, {}, payload, key.sign(sig_structure(_HEADERS, payload))))
+    headers, payload = _HEADERS[algorithm], cbor_encode.encode(claims)
+    return cbor_encode.encode((headers, {}, payload, _signed(key, sig_structure(headers, payload))))
 
 
 def judge(case: Case) -> Judgement:
@@ -110,9 +114,10 @@ def read(found: Evidence) -> Statement:
     if found.size > MAX_EVIDENCE_BYTES:
         raise EvidenceError(f"evidence of {found.size} bytes, at most {MAX_EVIDENCE_BYTES}")
     message = parse_cose_sign1(statements[0])
-    if message.algorithm() is not CoseAlgorithm.ML_DSA_65:
-        raise EvidenceError("statements are signed with ML-DSA-65", reason=Reason.UNSUPPORTED_ALGORITHM)
-    if message.protected != _HEADERS or message.unprotected:
+    algorithm = message.algorithm()
+    if algorithm not in _HEADERS:
+        raise EvidenceError("statements are signed with ML-DSA-65 or ES256", reason=Reason.UNSUPPORTED_ALGORITHM)
+    if message.protected != _HEADERS[algorithm] or message.unprotected:
         raise EvidenceError("COSE headers hold something else than the algorithm")
     return _parse(message)
 
@@ -132,10 +137,30 @@ def _parse(message: CoseSign1) -> Statement:
         raise EvidenceError(f"nonce is not 1 to {MAX_NONCE_BYTES} bytes")
     if model is not None and not isinstance(model, bytes):
         raise EvidenceError("model is not a byte string")
-    spki = parse_cose_key(confirmation[1], algorithm_required=True).spki
+    key = parse_cose_key(confirmation[1], algorithm_required=True)
+    if key.algorithm != message.algorithm():
+        raise EvidenceError("the key in it is for another algorithm", reason=Reason.UNSUPPORTED_ALGORITHM)
     return Statement(
-        message, spki, nonce, None if model is None else _text(_utf8(model)), _text(fields.get(SOFTWARE_NAME))
+        message, key.spki, nonce, None if model is None else _text(_utf8(model)), _text(fields.get(SOFTWARE_NAME))
     )
+
+
+def _cose_key(key: Key) -> tuple[CoseAlgorithm, dict[CborKey, CborValue]]:
+    match key:
+        case mldsa.MLDSA65PrivateKey():
+            public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+            return CoseAlgorithm.ML_DSA_65, {1: 7, 3: int(CoseAlgorithm.ML_DSA_65), -1: public}
+        case _:
+            point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+            x, y = point[:_COORDINATE_BYTES], point[_COORDINATE_BYTES:]
+            return CoseAlgorithm.ES256, {1: 2, 3: int(CoseAlgorithm.ES256), -1: 1, -2: x, -3: y}
+
+
+def _signed(key: Key, message: bytes) -> bytes:
+    if isinstance(key, mldsa.MLDSA65PrivateKey):
+        return key.sign(message)
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(_COORDINATE_BYTES) + s.to_bytes(_COORDINATE_BYTES)
 
 
 def _utf8(value: bytes) -> str:
@@ -153,7 +178,7 @@ def _text(value: CborValue) -> str | None:
 
 def _check_signature(statement: Statement) -> list[Finding]:
     try:
-        statement.message.verify(statement.spki, algorithms={CoseAlgorithm.ML_DSA_65})
+        statement.message.verify(statement.spki, algorithms=_HEADERS.keys())
     except EvidenceError as error:
         return [Finding(error.reason, error.detail)]
     return []

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric import mldsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attestation.case import Case
 from attestation.cose_sign1 import sig_structure
 from attestation.formats.software import PROFILE, STATEMENT, evidence, make_statement
+from attestation.formats.software import Key as AnyKey
 from attestation.model import Anchors, Collateral, Evidence, Expectation, Format, Part
 from attestation.policy import Policy
 from attestation.policy_software import SoftwarePolicy
@@ -26,7 +27,7 @@ ALLOWED: Final = Policy("software allowed", software=SoftwarePolicy(allow=True))
 Key = mldsa.MLDSA65PrivateKey
 
 
-def good_case(key: Key) -> Callable[[datetime], Case]:
+def good_case(key: AnyKey) -> Callable[[datetime], Case]:
     """A statement of this key under a policy that allows such statements."""
     statement = evidence(make_statement(key, CHALLENGE, model="Virtual Device", software="factory 1"))
     return lambda now: Case(statement, Expectation(CHALLENGE), Anchors(()), Collateral(), ALLOWED, now)
@@ -39,6 +40,7 @@ def good(now: datetime) -> Iterator[Good]:
     yield Good("key and challenge alone", replace(case, evidence=evidence(make_statement(key, CHALLENGE))))
     yield Good("tagged", replace(case, evidence=evidence(b"\xd2" + make_statement(key, CHALLENGE))))
     yield Good("enrols its key", replace(case, expectation=Expectation(CHALLENGE, spki_of(key))))
+    yield Good("ES256", good_case(ec.generate_private_key(ec.SECP256R1()))(now))
     rules = SoftwarePolicy(allow=True, models=frozenset({"Virtual Device"}))
     yield Good("model allowed", replace(case, policy=Policy(software=rules)))
 
@@ -102,6 +104,12 @@ def _es256(case: Case, key: Key) -> Case:
     return replace(case, evidence=evidence(sign(key, payload, protected=b"\xa1\x01\x26")))
 
 
+def _key_of_the_other_algorithm(case: Case, key: Key) -> Case:
+    """A statement by a key on P-256 with the header of ML-DSA-65."""
+    payload = cbor2.loads(make_statement(ec.generate_private_key(ec.SECP256R1()), CHALLENGE))[2]
+    return replace(case, evidence=evidence(sign(key, payload)))
+
+
 def _reversed_map(payload: bytes) -> bytes:
     return cbor2.dumps(dict(reversed(cbor2.loads(payload).items())))
 
@@ -137,6 +145,7 @@ BROKEN: Final[dict[str, tuple[Reason, Maker]]] = {
     "long name": (Reason.MALFORMED, _claims(claim_270="x" * 65)),
     "other profile": (Reason.WRONG_TYPE, _claims(claim_265="tag:hallmark,2026:other")),
     "ES256": (Reason.UNSUPPORTED_ALGORITHM, _es256),
+    "ML-DSA-65 header, P-256 key": (Reason.UNSUPPORTED_ALGORITHM, _key_of_the_other_algorithm),
     "signature bit": (Reason.BAD_SIGNATURE, _bytes(lambda statement: flip_bit(statement, octet=-1))),
     "key of somebody else": (Reason.BAD_SIGNATURE, _foreign_key),
     "another challenge": (Reason.CHALLENGE_MISMATCH, _expects(Expectation(b"another"))),
