@@ -135,7 +135,7 @@ def test_both_give_the_same_trust_bundle(replicas: Replicas, first: Client, seco
     _until(same)
     sequence = second.trust.fetch().sequence
     file = replicas.public / latest_path("default")
-    _until(lambda: json.loads(file.read_bytes())["sequence"] >= sequence)
+    _until(lambda: file.exists() and json.loads(file.read_bytes())["sequence"] >= sequence)
 
 
 def test_the_clock_does_each_rotation_once(replicas: Replicas) -> None:
