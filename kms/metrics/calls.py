@@ -94,12 +94,7 @@ class CallMetrics:
             ("reason",),
             registry=registry,
         )
-        self._by_group = Counter(
-            "hallmark_tls_calls_total",
-            "Calls by TLS version and negotiated group of their connection; 'other' is what is rare.",
-            ("version", "group"),
-            registry=registry,
-        )
+        self._by_group = self._group_counter(registry)
         self._gauge(
             registry, "hallmark_calls_in_flight", "Calls in progress that are no streams.", lambda: self._calls_open
         )
@@ -158,6 +153,11 @@ class CallMetrics:
                 return _OTHER
             self._tenants_seen.add(tenant)
         return tenant
+
+    @staticmethod
+    def _group_counter(registry: CollectorRegistry) -> Counter:
+        text = "Calls by TLS version and negotiated group of their connection; 'other' is what is rare."
+        return Counter("hallmark_tls_calls_total", text, ("version", "group"), registry=registry)
 
     @staticmethod
     def _tenant_counter(registry: CollectorRegistry) -> Any:
