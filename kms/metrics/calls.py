@@ -88,12 +88,8 @@ class CallMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._refused = Counter(
-            "hallmark_refusals_total",
-            "Calls that were refused, by the reason the caller was told.",
-            ("reason",),
-            registry=registry,
-        )
+        reasons = "Calls that were refused, by the reason the caller was told."
+        self._refused = Counter("hallmark_refusals_total", reasons, ("reason",), registry=registry)
         self._by_group = self._group_counter(registry)
         self._gauge(
             registry, "hallmark_calls_in_flight", "Calls in progress that are no streams.", lambda: self._calls_open
