@@ -36,13 +36,15 @@ def database_writers() -> dict[str, Writer]:
         if path.relative_to(_ROOT).parts[0] not in _NOT_AT_RUNTIME
     }
     tables = {name: set(_assigned(tree, _is_table)) for name, (_, tree) in modules.items()}
-    found = [
-        Writer(f"{module}.{qualified}", str(path), _first_line(node))
-        for module, (path, tree) in modules.items()
-        if module != _MAKES_SQL
-        for qualified, node in _functions(tree, "")
-        if _writes(node, tables[module] | _imported(tree, tables), set(_assigned(tree, _is_statement)))
-    ]
+    found: list[Writer] = []
+    for module, (path, tree) in modules.items():
+        if module != _MAKES_SQL:
+            known, statements = tables[module] | _imported(tree, tables), set(_assigned(tree, _is_statement))
+            found += [
+                Writer(f"{module}.{qualified}", str(path), _first_line(node))
+                for qualified, node in _functions(tree, "")
+                if _writes(node, known, statements)
+            ]
     return {writer.name: writer for writer in found}
 
 

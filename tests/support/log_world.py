@@ -1,16 +1,13 @@
 """A transparency log with everything it needs, that can be closed and opened again on the same data."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
 from hsm.testing import FakeKeyProvider
-from kms import migrations
 from kms.core.database import Database
 from kms.core.ids import new_id
 from kms.log import store
@@ -19,22 +16,13 @@ from kms.log.model import LogEntry, LogPromise, LogSettings, StoredEntry
 from kms.log.service import TransparencyLog
 from kms.public.files import PublicFiles
 from support.clock import FakeClock
+from support.database import migrated_sqlite
 from support.public_files import AuditedPublicFiles
 from support.randomness import SeededRandomness
 
 ORIGIN = "log.example/hallmark"
 T = TypeVar("T")
 _AT_ONCE = {"min_checkpoint_interval_seconds": 0, "calm_checkpoint_interval_seconds": 0}
-
-
-@cache
-def _migrated() -> bytes:
-    """A database file with all tables: made once, because migrations take longer than most tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/template.db")
-        migrations.upgrade(database.engine)
-        database.close()  # the last connection moves the write-ahead log into the file
-        return Path(folder, "template.db").read_bytes()
 
 
 class LogWorld:
@@ -57,7 +45,7 @@ class LogWorld:
         self._randomness = SeededRandomness()
         self._is_provider_started = False
         if url is None:
-            self.path.write_bytes(_migrated())
+            self.path.write_bytes(migrated_sqlite())
 
     @property
     def path(self) -> Path:

@@ -23,7 +23,10 @@ from attestation.testing import VirtualPhone, VirtualVendor
 from hallmark_client import Client, Profile
 
 START_SECONDS = 60
-_MANY_TESTS = {"HALLMARK__SERVER__DEVICE_RATE_PER_SECOND": "2000"}  # one device identity serves all tests of a worker
+_FOR_TESTS = {
+    "HALLMARK__SERVER__DEVICE_RATE_PER_SECOND": "2000",  # one device identity serves all tests of a worker
+    "HALLMARK__HSM__SIGNERS": "1",  # each is a process to start; by default there is one for each core
+}
 STOP_SECONDS = 20
 
 
@@ -53,7 +56,7 @@ class RunningService:
         command += ["--config", str(self.home / "settings.toml"), "--port", "0", "--public-port", "0", *self.options]
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, **_MANY_TESTS, **self.environment}, cwd=self.home
+                command, stdout=log, stderr=log, env={**os.environ, **_FOR_TESTS, **self.environment}, cwd=self.home
             )
         deadline = time.monotonic() + START_SECONDS
         while not (self.home / "server.json").exists():
@@ -117,9 +120,12 @@ def running_service(
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One service for all tests of a worker; tests use names of their own. Beside the roles it knows three admins."""
+    """One service for all tests of a worker; tests use names of their own. Beside the roles it knows three admins, and it
+    has two signers.
+    """
     settings = '[server]\nadmins = ["alice", "bob", "carol"]'
-    with running_service(tmp_path_factory.mktemp("service"), settings=settings) as running:
+    signers = {"HALLMARK__HSM__SIGNERS": "2"}
+    with running_service(tmp_path_factory.mktemp("service"), settings=settings, environment=signers) as running:
         yield running
 
 

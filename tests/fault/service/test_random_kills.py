@@ -40,7 +40,7 @@ def test_random_kills_lose_nothing(tmp_path: Path, record_property) -> None:
     randomness = random.Random(SEED)
     killed: Counter[str] = Counter()
     seen: list[Checkpoint] = []
-    with running_service(tmp_path / "home") as service:
+    with running_service(tmp_path / "home", environment={"HALLMARK__HSM__SIGNERS": "2"}) as service:
         with Load(service, seed=SEED) as book:
             _wait_for(book, lambda: len(book.answers) >= 10)
             for _ in range(KILLS):

@@ -173,9 +173,9 @@ def test_another_recovery_key_does_not_open_it(used_home: RunningService, tmp_pa
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"hallmark": "recovery-key", "v": 1}), "\x00\xff"])
-def test_what_is_no_recovery_key(content: str, used_home: RunningService, tmp_path: Path) -> None:
+def test_what_is_no_recovery_key(content: str, used_home: RunningService, hallmark, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(content)
-    outcome = program("hsm", "backup", "b", "--recipient", "key", "--json", home=used_home.home, folder=tmp_path)
+    outcome = hallmark("hsm", "backup", "b", "--recipient", "key", "--home", used_home.home, "--json")
     assert (outcome.code, outcome.document["error"]["reason"]) == (2, "RECOVERY_KEY_INVALID")
 
 
