@@ -8,7 +8,7 @@ VECTORS ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-postgres test-fault lint format proto bench migration constraints clean liboqs tokens peers chart settings web
+.PHONY: help demo run test test-postgres test-fault lint format proto bench migration constraints clean liboqs tokens tpm peers chart settings web
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ liboqs: setup  ## build the fastest signing engine into the venv (needs cargo, c
 tokens: setup  ## test against tokens that have ML-DSA: NSS, and as root opencryptoki
 	@sh tests/tokens/run.sh
 
+tpm: setup  ## use a TPM as root of trust: TSS libraries, swtpm and tpm2-pytss, then their tests
+	@sh scripts/install_tpm.sh $(VENV)
+	$(BIN)/pytest tests/unit/hallmark_client/device/roots tests/contract/device tests/rpc/device tests/rpc/test_tpm_activation.py -k tpm
+
 peers: setup  ## fetch other people's log tools and run our log through them (Debian, Go module proxy, PyPI)
 	@PYTHON=$(BIN)/python sh tests/peers/fetch.sh
 	$(BIN)/pytest tests/peers
@@ -64,7 +68,7 @@ migration: setup  ## make a database migration from the changed tables: make mig
 	$(BIN)/python scripts/make_migration.py "$(m)"
 
 constraints:  ## pin all dependencies again, by hash (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra postgresql --extra s3 --extra otel --group dev pyproject.toml -o constraints.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra postgresql --extra s3 --extra otel --extra keyring --group dev pyproject.toml -o constraints.txt
 
 clean:  ## remove what make made (not hallmark-data/)
 	rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -39,7 +39,10 @@ class RemovalConfig(Section):
     )
     revoke_overdue: bool = Field(
         True,
-        description="Revoke a device that was reached and gave no receipt in time; else it only gets no lease.",
+        description=(
+            "Revoke a device that gave no receipt in time and was reached, or holds a key that no lease ends; else it "
+            "only gets no lease."
+        ),
     )
 
 

@@ -79,6 +79,7 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
     "keys": ("KeyService.GetKey", "KeyService.GetPublicKey"),
     "policies": ("AppraisalService.GetPolicy",),
     "proposals": ("ApprovalService.GetProposal",),
+    "releases": ("ReleaseService.GetRelease",),
     "removals": ("RemovalService.GetRemoval",),
     "verdicts": ("DeviceService.GetVerdict",),
 }

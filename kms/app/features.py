@@ -85,13 +85,11 @@ class Features:
         await self._keys(keys, revocations, health)
         devices = await self._attestation(keys, approvals, revocations)
         self._add(approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, ApprovalServicer(approvals))
-        self._add(
-            envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server,
-            make_envelopes(ground.config, keys, signing, approvals, ground.clock),
-        )
+        envelopes = make_envelopes(ground.config, keys, signing, approvals, ground.clock)
+        self._add(envelopes_pb2_grpc.add_EnvelopeServiceServicer_to_server, envelopes)
         self._add(log_pb2_grpc.add_LogServiceServicer_to_server, self._log_servicer())
         await self._access(keys, signing, approvals)
-        await Permission(ground, revocations, self._add).start(keys, devices)
+        await Permission(ground, revocations, self._add).start(keys, devices, envelopes.opener)
         self._operations(revocations)
 
     def _revocations(self, signing: SigningService) -> RevocationService:

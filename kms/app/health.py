@@ -35,6 +35,7 @@ NEEDS: Final = {
     "hallmark.v1.ArtifactService": _READS,
     "hallmark.v1.ConsentService": _READS,
     "hallmark.v1.RemovalService": _READS,
+    "hallmark.v1.ReleaseService": _READS,
     "hallmark.v1.SsfService": _READS,
     "hallmark.v1.TenantService": _READS,
     "hallmark.v1.AccessService": _READS,

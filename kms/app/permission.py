@@ -6,6 +6,7 @@ from hallmark.v1 import (
     artifacts_pb2_grpc,
     consent_pb2_grpc,
     events_pb2_grpc,
+    releases_pb2_grpc,
     removal_pb2_grpc,
     revocation_pb2_grpc,
     ssf_pb2_grpc,
@@ -15,6 +16,7 @@ from kms.app.consent import make_consent
 from kms.app.events import satisfied_by, start_events
 from kms.app.ground import Add, Ground
 from kms.app.log_settings import witness_settings
+from kms.app.releases import make_releases
 from kms.app.removal import make_orders, make_removal
 from kms.app.ssf import make_ssf
 from kms.app.status import ensure_status_key, make_status, make_status_place
@@ -26,10 +28,12 @@ from kms.consent.promised import removal_times
 from kms.consent.revocable import RevocableConsents
 from kms.devices.revocable_verdicts import RevocableVerdicts
 from kms.devices.service import DeviceService
+from kms.envelopes.opening import EnvelopeOpener
 from kms.events.cursor import open_cursor_codec
 from kms.events.ports import EventObservers
 from kms.keys.service import KeyService
 from kms.public.files import FolderPublicFiles
+from kms.releases.holding import HeldKeys, RevocableReleases
 from kms.removal.observing import RemovalObserver
 from kms.removal.overdue import OverdueDevices
 from kms.revocation.rpc import RevocationServicer
@@ -47,11 +51,11 @@ class Permission:
     revocations: RevocationService
     add: Add
 
-    async def start(self, keys: KeyService, devices: DeviceService) -> None:
+    async def start(self, keys: KeyService, devices: DeviceService, opener: EnvelopeOpener) -> None:
         """Raises ConfigError, HsmError, OSError."""
         ground, subjects = self.ground, self.revocations.subjects
         subjects["devices"] = RevocableHolders(subjects["devices"])
-        subjects["artifacts"] = RevocableArtifacts()
+        subjects["artifacts"] = RevocableReleases(RevocableArtifacts())
         subjects["consents"] = RevocableConsents(ground.clock)
         subjects["verdicts"] = RevocableVerdicts(ground.randomness)
         subjects["policies"] = RevocablePolicies()
@@ -59,7 +63,7 @@ class Permission:
         self.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, make_artifacts(self.revocations.events))
         place = make_status_place(ground.config, ground.database, ground.public_url)
         await self._status(keys, place)
-        await self._consent_and_removal(devices, await place.base())
+        await self._consent_and_removal(devices, opener, await place.base())
         observer, standing = RemovalObserver(ground.database), ground.walls.standing
         await self._events(
             EventObservers(
@@ -71,9 +75,9 @@ class Permission:
         )
         await self._shared_signals(keys)
 
-    async def _consent_and_removal(self, devices: DeviceService, base: str) -> None:
+    async def _consent_and_removal(self, devices: DeviceService, opener: EnvelopeOpener, base: str) -> None:
         ground, events = self.ground, self.revocations.events
-        orders = make_orders(ground.config, events, GivenLeases())
+        orders = make_orders(ground.config, events, HeldKeys(GivenLeases()))
         consent = await make_consent(
             ground.config.consent,
             events,
@@ -87,6 +91,16 @@ class Permission:
         )
         self.add(consent_pb2_grpc.add_ConsentServiceServicer_to_server, consent.servicer)
         self.add(removal_pb2_grpc.add_RemovalServiceServicer_to_server, removal.servicer)
+        releases = make_releases(
+            events,
+            opener=opener,
+            leases=consent.servicer.leases,
+            orders=orders,
+            clock=ground.clock,
+            interval_seconds=ground.config.removal.check_interval_seconds,
+        )
+        self.add(releases_pb2_grpc.add_ReleaseServiceServicer_to_server, releases.servicer)
+        ground.spawn(releases.upkeep.run())
         ground.spawn(consent.run())
         ground.spawn(removal.keeper.run())
 

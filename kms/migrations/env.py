@@ -15,6 +15,7 @@ import kms.devices.store
 import kms.events.tables
 import kms.keys.store
 import kms.log.store
+import kms.releases.tables
 import kms.removal.tables
 import kms.revocation.assurance_store
 import kms.revocation.compromise_store

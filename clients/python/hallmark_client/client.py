@@ -23,6 +23,7 @@ from hallmark_client.model.capabilities import Capabilities
 from hallmark_client.names import Names
 from hallmark_client.policies import Policies
 from hallmark_client.profile import Profile
+from hallmark_client.releases import Releases
 from hallmark_client.removals import Removals
 from hallmark_client.revocations import Revocations
 from hallmark_client.signing import Signing
@@ -71,6 +72,8 @@ class Client:
     """Revoke, and follow what is revoked."""
     consents: Consents
     """Grant, renew and withdraw consent; leases."""
+    releases: Releases
+    """Releases of models, and the keys of what is in them."""
     removals: Removals
     """Ask devices to delete; receipts; what was removed."""
     ssf: SsfReceivers
@@ -132,6 +135,7 @@ class Client:
         self.devices = Devices(self._calls)
         self.revocations = Revocations(self._calls)
         self.consents = Consents(self._calls)
+        self.releases = Releases(self._calls)
         self.removals = Removals(self._calls)
         self.ssf = SsfReceivers(self._calls)
         self.artifacts = Artifacts(self._calls)

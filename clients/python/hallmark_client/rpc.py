@@ -13,6 +13,7 @@ from hallmark.v1 import revocation_pb2 as revocation
 from hallmark_client.access_rpc import ACCESS_RPCS
 from hallmark_client.audit_rpc import AUDIT_RPCS
 from hallmark_client.permission_rpc import PERMISSION_RPCS
+from hallmark_client.releases_rpc import RELEASE_RPCS
 from hallmark_client.rpc_type import Request, Response, Rpc
 from hallmark_client.tenants_rpc import TENANT_RPCS
 
@@ -213,6 +214,7 @@ RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
     LIST_LOG_KEYS,
     ROTATE_LOG_KEY,
     *PERMISSION_RPCS,
+    *RELEASE_RPCS,
     *ACCESS_RPCS,
     *AUDIT_RPCS,
     *TENANT_RPCS,

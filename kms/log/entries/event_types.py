@@ -51,6 +51,17 @@ _PIECE: Final = ("issue_time", "key", "kind", "next_update", "sha256")
 _ANCHOR: Final = ("formats", "spki_sha256", "terms_sha256", "uses")
 _CONSENT: Final = ("controller", "pii_principal_id", "purposes", "receipt_sha256")
 _ENVELOPE: Final = ("algorithm", "envelope_sha256", "info_sha256")
+_RELEASE: Final = (
+    "envelope_sha256",
+    "epoch",
+    "index_sha256",
+    "key_version",
+    "kind",
+    "minimum_epoch",
+    "model",
+    "requires_consent",
+    "version",
+)
 _IMPORTED: Final = ("wrapping_key", "envelope_sha256", "exported_as")
 
 _VERSION_TYPE: Final = EventType("key version", _VERSION, ("protection_level",))
@@ -144,6 +155,12 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
     "access-policy.set": EventType("access policy", ("document_sha256", *_SIGNED), (), ("by",)),
     "grant.created": EventType("grant", ("actions", "expire_time"), (), ("by", "principal", "reason", "terms_sha256")),
     "grant.revoked": EventType("grant", (), (), ("by", "reason")),
+    "release.created": EventType("release", _RELEASE, (), ("by",)),
+    "artifact-key.released": EventType(
+        "artifact", ("envelope_sha256", "epoch", "info_sha256", "key_version", "verdict"), (), ("device", "lease")
+    ),
+    "device.audit-anchored": EventType("device", ("head", "size")),
+    "device.audit-diverged": EventType("device", ("head", "known_head", "known_size", "size")),
 }
 
 

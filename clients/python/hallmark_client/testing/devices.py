@@ -28,7 +28,7 @@ class _Challenge:
 
 
 class FakeDevices:
-    """Challenges, attestations, devices and verdicts. Certificates and HPKE keys are not given out or kept."""
+    """Challenges, attestations, devices and verdicts. Certificates are not given out."""
 
     def __init__(self, state: State, keys: FakeKeys) -> None:
         self._state = state
@@ -78,6 +78,8 @@ class FakeDevices:
         verdict.verify_time.FromDatetime(self._state.now())
         verdict.claims.update({"bootloader_locked": found.appraised} if found.authentic else {})
         device = self._enrol(found, verdict, made.purpose)
+        if device is not None and request.HasField("hpke_key"):
+            device.hpke_key.kem_id, device.hpke_key.public_key = request.hpke_key.kem_id, request.hpke_key.public_key
         result = self._results.sign(verdict, challenge)
         self._verdicts[name] = verdict
         self._verdicts[name].result.CopyFrom(result)

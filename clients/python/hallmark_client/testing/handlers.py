@@ -22,6 +22,7 @@ from hallmark_client.testing.keys import FakeKeys
 from hallmark_client.testing.log_entries import FakeEntries
 from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.policies import FakePolicies
+from hallmark_client.testing.releases import FakeReleases
 from hallmark_client.testing.removals import FakeRemovals
 from hallmark_client.testing.signing import FakeSigning
 from hallmark_client.testing.ssf import FakeSsf
@@ -47,6 +48,8 @@ _SEVERAL: Final = {
     "GrantConsent": {1, 2},
     "WithdrawConsent": set(range(1000)),
     "AcquireLease": {0, 1},
+    "CreateRelease": {1, 2},
+    "RequestArtifactKey": {1, 2},
 }
 REMEMBERED_BY_THE_LOG: Final = frozenset({"AppendEntry"})
 """Whose repetitions are found in the log itself, for ever."""
@@ -137,9 +140,20 @@ def consent_handlers(consents: FakeConsents) -> Handlers:
     }
 
 
-def permission_handlers(state: State, events: FakeEvents, consents: FakeConsents, removals: FakeRemovals) -> Handlers:
+def release_handlers(releases: FakeReleases) -> Handlers:
+    return {
+        "CreateRelease": releases.create,
+        "GetRelease": releases.get,
+        "ListReleases": releases.list,
+        "RequestArtifactKey": releases.request_key,
+        "AnchorDeviceAudit": releases.anchor,
+    }
+
+
+def permission_handlers(
+    state: State, events: FakeEvents, artifacts: FakeArtifacts, consents: FakeConsents, removals: FakeRemovals
+) -> Handlers:
     """What is told to devices and other servers, beside revocations."""
-    artifacts = FakeArtifacts(state)
     return {
         "SetArtifactStatus": artifacts.set_status,
         "SetMinimumVersion": artifacts.set_minimum,

@@ -16,6 +16,7 @@ from hallmark_client.system import System
 from hallmark_client.testing.aliases import FakeAliases
 from hallmark_client.testing.appending import FakeAppending
 from hallmark_client.testing.approvals import FakeApprovals
+from hallmark_client.testing.artifacts import FakeArtifacts
 from hallmark_client.testing.batches import FakeBatches
 from hallmark_client.testing.consents import FakeConsents
 from hallmark_client.testing.copies import copy_of
@@ -34,6 +35,7 @@ from hallmark_client.testing.handlers import (
     log_handlers,
     people_handlers,
     permission_handlers,
+    release_handlers,
 )
 from hallmark_client.testing.key_life import FakeKeyLife
 from hallmark_client.testing.keys import SERVICE_KEYS, FakeKeys
@@ -43,6 +45,7 @@ from hallmark_client.testing.log_keys import FakeLogKeys
 from hallmark_client.testing.operators import operator_handlers
 from hallmark_client.testing.people import Peer, Person
 from hallmark_client.testing.refusals import unreachable
+from hallmark_client.testing.releases import FakeReleases, Neighbours
 from hallmark_client.testing.removals import FakeRemovals
 from hallmark_client.testing.replays import Replays
 from hallmark_client.testing.roles import Role, check_role
@@ -95,6 +98,9 @@ class FakeService:
         self._approvals = FakeApprovals(self._state)
         self._people: dict[tuple[str, str], Person] = {}
         self._gates = FakeGates(self._state, self._devices)
+        self._artifacts = FakeArtifacts(self._state)
+        near = Neighbours(self._keys, self._gates, self._devices, self._artifacts, self._consents, self._removals)
+        self._releases = FakeReleases(self._state, near)
         self._replays = Replays(self._state.log)
         signing = FakeSigning(self._state, self._keys, self._gates)
         self._batches = FakeBatches(self._state, self._keys, signing, self._replays.once)
@@ -109,7 +115,8 @@ class FakeService:
                 FakeAliases(self._state, self._keys),
                 self._trust,
             ),
-            **permission_handlers(self._state, self._events, self._consents, self._removals),
+            **permission_handlers(self._state, self._events, self._artifacts, self._consents, self._removals),
+            **release_handlers(self._releases),
             **attestation_handlers(self._state, self._keys, self._approvals, self._devices),
             **people_handlers(
                 self._approvals,
@@ -279,7 +286,7 @@ class FakeService:
             self._approvals.peer = peer
             caller = role if peer is None else peer.spiffe_id
             self._trust.client = self._batches.caller = self._gates.caller = self._appending.caller = caller
-            self._events.caller = self._consents.caller = caller
+            self._events.caller = self._consents.caller = self._releases.caller = caller
             response = answer()
             if fault is not None:
                 raise fault.error

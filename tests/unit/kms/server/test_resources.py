@@ -43,6 +43,7 @@ NARROWED_BY = {
     "ConsentService.ListLeases consent",
     "ConsentService.ListLeases device",
     "LogService.ListEntries subject",
+    "ReleaseService.ListReleases model",
     "RemovalService.ListRemovals consent",
     "RemovalService.ListRemovals device",
     "RevocationService.ListRevocations subject",
@@ -62,6 +63,7 @@ OWN_WORDS = {
     "LogService.AppendEntry subject",
     "LogService.AppendStream subject",
     "LogService.BatchAppendEntries requests.subject",
+    "ReleaseService.CreateRelease version",
 }
 """A person, or what the caller calls it."""
 NOTHING_NAMED = {
@@ -89,6 +91,9 @@ ALL_NAMED = {
     "KeyService.SetAlias": {"alias.name", "alias.key"},
     "KeyService.UpdateKey": {"key.name"},
     "LogService.BatchAppendEntries": {"requests.parent"},
+    "ReleaseService.AnchorDeviceAudit": {"device"},
+    "ReleaseService.CreateRelease": {"parent", "model", "key_version"},
+    "ReleaseService.RequestArtifactKey": {"artifact", "consent"},
     "RemovalService.RequestDeletion": {"device", "artifact"},
     "RemovalService.SubmitDeletionReceipt": {"removal"},
     "RevocationService.Revoke": {"subject"},

@@ -1,0 +1,141 @@
+"""Two replicas over PostgreSQL, each with its own connections: epochs grow, nothing is given after it was closed."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms.app.releases import ReleaseParts, make_releases
+from kms.core.database import Database
+from kms.core.errors import FailedPrecondition, Reason, ServiceError
+from support.database import fresh_database
+from unit.kms.releases.bench import MODEL, Phone, ReleaseBench, artifact, releases_running
+
+
+@dataclass(frozen=True)
+class Pair:
+    bench: ReleaseBench
+    other: ReleaseBench
+
+
+@asynccontextmanager
+async def two_replicas(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    monkeypatch.setattr("unit.kms.revocation.bench.fresh_database", lambda folder: fresh_database(folder, url))
+    second = Database(url)
+    try:
+        async with releases_running(folder) as bench:
+            yield Pair(bench, replace(bench, parts=_beside(bench, second)))
+    finally:
+        second.close()
+
+
+def _beside(bench: ReleaseBench, database: Database) -> ReleaseParts:
+    keys = bench.parts.servicer.keys
+    events = replace(bench.events, database=database)
+    leases = replace(
+        keys.leases, giving=replace(keys.leases.giving, issuer=replace(keys.leases.giving.issuer, events=events))
+    )
+    opener = replace(keys.opener, keys=replace(keys.opener.keys, database=database))
+    orders = replace(bench.parts.upkeep.orders, events=events)
+    clock = bench.base.service.clock
+    return make_releases(events, opener=opener, leases=leases, orders=orders, clock=clock, interval_seconds=1)
+
+
+async def outcomes(*acts: Awaitable[Any]) -> list[Any]:
+    """Answers and refusals; anything else is a mistake."""
+    found = await asyncio.gather(*acts, return_exceptions=True)
+    for each in found:
+        if isinstance(each, BaseException) and not isinstance(each, ServiceError):
+            raise each
+    return found
+
+
+@pytest.fixture
+async def pair(postgresql_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with two_replicas(tmp_path, postgresql_url, monkeypatch) as found:
+        yield found
+
+
+async def test_epochs_grow_however_two_replicas_race(pair: Pair) -> None:
+    """Each round two want the same epoch, and two the next: what was made has grown in the order of its log entries."""
+    for round_ in range(6):
+        epochs = [2 * round_ + 1, 2 * round_ + 1, 2 * round_ + 2, 2 * round_ + 2]
+        await outcomes(
+            *(
+                side.create(100 * round_ + place, epoch=epoch, minimum_epoch=epoch if place == 3 else 0)
+                for place, (side, epoch) in enumerate(
+                    zip((pair.bench, pair.other, pair.bench, pair.other), epochs, strict=True)
+                )
+            )
+        )
+    made = [each.epoch for each in (await pair.bench.listed(model=MODEL)).releases]
+    assert len(made) == len(set(made))
+    assert set(range(2, 13, 2)) <= set(made)
+    logged = [entry["details"]["epoch"] for entry in await pair.bench.logged("release.created")]
+    assert logged == sorted(logged)
+    minimums = [entry["details"]["minimum_version"] for entry in await pair.bench.logged("model.minimum-version-set")]
+    assert minimums == sorted(set(minimums))
+
+
+async def test_twins_at_two_replicas_are_one(pair: Pair) -> None:
+    phone = await pair.bench.enrol()
+    wanted = pair.bench.wanted()
+    for _ in range(2):
+        made = await outcomes(pair.bench.send(wanted), pair.other.send(wanted))
+        assert {each.release.name for each in made} == {made[0].release.name}
+    request_id = str(uuid.uuid4())
+    for _ in range(2):
+        given = await outcomes(*(each.request_key(phone, request_id=request_id) for each in (pair.bench, pair.other)))
+        assert len({each.envelope for each in given}) == 1
+    assert len(await pair.bench.logged("artifact-key.released")) == 1
+
+
+async def test_nothing_is_released_after_the_revocation_is_logged(pair: Pair) -> None:
+    """Whoever got the key before is asked to delete it, whichever replica gave it."""
+    phones = [await pair.bench.enrol() for _ in range(4)]
+    for number in (1, 2, 3):
+        await pair.bench.create(number)
+        sides = [pair.bench, pair.other] * 2
+        got = await outcomes(
+            *(side.request_key(phone, number) for side, phone in zip(sides, phones, strict=True)),
+            pair.bench.revoke(number),
+        )
+        refused = [each for each in got if isinstance(each, FailedPrecondition)]
+        assert {each.reason for each in refused} <= {Reason.ARTIFACT_REVOKED}
+        assert await refusal(pair.other, phones[0], number) is Reason.ARTIFACT_REVOKED
+        now = pair.bench.base.service.clock.now()
+        await outcomes(*(side.parts.upkeep.request_removals(now) for side in (pair.bench, pair.other)))
+        for side in (pair.bench, pair.other):
+            await side.parts.upkeep.request_removals(now)
+        asked = [each.device for each in await pair.bench.removals() if each.artifact == artifact(number)]
+        holders = [str(phone.name) for phone, answer in zip(phones, got, strict=False) if answer not in refused]
+        assert sorted(asked) == sorted(holders)
+
+
+async def test_a_withdrawal_at_one_replica_closes_it_at_the_other(pair: Pair) -> None:
+    await pair.bench.create(requires_consent=True)
+    phone = await pair.bench.enrol()
+    consent = await pair.bench.grant(phone)
+    await pair.other.request_key(phone)
+    await outcomes(pair.bench.withdraw(consent), *(pair.other.request_key(phone) for _ in range(4)))
+    assert await refusal(pair.other, phone, 1) is Reason.LEASE_REQUIRED
+
+
+async def test_one_of_two_heads_of_the_same_size_is_anchored(pair: Pair) -> None:
+    phone = await pair.bench.enrol()
+    for size in range(1, 6):
+        heads = bytes([size]) * 32, bytes([size + 100]) * 32
+        got = await outcomes(pair.bench.anchor(phone, size, heads[0]), pair.other.anchor(phone, size, heads[1]))
+        (refused,) = [each for each in got if isinstance(each, FailedPrecondition)]
+        assert refused.reason is Reason.AUDIT_DIVERGED
+
+
+async def refusal(bench: ReleaseBench, phone: Phone, number: int) -> Reason:
+    with pytest.raises(FailedPrecondition) as refused:
+        await bench.request_key(phone, number)
+    return refused.value.reason
