@@ -1,0 +1,52 @@
+"""Releases of models onto a device: verified before anything is fetched, checked before anything is visible.
+
+    updater = Updater(device.vault, "https://models.example", ReleaseTrust.load(Path("trust")),
+                      key_source=device.request_key, folder=Path("updates"))
+    installed = updater.update("example-7b", progress=print)
+
+A device of the SDK has all of that: `device.updater(...)`. docs/device-update.md: order, attacks, limits.
+"""
+
+from hallmark_client.device.update.downloads import UpdateFolder
+from hallmark_client.device.update.errors import (
+    ContentKeyInvalid,
+    ContentKeyRefused,
+    EpochReused,
+    NoSpace,
+    ReleaseRevoked,
+    ReleaseSuspended,
+    UpdateFailed,
+    UpdateRunning,
+    UpdateStoreFailed,
+)
+from hallmark_client.device.update.model import (
+    Available,
+    Installed,
+    KeySource,
+    Progress,
+    Stage,
+    UpdateSettings,
+    UpToDate,
+)
+from hallmark_client.device.update.updater import Updater
+
+__all__ = [
+    "Available",
+    "ContentKeyInvalid",
+    "ContentKeyRefused",
+    "EpochReused",
+    "Installed",
+    "KeySource",
+    "NoSpace",
+    "Progress",
+    "ReleaseRevoked",
+    "ReleaseSuspended",
+    "Stage",
+    "UpToDate",
+    "UpdateFailed",
+    "UpdateFolder",
+    "UpdateRunning",
+    "UpdateSettings",
+    "UpdateStoreFailed",
+    "Updater",
+]

@@ -1,0 +1,104 @@
+"""What `get` gives: plaintext of one file of an artifact, from any place, for as long as it may be used."""
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from hallmark_client.device.chunks import SealedFile
+from hallmark_client.device.errors import DeviceError
+from hallmark_client.device.model import Artifact, Part
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+RECHECK_SECONDS: Final = 1.0
+"""A reader that is open asks again whether it may, when it is used after this time."""
+
+
+class ArtifactReader(io.RawIOBase):
+    """Seekable raw IO. `pread` and `pread_into` leave the position alone, and may be called from any thread.
+
+    Every read raises ArtifactSuspended or ArtifactUnknown as soon as the artifact was suspended, deleted or lost its
+    lease; ContentInvalid where its bytes were changed; StoreFailed where the disk does not give them. No byte is given
+    that was not authenticated.
+    """
+
+    def __init__(
+        self, file: SealedFile, artifact: Artifact, part: Part, may: Callable[[], None], monotonic: Callable[[], float]
+    ) -> None:
+        super().__init__()
+        self.artifact: Final = artifact
+        self.part: Final = part
+        self._file = file
+        self._may = may
+        self._monotonic = monotonic
+        self._asked = monotonic()
+        self._position = 0
+        self._end: DeviceError | None = None
+
+    @property
+    def size(self) -> int:
+        """Of the plaintext, in bytes."""
+        return self._file.size
+
+    def pread(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset` on; fewer only at the end."""
+        self._check(offset)
+        try:
+            return self._file.read(offset, size)
+        except ValueError:
+            raise self._end or ValueError("I/O operation on closed file") from None
+
+    def pread_into(self, offset: int, buffer: "WriteableBuffer") -> int:
+        """Fills `buffer` from `offset` on, and says with how many bytes."""
+        self._check(offset)
+        try:
+            return self._file.read_into(offset, memoryview(buffer).cast("B"))
+        except ValueError:
+            raise self._end or ValueError("I/O operation on closed file") from None
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        count = self.pread_into(self._position, buffer)
+        self._position += count
+        return count
+
+    def readall(self) -> bytes:
+        found = self.pread(self._position, max(0, self.size - self._position))
+        self._position += len(found)
+        return found
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            raise ValueError(f"no position {start + offset}")
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def end(self, error: DeviceError) -> None:
+        """The vault takes it back: every later use raises `error`."""
+        self._end = error
+        self._file.close()
+
+    def _check(self, offset: int) -> None:
+        if offset < 0:
+            raise ValueError(f"no position {offset}")
+        if self._end is not None:
+            raise self._end
+        now = self._monotonic()
+        if now - self._asked >= RECHECK_SECONDS:
+            self._may()
+            self._asked = now
