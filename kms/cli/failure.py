@@ -191,8 +191,15 @@ def _snake(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).upper()
 
 
+def _release_failure(error: Exception) -> Failure:
+    """An error of hallmark_release: the release does not hold, or can not be read."""
+    found: Any = error
+    return Failure(ExitCode(found.category), found.reason, str(error), found.advice)
+
+
 _BY_PACKAGE: Final[dict[str, Callable[[Exception], Failure]]] = {
     "hallmark_client": _client_failure,
+    "hallmark_release": _release_failure,
     "hallmark_tlog": _log_failure,
     "hallmark_composite": _composite_failure,
     "attestation": _evidence_failure,

@@ -131,6 +131,18 @@ from importlib.metadata import version
 print(", ".join(f"{name} {version(name)}" for name in ("proofbundle", "scitt-cose", "sigstore")))'
 }
 
+model_signing() {  # in a virtual environment of its own: it pins what the others do not
+    if ! cmp -s "$here/requirements-model-signing.txt" "$PEERS/venv-model-signing/requirements.txt"; then
+        rm -rf "$PEERS/venv-model-signing"
+        "$PYTHON" -m venv "$PEERS/venv-model-signing"
+        "$PEERS/venv-model-signing/bin/pip" install --quiet --require-hashes -r "$here/requirements-model-signing.txt"
+        cp "$here/requirements-model-signing.txt" "$PEERS/venv-model-signing/requirements.txt"
+    fi
+    "$PEERS/venv-model-signing/bin/python" -c '
+from importlib.metadata import version
+print(version("model-signing"), "with pyOpenSSL", version("pyOpenSSL"))'
+}
+
 tool debian debian
 tool tessera-fsck tessera_fsck
 tool tessera-hammer tessera_hammer
@@ -139,8 +151,10 @@ tool torchwood-check torchwood_check
 tool omniwitness omniwitness
 tool tessera-fsck-ml-dsa tessera_fsck_ml_dsa
 tool python python_packages
+tool model-signing model_signing
 
 echo "In $PEERS:"
-for name in debian tessera-fsck tessera-fsck-ml-dsa tessera-hammer torchwood torchwood-check omniwitness python; do
+for name in debian tessera-fsck tessera-fsck-ml-dsa tessera-hammer torchwood torchwood-check omniwitness python \
+    model-signing; do
     printf '  %-20s %s\n' "$name" "$(cat "$PEERS/tools/$name")"
 done

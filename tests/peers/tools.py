@@ -39,6 +39,11 @@ class Peers:
         self.require("python")
         return self.folder / "venv" / "bin" / "python"
 
+    def model_signing(self) -> Path:
+        """An interpreter that has OpenSSF Model Signing. Skips without it."""
+        self.require("model-signing")
+        return self.folder / "venv-model-signing" / "bin" / "python"
+
     def require(self, tool: str) -> str:
         """What fetch.sh says of a tool: its version. Skips when it could not get it."""
         try:

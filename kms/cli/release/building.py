@@ -1,0 +1,92 @@
+"""Building a release: the content key from the service, the encrypted parts and their description on this disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kms.cli.failure import not_usable
+from kms.cli.release.progress import byte_progress
+
+if TYPE_CHECKING:
+    from hallmark_client.client import Client
+    from hallmark_release.build import BuiltRelease
+    from kms.cli.release.service_keys import KeyNames
+
+DEFAULT_KIND: Final = "model-weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """epoch None: the one after the newest that the service knows."""
+
+    folder: Path
+    out: Path
+    model: str
+    version: str
+    epoch: int | None
+    minimum_epoch: int
+    kind: str
+    ignore: Sequence[str]
+
+
+def wanted_release(model: str | None, version: str | None) -> tuple[str, str]:
+    """Raises UsageError."""
+    if not model or not version:
+        raise click.UsageError("a release needs a name and a version: --model NAME --version VERSION")
+    return model, version
+
+
+def build_with(client: "Client", names: "KeyNames", wanted: Wanted) -> "BuiltRelease":
+    """Raises CommandError, HallmarkError, ReleaseError, OSError."""
+    from hallmark_client.system import System
+    from hallmark_release.build import build_release, new_release_id
+    from hallmark_release.scan import GIT_PATHS, scan_folder
+    from hallmark_release.statement import ReleaseId
+    from kms.cli.release.workspace import content_key_info, is_built
+
+    if is_built(wanted.out):
+        advice = f"`hallmark release publish {wanted.out}` goes on with it; or remove it, or choose another -o"
+        raise not_usable("BUILD_EXISTS", f"{wanted.out} has a release already", advice)
+    # First, so that a folder that can not be released costs no key.
+    size = sum(file.size for file in scan_folder(wanted.folder, (*GIT_PATHS, *wanted.ignore)))
+    release = ReleaseId(
+        tenant=client.tenant,
+        model=wanted.model,
+        version=wanted.version,
+        epoch=wanted.epoch or next_epoch(client, wanted.model),
+        minimum_epoch=wanted.minimum_epoch,
+    )
+    release_id = new_release_id(System().random_bytes)
+    key = _content_key(client, names, wanted.out, content_key_info(release, release_id))
+    try:
+        with byte_progress(f"Encrypting {wanted.folder.name}", size) as progress:
+            return build_release(
+                wanted.folder,
+                wanted.out,
+                release=release,
+                release_id=release_id,
+                kind=wanted.kind,
+                key=key,
+                ignore_paths=wanted.ignore,
+                progress=progress,
+            )
+    finally:
+        key[:] = bytes(len(key))
+
+
+def _content_key(client: "Client", names: "KeyNames", out: Path, info: bytes) -> bytearray:
+    """Made by the service; the sealed one is written into the folder, the plain one is for the caller to wipe."""
+    from kms.cli.release.workspace import SealedContentKey
+
+    data_key = client.envelopes.data_key(names.content, info=info)
+    out.mkdir(parents=True, exist_ok=True)
+    SealedContentKey.of(data_key, info).write(out)
+    return bytearray(data_key.plaintext)
+
+
+def next_epoch(client: "Client", model: str) -> int:
+    """Raises HallmarkError."""
+    return max((release.epoch for release in client.releases.list(model)), default=0) + 1
