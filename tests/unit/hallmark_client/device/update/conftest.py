@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,17 @@ from unit.hallmark_release.release_world import Publisher
 
 
 @pytest.fixture
-def publisher(tmp_path: Path) -> Publisher:
-    (tmp_path / "publisher").mkdir()
-    return Publisher(tmp_path / "publisher")
+def place() -> Iterator[Path]:
+    """In memory where that is: what is synced here needs no disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def publisher(place: Path) -> Publisher:
+    (place / "publisher").mkdir()
+    return Publisher(place / "publisher")
 
 
 @pytest.fixture
@@ -19,8 +28,8 @@ def source(publisher: Publisher) -> CountingSource:
 
 
 @pytest.fixture
-def device(tmp_path: Path, publisher: Publisher, source: CountingSource) -> Iterator[UpdateDevice]:
-    (tmp_path / "device").mkdir()
-    device = UpdateDevice(tmp_path / "device", publisher, source)
+def device(place: Path, publisher: Publisher, source: CountingSource) -> Iterator[UpdateDevice]:
+    (place / "device").mkdir()
+    device = UpdateDevice(place / "device", publisher, source)
     yield device
     device.vault.close()
