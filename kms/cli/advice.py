@@ -9,6 +9,8 @@ ADVICE: Final = {
     "LOCKOUT": "Permit AccessService to admins in it; docs/access.md begins with such a statement",
     "QUOTA_EXCEEDED": "Destroy what is not needed, or ask the operators: `hallmark tenants update TENANT --keys N`",
     "TENANT_EXISTS": "`hallmark tenants list` shows those that there are",
+    "EPOCH_NOT_NEWER": "Build it again without --epoch: the next one is taken",
+    "RELEASE_EXISTS": "The service has this very statement already: build the release again",
     "RECEIVER_EXISTS": "Take another id, or delete it first: `hallmark ssf receivers list`",
     "KEY_EXISTS": "Take another name, or make a new version with `hallmark keys rotate`",
     "KEY_REVOKED": "A revoked key never signs again: create another with `hallmark keys create`",
