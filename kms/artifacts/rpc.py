@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from hallmark.v1 import artifacts_pb2, artifacts_pb2_grpc
 from kms.artifacts import wire
+from kms.artifacts.changing import Asker
 from kms.artifacts.model import COLLECTION, ModelName
-from kms.artifacts.service import ArtifactStatusService, Asker, Outcome
+from kms.artifacts.service import ArtifactStatusService, Outcome
 from kms.core.call import Call
 from kms.core.idempotency import RequestKey
 from kms.core.names import DigestName, TenantName

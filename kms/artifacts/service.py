@@ -5,52 +5,28 @@ write transaction: the status by compare-and-set, log entry, event, answer for r
 something: its event waits for the log's proof. The others are in the global feed with the commit.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
 from kms.artifacts import store
-from kms.artifacts.model import (
-    ARTIFACT_STATUS_CHANGE,
-    ARTIFACT_SUPERSEDED,
-    COLLECTION,
-    VERSION_MAX,
-    ArtifactAnswer,
-    ArtifactStatus,
-    ModelName,
-)
-from kms.core.canonical import Json
+from kms.artifacts.changing import Asker, SignedChange, StatusChanges, next_status
+from kms.artifacts.model import COLLECTION, VERSION_MAX, ArtifactAnswer, ArtifactStatus, ModelName
 from kms.core.errors import FailedPrecondition, InvalidArgument, Reason, Unavailable
-from kms.core.idempotency import Replays, RequestKey
+from kms.core.idempotency import Replays
 from kms.core.names import DigestName
 from kms.events.appending import Events, Overtaken
-from kms.events.model import GLOBAL, Draft, InitiatingEntity, Priority, SignedEvent, Status
-from kms.log.model import LogEntry, LogPromise
+from kms.events.model import Status
+from kms.log.model import LogPromise
 
 _ROUNDS_MAX = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Whose change it is. `request`: of the call, for replays; `transaction_id`: of the event."""
-
-    initiating_entity: InitiatingEntity
-    request: RequestKey
-    transaction_id: str
-    now: datetime
-    published: bool
 
 
 Outcome = tuple[ArtifactStatus, LogPromise, bool]
 """The status as the call left it, the promise of its log entry, and whether this is a replay."""
 Change = Callable[[ArtifactStatus | None], ArtifactStatus]
-
-
-class _ChangedMeanwhile(Exception):
-    """Since it was read. Nothing was written."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +53,7 @@ class ArtifactStatusService:
                 raise _refused(name, "was revoked, and stays so")
             if known is state:
                 raise _refused(name, f"is {state.name} already")
-            return _next(name, before, state=state, now=asker.now)
+            return next_status(name, before, state=state, now=asker.now)
 
         return await self._change(name, change, asker)
 
@@ -91,7 +67,7 @@ class ArtifactStatusService:
         def change(before: ArtifactStatus | None) -> ArtifactStatus:
             if before is not None and version <= before.minimum_version:
                 raise _refused(name, f"has the minimum version {before.minimum_version}, which only goes up")
-            return _next(name, before, minimum_version=version, now=asker.now)
+            return next_status(name, before, minimum_version=version, now=asker.now)
 
         return await self._change(name, change, asker)
 
@@ -106,29 +82,19 @@ class ArtifactStatusService:
             if earlier is not None:
                 return await self._outcome(earlier, asker, replayed=True)
             after = change(before)
-            signed = await self.events.sign(_draft(self.events.new_id(asker.now), after, asker), asker.now)
+            signed = await StatusChanges(self.events).sign(after, asker)
             try:
-                answer, replayed = await database.write(
-                    lambda tx, a=after, b=before, s=signed: self._commit(tx, a, b, s, asker)  # type: ignore[misc]
-                )
-            except (_ChangedMeanwhile, Overtaken):
+                answer, replayed = await database.write(partial(self._commit, signed=signed, asker=asker))
+            except Overtaken:
                 continue
             self.events.notify(name.tenant)
             return await self._outcome(answer, asker, replayed=replayed)
         raise Unavailable(Reason.QUEUE_FULL, f"{name} changes many times at once; retry", retry_after_seconds=1)
 
-    def _commit(
-        self, tx: Connection, after: ArtifactStatus, before: ArtifactStatus | None, signed: SignedEvent, asker: Asker
-    ) -> tuple[ArtifactAnswer, bool]:
+    def _commit(self, tx: Connection, *, signed: SignedChange, asker: Asker) -> tuple[ArtifactAnswer, bool]:
         if (earlier := self._replays.find(tx, asker.request)) is not None:
             return earlier, True
-        if not store.save(tx, after, before=0 if before is None else before.revision):
-            raise _ChangedMeanwhile
-        promise = self.events.log.record(tx, _log_entry(after, signed))
-        if isinstance(after.name, DigestName) and after.state is Status.VALID:
-            self.events.hold(tx, signed, promise, [GLOBAL])
-        else:
-            self.events.append(tx, signed, promise, [GLOBAL])
+        after, promise = signed.after, StatusChanges(self.events).change_in(tx, signed)
         answer = ArtifactAnswer(
             name=str(after.name),
             state=int(after.state),
@@ -151,57 +117,6 @@ class ArtifactStatusService:
             update_time=answer.update_time,
         )
         return status, promise, replayed
-
-
-def _next(
-    name: DigestName | ModelName,
-    before: ArtifactStatus | None,
-    *,
-    now: datetime,
-    state: Status = Status.VALID,
-    minimum_version: int = 0,
-) -> ArtifactStatus:
-    first = ArtifactStatus(name=name, state=state, minimum_version=minimum_version, revision=1, update_time=now)
-    return first if before is None else replace(first, revision=before.revision + 1)
-
-
-def _draft(event_id: str, after: ArtifactStatus, asker: Asker) -> Draft:
-    own: dict[str, Json]
-    if isinstance(after.name, ModelName):
-        uri, own = ARTIFACT_SUPERSEDED, {"min_version": after.minimum_version}
-    else:
-        uri, own = ARTIFACT_STATUS_CHANGE, {"digest": after.name.digest}
-    allows = isinstance(after.name, DigestName) and after.state is Status.VALID
-    return Draft(
-        id=event_id,
-        tenant=after.name.tenant,
-        uri=uri,
-        subject=str(after.name),
-        revision=after.revision,
-        status=after.state,
-        event_time=asker.now,
-        effective_time=asker.now,
-        initiating_entity=asker.initiating_entity,
-        priority=Priority.INFORMATION if allows else Priority.URGENT,
-        own=own,
-        transaction_id=asker.transaction_id,
-    )
-
-
-def _log_entry(after: ArtifactStatus, signed: SignedEvent) -> LogEntry:
-    details: dict[str, Json] = {
-        "payload_sha256": hashlib.sha256(signed.payload).hexdigest(),
-        "revision": after.revision,
-        "signed_by": signed.signature.key_version,
-    }
-    if isinstance(after.name, ModelName):
-        event_type = "model.minimum-version-set"
-        details["minimum_version"] = after.minimum_version
-    else:
-        event_type = "artifact.status-set"
-        details["state"] = after.state.name
-    name = after.name
-    return LogEntry(signed.draft.id, event_type, name.tenant, str(name), signed.draft.event_time, details)
 
 
 def _refused(name: DigestName | ModelName, why: str) -> FailedPrecondition:

@@ -33,6 +33,13 @@ def find(tx: Connection, name: DigestName | ModelName) -> ArtifactStatus | None:
     return None if row is None else _read(row)
 
 
+def hold(tx: Connection, *names: DigestName | ModelName) -> None:
+    """Until this transaction ends nobody says anything new of them, also where nothing was ever said and there is no
+    row to lock. Look at them after this. Always the artifact before its model.
+    """
+    _lock(tx, sa.func.pg_advisory_xact_lock_shared, *names)
+
+
 def blocked(tx: Connection, tenant: str, digests: Collection[str]) -> dict[str, Status]:
     """Those of the artifacts (SHA-256, hex) that may not be used: digest -> INVALID or SUSPENDED."""
     found, wanted = dict[str, Status](), [str(DigestName(tenant, COLLECTION, digest)) for digest in digests]
@@ -53,6 +60,7 @@ def list_statuses(tx: Connection, tenant: str, *, after: str, limit: int) -> Seq
 
 def save(tx: Connection, status: ArtifactStatus, *, before: int) -> bool:
     """Compare and set: False when the revision is not `before` (0: none) any more, and then nothing was written."""
+    _lock(tx, sa.func.pg_advisory_xact_lock, status.name)
     values: dict[str, Any] = {
         "state": int(status.state),
         "minimum_version": status.minimum_version,
@@ -72,6 +80,7 @@ def save(tx: Connection, status: ArtifactStatus, *, before: int) -> bool:
 
 def set_revoked(tx: Connection, name: DigestName, now: datetime) -> None:
     """For ever, whether anything was said of it before or not."""
+    _lock(tx, sa.func.pg_advisory_xact_lock, name)
     values = {"state": int(Status.INVALID), "revision": _status.c.revision + 1, "update_time": now}
     if tx.execute(_status.update().where(_named(name)).values(values)).rowcount == 0:
         first = {"minimum_version": 0, "revision": 1, "state": int(Status.INVALID), "update_time": now}
@@ -80,6 +89,12 @@ def set_revoked(tx: Connection, name: DigestName, now: datetime) -> None:
                 tx.execute(_status.insert().values(tenant=name.tenant, name=str(name), **first))
         except IntegrityError:  # another replica suspends it at this moment
             tx.execute(_status.update().where(_named(name)).values(values))
+
+
+def _lock(tx: Connection, function: Any, *names: DigestName | ModelName) -> None:
+    """SQLite has one writer at a time anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.select(*(function(sa.func.hashtextextended(str(name), 0)) for name in names)))
 
 
 def _named(name: DigestName | ModelName) -> sa.ColumnElement[bool]:

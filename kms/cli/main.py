@@ -41,6 +41,7 @@ COMMANDS = {
     "consent": Entry("kms.cli.consent.group:consent", "Grant, renew, withdraw consent; leases; what was removed."),
     "artifacts": Entry("kms.cli.artifacts:artifacts", "Suspend artifacts; demand a newer version of a model."),
     "release": Entry("kms.cli.release.group:release", "Model releases: build, sign, publish, verify."),
+    "vault": Entry("kms.cli.vault.group:vault", "The vault of a device: keep, read, delete; its agent for apps."),
     "status": Entry("kms.cli.status.group:status", "Public status files: show, verify, fetch, sizes."),
     "ssf": Entry("kms.cli.ssf:ssf", "Servers that hear of events: let them in, list, send away."),
     "backup": Entry("kms.cli.backup:backup", "Back up everything a server keeps, verify it, restore it."),

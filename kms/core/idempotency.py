@@ -4,6 +4,7 @@ The record commits in the same transaction as the act, so an answer exists exact
 longer (`purge`).
 """
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
@@ -73,6 +74,12 @@ class RequestKey:
         return cls.of(caller, request.request_id, method, body.SerializeToString(deterministic=True))
 
 
+@functools.cache
+def _adapter(answer_type: type[T]) -> TypeAdapter[T]:
+    """Milliseconds to make; one for each type."""
+    return TypeAdapter(answer_type)
+
+
 class Replays(Generic[T]):
     """Stored answers of one kind: a frozen dataclass that pydantic can write and read, or `encode` and `decode`."""
 
@@ -83,7 +90,7 @@ class Replays(Generic[T]):
         encode: Callable[[T], bytes] | None = None,
         decode: Callable[[bytes], T] | None = None,
     ) -> None:
-        adapter = TypeAdapter(answer_type)
+        adapter = _adapter(answer_type)  # type: ignore[arg-type]  # a type is hashable
         self._encode = encode or (lambda answer: cbor2.dumps(adapter.dump_python(answer)))
         self._decode = decode or (lambda stored: adapter.validate_python(cbor2.loads(stored)))
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
+from kms.artifacts import store as artifact_store
 from kms.consent import lease_store
 from kms.consent import store as consent_store
 from kms.consent.leases import Lease
@@ -60,7 +61,10 @@ class KeyConditions:
         VERDICT_REFUSED, VERDICT_TOO_OLD, VERDICT_INSUFFICIENT, REMOVAL_OVERDUE, DEVICE_KEY_MISSING).
         """
         device, artifact, now = asked.device, asked.artifact, asked.now
-        release = _available(tx, artifact, lock=False)
+        release = store.find(tx, DigestName(artifact.tenant, COLLECTION, artifact.digest))
+        if release is None:
+            raise not_found(str(artifact))
+        check_available(artifact, store.state(tx, release))
         name = release.content_key.key_version
         key, _ = find_referenced(tx, name)
         version = opening_version(key, name.version, now)
@@ -84,7 +88,8 @@ class KeyConditions:
         """Inside the transaction that releases the key, with `holder` locked: nobody takes anything of it back before
         the commit. Gives the lease that it rests on. Raises as `find` does, LEASE_REQUIRED, VERDICT_CHANGED.
         """
-        _available(tx, asked.artifact, lock=True)
+        artifact_store.hold(tx, asked.artifact, before.release.model)  # a release itself never changes
+        check_available(asked.artifact, store.state(tx, before.release))
         name, gate = before.version.name, before.key.settings.attestation_gate
         facts = signing_store.version_facts(tx, name)
         if facts is None or not may_open(facts.state):
@@ -115,14 +120,6 @@ def lease_required(artifact: DigestName) -> FailedPrecondition:
         f"{artifact} may be used with consent only, and no lease of this device is live: name a consent that gives one",
         resource=str(artifact),
     )
-
-
-def _available(tx: Connection, artifact: DigestName, *, lock: bool) -> Release:
-    found = store.find(tx, DigestName(artifact.tenant, COLLECTION, artifact.digest), lock=lock)
-    if found is None:
-        raise not_found(str(artifact))
-    check_available(artifact, store.state(tx, found))
-    return found
 
 
 def _was_ended(holder: Holder | None) -> bool:

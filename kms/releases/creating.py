@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from kms.artifacts import store as artifact_store
+from kms.artifacts.changing import Asker, SignedChange, StatusChanges, next_status
 from kms.artifacts.model import ArtifactStatus
-from kms.artifacts.service import Asker
 from kms.core.canonical import Json
 from kms.core.database import Database
 from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Reason, Unavailable
@@ -33,7 +33,6 @@ from kms.log.entries.commitments import record_with_facts
 from kms.log.model import LogEntry, LogPromise
 from kms.releases import store
 from kms.releases.entries import created_details
-from kms.releases.minimum import MinimumVersions, Raised
 from kms.releases.model import COLLECTION, Listed, Release, ReleaseState, check_available
 
 _ROUNDS_MAX: Final = 8
@@ -91,8 +90,7 @@ class ReleaseCreation:
             if not opened:
                 await self._check_content_key(wanted, found)
                 opened = True
-            minimum = MinimumVersions(events=self.events)
-            raised = await minimum.prepare(wanted.model, wanted.minimum_epoch, found.minimum, asker)
+            raised = await self._sign_minimum(wanted, found.minimum, asker)
             try:
                 made = await self.database.write(partial(self._commit, wanted=wanted, raised=raised, asker=asker))
             except Overtaken:
@@ -126,7 +124,15 @@ class ReleaseCreation:
         except InvalidArgument as error:
             raise InvalidArgument(error.reason, error.message, field=_FIELD) from error
 
-    def _commit(self, tx: Connection, *, wanted: Release, raised: Raised | None, asker: Asker) -> Created:
+    async def _sign_minimum(self, wanted: Release, before: ArtifactStatus | None, asker: Asker) -> SignedChange | None:
+        """None where so much is said already."""
+        version = wanted.minimum_epoch
+        if version <= (0 if before is None else before.minimum_version):
+            return None
+        after = next_status(wanted.model, before, minimum_version=version, now=asker.now)
+        return await StatusChanges(self.events).sign(after, asker)
+
+    def _commit(self, tx: Connection, *, wanted: Release, raised: SignedChange | None, asker: Asker) -> Created:
         newest = store.lock_model(tx, wanted.model)
         if (earlier := self._replays.find(tx, asker.request)) is not None:
             return _recalled(tx, earlier)
@@ -138,7 +144,7 @@ class ReleaseCreation:
         except IntegrityError:  # the same files under another model, at this moment
             raise _exists(wanted.name) from None
         if raised is not None:
-            MinimumVersions(events=self.events).raise_in(tx, raised)
+            StatusChanges(self.events).change_in(tx, raised)
         promise = self._record(tx, wanted)
         answer = CreateAnswer(tenant=wanted.name.tenant, release=wanted.name.digest, promise=promise)
         self._replays.store(tx, asker.request, answer, asker.now)

@@ -129,7 +129,7 @@ class ArtifactKeys:
         if not key_store.count_uses(tx, before.key.name, 1):
             raise limit_reached(before.key.name)
         promise = self._record(tx, asked, before, sealed, lease)
-        holder_store.set_released(tx, asked.device, asked.artifact, leased=lease is not None, now=asked.now)
+        holder_store.set_released(tx, holder, leased=lease is not None, now=asked.now)
         answer = KeyAnswer(kem_id=sealed.kem_id, envelope=sealed.envelope, info=sealed.info, promise=promise)
         self._replays.store(tx, wanted.request, answer, asked.now)
         return Given(str(release.name), answer, lease)

@@ -1,8 +1,8 @@
 """Which device holds the key of which artifact."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,6 +11,8 @@ from kms.core.names import ChildName, DigestName
 from kms.events.store import insert_if_first
 from kms.releases.model import Holder
 from kms.releases.tables import artifact_holder
+
+_TICK: Final = timedelta(microseconds=1)
 
 
 def find(tx: Connection, device: ChildName, artifact: DigestName) -> Holder | None:
@@ -29,17 +31,18 @@ def lock(tx: Connection, device: ChildName, artifact: DigestName) -> Holder:
     return _read(row)
 
 
-def set_released(tx: Connection, device: ChildName, artifact: DigestName, *, leased: bool, now: datetime) -> None:
-    """After `lock`."""
-    values: dict[str, Any] = {"release_time": now}
+def set_released(tx: Connection, holder: Holder, *, leased: bool, now: datetime) -> None:
+    """After `lock`. Later than the end before it, also by a clock that is behind another replica's."""
+    values: dict[str, Any] = {"release_time": now if holder.end_time is None else max(now, holder.end_time + _TICK)}
     if not leased:
         values["unbounded"] = True
-    tx.execute(artifact_holder.update().where(_named(device, artifact)).values(values))
+    tx.execute(artifact_holder.update().where(_named(holder.device, holder.artifact)).values(values))
 
 
-def set_ended(tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:
-    """After `lock`."""
-    tx.execute(artifact_holder.update().where(_named(device, artifact)).values(end_time=now))
+def set_ended(tx: Connection, holder: Holder, now: datetime) -> None:
+    """After `lock`. Not before the release that it ends."""
+    values = {"end_time": now if holder.release_time is None else max(now, holder.release_time)}
+    tx.execute(artifact_holder.update().where(_named(holder.device, holder.artifact)).values(values))
 
 
 def to_be_asked(tx: Connection, artifact: DigestName, *, limit: int) -> Sequence[Holder]:

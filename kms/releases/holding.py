@@ -30,8 +30,7 @@ class HeldKeys:
 
     def end_in(self, tx: Connection, device: ChildName, artifact: DigestName, now: datetime) -> None:
         """From now on the device gets the key again by a lease only, and every lease that it has ends here."""
-        holder_store.lock(tx, device, artifact)
-        holder_store.set_ended(tx, device, artifact, now)
+        holder_store.set_ended(tx, holder_store.lock(tx, device, artifact), now)
         self.leases.end_in(tx, device, artifact, now)
 
     def suspend_in(self, tx: Connection, device: ChildName) -> None:

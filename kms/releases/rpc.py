@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hallmark.v1 import releases_pb2, releases_pb2_grpc
-from kms.artifacts.service import Asker
+from kms.artifacts.changing import Asker
 from kms.consent.requests import own_tenant
 from kms.core.call import Call
 from kms.core.idempotency import RequestKey

@@ -63,10 +63,8 @@ def insert(tx: Connection, made: Release) -> None:
     tx.execute(release_model.update().where(named).values(epoch=made.epoch))
 
 
-def find(tx: Connection, name: DigestName, *, lock: bool = False) -> Release | None:
-    """`lock`: a revocation of its artifact waits until this transaction commits."""
-    query = sa.select(release).where(_named(name))
-    row = tx.execute(query.with_for_update(read=True) if lock else query).first()
+def find(tx: Connection, name: DigestName) -> Release | None:
+    row = tx.execute(sa.select(release).where(_named(name))).first()
     return None if row is None else _read(row)
 
 

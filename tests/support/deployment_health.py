@@ -31,14 +31,14 @@ class Health:
         """Seconds until it signs."""
         return until_it_signs(self._service, self._key, since=time.monotonic())
 
-    def check(self) -> tuple[float, int]:
-        """Seconds until it signs, and MiB that it has grown by. Raises AssertionError."""
+    def check(self, *, memory_mib: int = MEMORY_MIB) -> tuple[float, int]:
+        """Seconds until it signs, and MiB that it has grown by. Raises AssertionError: by more than `memory_mib`."""
         assert self._service.process is not None
         assert self._service.process.poll() is None, "the server has ended"
         seconds = self.check_signing()
         assert children_of(self._pid) == self._children, "a signer has ended"
         grown = (self._resident() - self._bytes) // _MIB
-        assert grown < MEMORY_MIB, f"it grew by {grown} MiB"
+        assert grown < memory_mib, f"it grew by {grown} MiB"
         deadline = time.monotonic() + _SETTLE_SECONDS
         while (left := open_descriptors(self._pid) - self._descriptors) > DESCRIPTORS:
             assert time.monotonic() < deadline, f"{left} more descriptors are open than before"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -106,7 +107,7 @@ def _verify(options: argparse.Namespace) -> dict[str, Any]:
 def _verify_folder(options: argparse.Namespace) -> dict[str, Any]:
     key = parse_ecdsa_key(_read(options.key, 64 * 1024))
     statement = verify_bundle(_read(options.bundle, BUNDLE_BYTES_MAX), key)
-    folder, bundle = options.folder.resolve(), options.bundle.resolve()
+    folder, bundle = (Path(os.path.realpath(each)) for each in (options.folder, options.bundle))
     inside = (bundle.relative_to(folder).as_posix(),) if bundle.is_relative_to(folder) else ()
     verified = verify_folder(options.folder, statement, ignore_paths=inside)
     return {"model": statement.release.model, "files": verified.files, "bytes": verified.size}

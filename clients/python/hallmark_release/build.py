@@ -7,6 +7,7 @@
 The content key is the caller's: it is not written anywhere here.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def build_release(
     key: 32 random bytes, for this release only. release_id: of `new_release_id`, bound into each part with the epoch.
     ignore_paths: left out, beside git's own. Reads each file once. Raises FolderUnusable, FormatInvalid, OSError.
     """
-    if out.resolve().is_relative_to(folder.resolve()):
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(folder)):
         raise FolderUnusable(f"{out} is inside {folder}: it would become part of itself", advice="Choose another place")
     ignored = tuple(sorted({*GIT_PATHS, *(path.strip("/") for path in ignore_paths)}))
     encrypted = [

@@ -21,6 +21,8 @@ from hallmark_release.statement import STATEMENT_BYTES_MAX, Statement, parse_sta
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 BUNDLE_BYTES_MAX: Final = STATEMENT_BYTES_MAX * 4 // 3 + 64 * 1024
+_BRACKETS: Final = 7
+"""Five objects and two lists; base64 has no brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ def encode_bundle(envelope: Envelope, *, key_sha256: str, media_type: str) -> by
 
 def parse_bundle(data: bytes, *, media_type: str) -> ReadBundle:
     """Raises FormatInvalid unless it is the one spelling of a bundle of this media type."""
+    # A bundle is foreign until its signature was verified: one of 40 MB of empty lists would take a GB of memory.
+    if data.count(b"[") + data.count(b"{") > _BRACKETS:
+        raise FormatInvalid("the bundle has more in it than a bundle has")
     document = parse_canonical(data, what="the bundle", max_bytes=BUNDLE_BYTES_MAX, refuse=FormatInvalid)
     top = checked_object(document, frozenset({"dsseEnvelope", "mediaType", "verificationMaterial"}), "the bundle")
     if top["mediaType"] != media_type:

@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from tuf.api import exceptions as tuf
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp  # type: ignore[attr-defined]
+from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
@@ -38,6 +38,7 @@ from hallmark_release.errors import (
     TrustUnusable,
 )
 from hallmark_release.index import INDEX_BYTES_MAX
+from hallmark_release.metadata_files import METADATA_BYTES_MAX
 from hallmark_release.names import checked_id
 from hallmark_release.source import ReleaseSource
 from hallmark_tlog.bundles import MAX_ENTRY_BYTES
@@ -93,7 +94,8 @@ def fetch_release(
     checked_id(model, "the model")
     with ExitStack() as stack:
         folder = stack.enter_context(_state_folder(state))
-        updater = _updater(folder, source, trusted_root, now)
+        with _translated():
+            updater = _updater(folder, source, trusted_root, now)
         with _translated():
             updater.refresh()
             found = {name: updater.get_targetinfo(f"{model}/{name}") for name in TARGET_SIZES}
@@ -103,7 +105,7 @@ def fetch_release(
             composite_bundle=files[COMPOSITE_BUNDLE_NAME],
             index=files[INDEX_NAME],
             log_proof=files[PROOF_NAME],
-            freshness=_freshness(folder),
+            freshness=_freshness(updater),
         )
 
 
@@ -112,6 +114,13 @@ class _SourceFetcher(FetcherInterface):
 
     def __init__(self, source: ReleaseSource) -> None:
         self._source = source
+
+    @contextmanager
+    def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
+        if url.startswith(f"{_BASE}metadata/"):  # python-tuf believes any length that the metadata above tells
+            max_length = min(max_length, METADATA_BYTES_MAX)
+        with super().download_file(url, max_length) as file:
+            yield file
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         try:
@@ -154,20 +163,14 @@ def _fetch(updater: Updater, target: TargetFile | None, model: str, name: str) -
         return Path(path).read_bytes()
 
 
-def _freshness(folder: Path) -> Freshness:
-    """From the files that were just verified and written."""
-    kept = folder / "metadata"
-    with _translated():
-        root = Metadata[Root].from_file(str(kept / "root.json")).signed
-        timestamp = Metadata[Timestamp].from_file(str(kept / "timestamp.json")).signed
-        snapshot = Metadata[Snapshot].from_file(str(kept / "snapshot.json")).signed
-        targets = Metadata[Targets].from_file(str(kept / "targets.json")).signed
+def _freshness(updater: Updater) -> Freshness:
+    trusted = updater._trusted_set  # noqa: SLF001 - as above
     return Freshness(
-        root.version,
-        timestamp.version,
-        snapshot.version,
-        targets.version,
-        expires=min(root.expires, timestamp.expires, snapshot.expires, targets.expires),
+        trusted.root.version,
+        trusted.timestamp.version,
+        trusted.snapshot.version,
+        trusted.targets.version,
+        expires=min(each.expires for each in (trusted.root, trusted.timestamp, trusted.snapshot, trusted.targets)),
     )
 
 

@@ -42,7 +42,8 @@ class ReleaseError(Exception):
     category: ClassVar[int] = NOT_SO
 
     def __init__(self, message: str, *, advice: str = "") -> None:
-        super().__init__(message)
+        # Servers and metadata are quoted in it: nothing of theirs may steer a terminal or break a line of a log.
+        super().__init__("".join(each if each.isprintable() else ascii(each)[1:-1] for each in message))
         self.advice = advice
 
 

@@ -6,6 +6,7 @@ of type release.created; its subject is tenants/{tenant}/releases/{SHA-256 of th
 kind, version, epochs and the digest of the index.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -33,6 +34,23 @@ class LoggedRelease:
     cosigners: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProvedEntry:
+    """An entry of the log, whatever it is about."""
+
+    entry: Entry
+    logged: LoggedRelease
+
+    def check_index_bytes(self, data: bytes) -> None:
+        """So that nothing of an index is parsed which the log does not know. Raises ReleaseMismatch."""
+        if self.entry.details.get("index_sha256") != hashlib.sha256(data).hexdigest():
+            raise ReleaseMismatch("the log entry says otherwise than the release about index_sha256")
+
+    def check_index(self, index: ReleaseIndex) -> None:
+        """Raises ReleaseMismatch."""
+        _check_entry(self.entry, index)
+
+
 def write_log_proof(tlog_proof: bytes, entry: bytes) -> bytes:
     """The file, from what CreateRelease answered with wait="published". Raises LogProofInvalid."""
     try:
@@ -48,20 +66,27 @@ def verify_log_proof(data: bytes, index: ReleaseIndex, policy: Policy) -> Logged
 
     Raises LogProofInvalid or ReleaseMismatch.
     """
+    proved = prove_logged(data, policy)
+    proved.check_index(index)
+    return proved.logged
+
+
+def prove_logged(data: bytes, policy: Policy) -> ProvedEntry:
+    """Step 1 of `verify_log_proof`. Raises LogProofInvalid."""
     try:
         proof = parse_proof(data)
         proved = verify_proof_by_policy(proof, proof.extra, policy, require=Require.ALL)
         entry = parse_entry(proved.entry)
     except TlogError as error:
         raise LogProofInvalid(f"the release is not proved to be in the log: {error}") from error
-    _check_entry(entry, index)
-    return LoggedRelease(
+    logged = LoggedRelease(
         origin=proved.checkpoint.checkpoint.origin,
         leaf_index=proved.index,
         tree_size=proved.checkpoint.checkpoint.size,
         time=entry.time,
         cosigners=tuple(signer.name for signer in proved.checkpoint.cosigners),
     )
+    return ProvedEntry(entry, logged)
 
 
 def release_name(tenant: str, statement_sha256: bytes) -> str:

@@ -1,8 +1,8 @@
 """TUF metadata in a folder that a static server serves: read whole, written so that a reader never meets a half state.
 
 With consistent snapshots (TUF section 6.2) only timestamp.json is ever replaced; all other files have their version in
-the name and are new. So the order is: everything under temporary names and fsynced, then renamed, timestamp.json last.
-A crash before that leaves files that nothing refers to; the next publication writes over them.
+the name and are new. So the order is: everything under temporary names and fsynced, then renamed, timestamp.json after
+what it leads to. A crash before that leaves files that nothing refers to; the next publication writes over them.
 """
 
 import os
@@ -18,6 +18,8 @@ from hallmark_release.errors import RepositoryUnusable
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"
 TIMESTAMP: Final = "timestamp.json"
+METADATA_BYTES_MAX: Final = 5_000_000
+"""Of one file, whatever is said of its length."""
 
 _ROOT: Final = re.compile(r"([1-9][0-9]{0,8})\.root\.json", re.ASCII)
 
@@ -36,10 +38,15 @@ def newest_root(folder: Path) -> tuple[int, bytes]:
 
 def read_metadata(folder: Path, name: str) -> bytes:
     """Raises RepositoryUnusable."""
+    path = folder / METADATA / name
     try:
-        return (folder / METADATA / name).read_bytes()
+        with path.open("rb") as file:
+            data = file.read(METADATA_BYTES_MAX + 1)
     except OSError as error:
-        raise RepositoryUnusable(f"{folder / METADATA / name} can not be read: {error.strerror}") from error
+        raise RepositoryUnusable(f"{path} can not be read: {error.strerror}") from error
+    if len(data) > METADATA_BYTES_MAX:
+        raise RepositoryUnusable(f"{path} is larger than {METADATA_BYTES_MAX} bytes")
+    return data
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -57,7 +64,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
             _write(temporary, data)
         for temporary, target in fresh:
             temporary.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
     finally:
         for temporary, _ in fresh:
             temporary.unlink(missing_ok=True)
@@ -92,7 +99,7 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,8 @@
 """Names in a release: paths of files, models, tenants, versions; and the digests as text.
 
-A path must be the same file on every device, so what file systems disagree about is refused: case and Unicode forms
-that meet, backslashes, colons (they divide shard names in OpenSSF Model Signing), control characters.
+A path must be the same file on every device, and look like what it is, so what file systems disagree about is refused:
+case and Unicode forms that meet, backslashes, colons (they divide shard names in OpenSSF Model Signing), control
+characters, what Windows or FAT refuse, and characters that are not seen (HFS+ drops them; some turn the text around).
 """
 
 import re
@@ -21,20 +22,27 @@ _ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _KIND: Final = re.compile(r"[a-z](?:[a-z-]{0,30}[a-z])?", re.ASCII)
 _RELEASE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\\\\:\u2028\u2029\ud800-\udfff]")
+_FORBIDDEN: Final = re.compile(
+    '[\x00-\x1f\x7f-\x9f\\\\:*?"<>|\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufe00-\ufe0f\ufeff'
+    "\ufff0-\uffff\U000e0000-\U000e0fff]"
+)
+_WINDOWS: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9\xb9\xb2\xb3]|lpt[0-9\xb9\xb2\xb3]) *(?:\..*)?", re.IGNORECASE)
+"""Devices, with any extension."""
 
 
 def why_not_path(path: str) -> str | None:
     """Why this can not be the path of a released file; None when it can."""
     parts = path.split("/")
     if _FORBIDDEN.search(path):
-        return "it has a colon, a backslash, a control character or is not UTF-8"
+        return 'it has one of :\\*?"<>|, a character that is not seen, or is not UTF-8'
     if not 1 <= len(path.encode()) <= PATH_BYTES_MAX or len(parts) > PATH_DEPTH_MAX:
         return f"it is longer than {PATH_BYTES_MAX} bytes or deeper than {PATH_DEPTH_MAX} folders"
     if any(part in ("", ".", "..") or len(part.encode()) > PATH_PART_BYTES_MAX for part in parts):
         return f"a part of it is empty, '.', '..' or longer than {PATH_PART_BYTES_MAX} bytes"
     if any(part[-1] in ". " for part in parts):
         return "a part of it ends with a dot or a space, which some file systems drop"
+    if any(_WINDOWS.fullmatch(part) for part in parts):
+        return "a part of it is the name of a device on Windows"
     if not unicodedata.is_normalized("NFC", path):
         return "it is not in Unicode's normal form C"
     return None
@@ -50,7 +58,7 @@ def meeting_paths(paths: Iterable[str]) -> tuple[str, str] | None:
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for path in paths:
-        folded = unicodedata.normalize("NFC", path.casefold())
+        folded = _folded(path)
         if folded in files:
             return files[folded], path
         files[folded] = path
@@ -58,11 +66,16 @@ def meeting_paths(paths: Iterable[str]) -> tuple[str, str] | None:
         for depth in range(1, len(parts)):
             above = "/".join(parts[:depth])
             # Folders that differ in case only would be one folder on some devices, and two in the statement.
-            if folders.setdefault(unicodedata.normalize("NFC", above.casefold()), above) != above:
-                return folders[unicodedata.normalize("NFC", above.casefold())], path
+            if folders.setdefault(_folded(above), above) != above:
+                return folders[_folded(above)], path
     for folded in files.keys() & folders.keys():
         return folders[folded], files[folded]
     return None
+
+
+def _folded(path: str) -> str:
+    """Canonical caseless matching (Unicode 15, section 3.13, D145)."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
 
 
 def checked_path(value: object, what: str) -> str:

@@ -29,6 +29,7 @@ from hallmark_release.index import (
     encrypted_size,
     part_location,
 )
+from hallmark_release.metadata_files import sync_folder
 from hallmark_release.scan import FoundFile, open_file
 from hallmark_release.statement import SignedFile
 
@@ -171,8 +172,4 @@ def _write(target: BinaryIO, data: memoryview) -> None:
 def _place(temporary: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     temporary.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(target.parent)

@@ -5,12 +5,15 @@
     parts/      {first two digits}/{SHA-256}: encrypted files, named by their bytes, so caches may keep them for ever
 
 Whoever can write into the folder can break it, but not make clients believe anything: every role is signed by two keys
-that are elsewhere, and what is read here is verified against the root before it is signed again.
+that are elsewhere, and what is read here is signed again only when it follows from a root that the publisher holds, and
+is not older than what the publisher signed before.
 """
 
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,14 +24,16 @@ from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]
 from hallmark_release.client import INDEX_NAME, TARGET_SIZES
 from hallmark_release.errors import RepositoryUnusable
 from hallmark_release.index import ReleaseIndex, parse_index
-from hallmark_release.metadata_files import TARGETS, locked
+from hallmark_release.metadata_files import METADATA, TARGETS, TIMESTAMP, locked, sync_folder
 from hallmark_release.repository_state import RepositoryState
 from hallmark_release.roles import LIFETIMES, Role, RoleKeys, RoleSigner
+from hallmark_release.seen import check_seen, note_seen
 
 DUE_SHARE: Final = 0.5
 """A role is signed again by `refresh` when less than this share of its lifetime is left. The timestamp always is."""
 
 _EPOCH: Final = "epoch"
+_NO_FILES: Final[Mapping[str, bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,19 @@ class RoleStatus:
 
 
 class Repository:
-    """A repository on disk. Each change takes the folder's lock and appears at once, with its new timestamp."""
+    """A repository on disk. Each change takes the folder's lock and appears at once, with its new timestamp.
 
-    def __init__(self, folder: Path, signer: RoleSigner) -> None:
+    pinned: a root.json of it from a safe place. Without one, who can write into the folder decides what is signed: for
+    folders that nobody else writes. seen: file, not in the folder, of the versions that this publisher signed.
+    """
+
+    def __init__(
+        self, folder: Path, signer: RoleSigner, *, pinned: bytes | None = None, seen: Path | None = None
+    ) -> None:
         self.folder = folder
         self._signer = signer
+        self._pinned = pinned
+        self._seen = seen
 
     @classmethod
     def create(
@@ -57,31 +70,33 @@ class Repository:
         keys: Mapping[Role, RoleKeys],
         now: datetime,
         lifetimes: Mapping[Role, timedelta] = LIFETIMES,
+        seen: Path | None = None,
     ) -> Self:
         """An empty repository. Raises RepositoryUnusable where there is one already, or keys are missing or reused."""
         _check_keys(keys)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            if (folder / "metadata").exists():
+            if (folder / METADATA / TIMESTAMP).exists():
                 raise RepositoryUnusable(f"{folder} is a repository already")
-            state = RepositoryState.empty(keys, lifetimes, now)
-            state.write(folder, signer, changed=set(Role), now=now)
-        return cls(folder, signer)
+            made = cls(folder, signer, seen=seen)
+            made._write(RepositoryState.empty(keys, lifetimes, now), set(Role), now)
+            made._pinned = made.root()
+        return made
 
     def root(self) -> bytes:
         """The newest root.json: give it to verifiers over a safe way. Raises RepositoryUnusable."""
-        return RepositoryState.load(self.folder).root_bytes
+        return self._load().root_bytes
 
     def status(self) -> tuple[RoleStatus, ...]:
         """Raises RepositoryUnusable."""
-        state = RepositoryState.load(self.folder)
+        state = self._load()
         return tuple(
             RoleStatus(role, state.signed(role).version, state.signed(role).expires, state.keys(role)) for role in Role
         )
 
     def models(self) -> tuple[str, ...]:
         """Those with a current release. Raises RepositoryUnusable."""
-        names = RepositoryState.load(self.folder).signed(Role.TARGETS).targets
+        names = self._load().signed(Role.TARGETS).targets
         return tuple(sorted({name.partition("/")[0] for name in names}))
 
     def add_parts(self, built: Path, index: ReleaseIndex) -> None:
@@ -106,7 +121,7 @@ class Repository:
         if missing:
             raise RepositoryUnusable(f"the parts of {missing[0]!r} and {len(missing) - 1} others are not in place")
         with locked(self.folder):
-            state = RepositoryState.load(self.folder)
+            state = self._load()
             _check_newer(state.signed(Role.TARGETS).targets, index)
             self._list(state, index.release.model, index.release.epoch, files, now)
 
@@ -117,19 +132,19 @@ class Repository:
             target.unrecognized_fields["custom"] = {_EPOCH: epoch}  # TUF section 4.5: opaque to its clients
             state.signed(Role.TARGETS).targets[target.path] = target
             fresh[f"{TARGETS}/{model}/{target.hashes['sha256']}.{name}"] = data
-        state.write(self.folder, self._signer, changed={Role.TARGETS}, now=now, before=fresh)
+        self._write(state, {Role.TARGETS}, now, before=fresh)
 
     def withdraw(self, model: str, *, now: datetime) -> None:
         """The model has no current release any more. Raises RepositoryUnusable where it had none."""
         with locked(self.folder):
-            state = RepositoryState.load(self.folder)
+            state = self._load()
             targets = state.signed(Role.TARGETS).targets
             gone = [path for path in targets if path.partition("/")[0] == model]
             if not gone:
                 raise RepositoryUnusable(f"the repository has no release of {model}")
             for path in gone:
                 del targets[path]
-            state.write(self.folder, self._signer, changed={Role.TARGETS}, now=now)
+            self._write(state, {Role.TARGETS}, now)
 
     def refresh(self, *, now: datetime, also: Collection[Role] = ()) -> tuple[Role, ...]:
         """Sign the timestamp again, and every role with less than half of its lifetime left, or in `also`.
@@ -137,20 +152,38 @@ class Repository:
         Gives the roles that were signed. Run it more often than the timestamp's lifetime. Raises RepositoryUnusable.
         """
         with locked(self.folder):
-            state = RepositoryState.load(self.folder)
+            state = self._load()
             due = {role for role in Role if role in also or state.share_left(role, now) < DUE_SHARE}
-            return state.write(self.folder, self._signer, changed=due | {Role.TIMESTAMP}, now=now)
+            return self._write(state, due | {Role.TIMESTAMP}, now)
 
-    def rotate(self, role: Role, keys: RoleKeys, *, now: datetime) -> None:
-        """New keys for a role: a new root says so, signed by the root keys before and after; the role is signed again.
+    def rotate(self, role: Role, keys: RoleKeys, *, now: datetime, former_sign: bool = True) -> None:
+        """New keys for a role: a new root says so, signed by the root keys before and after; the role is signed again,
+        by its former keys too. former_sign False: where those can not sign any more; clients that come in the moment
+        between two renames refuse the repository then.
 
         Raises RepositoryUnusable, also for keys that another role has.
         """
         with locked(self.folder):
-            state = RepositoryState.load(self.folder)
+            state = self._load()
             _check_keys({**{each: state.keys(each) for each in Role}, role: keys})
             state.replace_keys(role, keys)
-            state.write(self.folder, self._signer, changed={Role.ROOT, role}, now=now)
+            state.former_sign = former_sign
+            self._write(state, {Role.ROOT, role}, now)
+
+    def _load(self) -> RepositoryState:
+        state = RepositoryState.load(self.folder, self._pinned)
+        if self._seen is not None:
+            check_seen(self._seen, state.versions())
+        return state
+
+    def _write(
+        self, state: RepositoryState, changed: AbstractSet[Role], now: datetime, before: Mapping[str, bytes] = _NO_FILES
+    ) -> tuple[Role, ...]:
+        """The memory after the metadata: a crash between both loses a memory, and locks nobody out."""
+        written = state.write(self.folder, self._signer, changed=changed, now=now, before=before)
+        if self._seen is not None:
+            note_seen(self._seen, state.versions())
+        return written
 
 
 def _check_newer(targets: Mapping[str, Any], index: ReleaseIndex) -> None:
@@ -175,13 +208,20 @@ def _check_keys(keys: Mapping[Role, RoleKeys]) -> None:
 def _place(source: Path, target: Path) -> None:
     """A link where both are on one disk, a copy elsewhere; there whole or not at all. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.unlink(missing_ok=True)
+    temporary = target.with_name(f".{secrets.token_hex(8)}.new")
     try:
-        os.link(source, temporary)
-    except OSError:
-        with source.open("rb") as read, temporary.open("xb") as written:
-            shutil.copyfileobj(read, written, 1024 * 1024)
-            written.flush()
-            os.fsync(written.fileno())
-    temporary.replace(target)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            _copy(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)  # of a disk that is full: half a part would keep it so
+    sync_folder(target.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as read, target.open("xb") as written:
+        shutil.copyfileobj(read, written, 1024 * 1024)
+        written.flush()
+        os.fsync(written.fileno())

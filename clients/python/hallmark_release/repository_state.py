@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 from tuf.api.metadata import Role as TufRole  # type: ignore[attr-defined]
 
 from hallmark_release.errors import RepositoryUnusable
-from hallmark_release.metadata_files import METADATA, TIMESTAMP, newest_root, read_metadata, write_all
+from hallmark_release.metadata_files import METADATA, METADATA_BYTES_MAX, TIMESTAMP, read_metadata, write_all
 from hallmark_release.roles import (
     KEYS_OF_A_ROLE,
     LIFETIME_FIELD,
@@ -22,19 +22,30 @@ from hallmark_release.roles import (
     RoleSigner,
     sign_metadata,
 )
+from hallmark_release.root_chain import follow_roots
 
 _LIFETIME_MAX: Final = timedelta(days=3650)
+
+_BYTES_MAX: Final = {
+    Role.ROOT: 512_000,
+    Role.TARGETS: METADATA_BYTES_MAX,
+    Role.SNAPSHOT: 2_000_000,
+    Role.TIMESTAMP: 16_384,
+}
+"""What TUF clients read at most (python-tuf's UpdaterConfig): larger metadata would shut all of them out."""
 
 
 @dataclass
 class RepositoryState:
     """`metadata` by role. root_bytes: the root as it stands on disk. stale: roles that a crash in a rotation left under
-    their former keys; they are signed again with the next change.
+    their former keys; they are signed again with the next change. former_sign: where a role has new keys, its former
+    ones sign once more, so that clients with either root believe it.
     """
 
     metadata: dict[Role, Metadata[Any]]
     root_bytes: bytes = b""
     stale: frozenset[Role] = frozenset()
+    former_sign: bool = True
 
     @classmethod
     def empty(cls, keys: Mapping[Role, RoleKeys], lifetimes: Mapping[Role, timedelta], now: datetime) -> Self:
@@ -57,15 +68,12 @@ class RepositoryState:
         return state
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What timestamp.json leads to, each role verified against the root. Expired metadata is fine: it is about to
-        be signed again. Raises RepositoryUnusable.
+    def load(cls, folder: Path, pinned: bytes | None = None) -> Self:
+        """What timestamp.json leads to, each role verified against the root, and the root against the pinned one (see
+        `follow_roots`). Expired metadata is fine: it is about to be signed again. Raises RepositoryUnusable.
         """
-        version, root_bytes = newest_root(folder)
         try:
-            roots = [_root(root_bytes)]
-            if version > 1:
-                roots.append(_root(read_metadata(folder, f"{version - 1}.root.json")))
+            roots = follow_roots(folder, pinned)
             found: dict[Role, Metadata[Any]] = {Role.ROOT: roots[0]}
             found[Role.TIMESTAMP] = timestamp = Metadata[Timestamp].from_bytes(read_metadata(folder, TIMESTAMP))
             snapshot_meta = timestamp.signed.snapshot_meta
@@ -74,7 +82,7 @@ class RepositoryState:
             stale = {role for role in found if role is not Role.ROOT and not _is_signed_by_newest(role, found, roots)}
         except (tuf.RepositoryError, ValueError, KeyError, TypeError) as error:
             raise RepositoryUnusable(f"the metadata in {folder} was changed: {error}", advice=_RESTORE) from error
-        return cls(found, root_bytes, frozenset(stale))
+        return cls(found, roots[0].to_bytes(), frozenset(stale))
 
     def signed(self, role: Role) -> Any:
         """python-tuf's Root, Targets, Snapshot or Timestamp."""
@@ -96,6 +104,9 @@ class RepositoryState:
         root.roles[role.value] = TufRole([key.keyid for key in made], KEYS_OF_A_ROLE)
         root.keys.update({key.keyid: key for key in made})
 
+    def versions(self) -> dict[Role, int]:
+        return {role: self.signed(role).version for role in Role}
+
     def share_left(self, role: Role, now: datetime) -> float:
         """Of its lifetime; negative when it has expired."""
         left: timedelta = self.signed(role).expires - now
@@ -116,9 +127,10 @@ class RepositoryState:
         """
         files = dict(before or {})
         changed = changed | self.stale
+        root: dict[str, bytes] = {}
         if Role.ROOT in changed:
             self._sign(Role.ROOT, signer, now)
-            files[f"{METADATA}/{self.signed(Role.ROOT).version}.root.json"] = self.metadata[Role.ROOT].to_bytes()
+            root[f"{METADATA}/{self.signed(Role.ROOT).version}.root.json"] = self.metadata[Role.ROOT].to_bytes()
         if Role.TARGETS in changed:
             self._sign(Role.TARGETS, signer, now)
             meta = self._meta(Role.TARGETS, files)
@@ -130,7 +142,10 @@ class RepositoryState:
         if Role.TIMESTAMP in written:
             self._sign(Role.TIMESTAMP, signer, now)
             files[f"{METADATA}/{TIMESTAMP}"] = self.metadata[Role.TIMESTAMP].to_bytes()
-        write_all(folder, files)
+        # Signed by a role's former keys too, the rest is good under the former root: then the new one comes last, and
+        # there is no moment at which a client has a root without metadata that it believes.
+        root_last = self.former_sign and self.root_bytes
+        write_all(folder, files | root if root_last else root | files)
         return written
 
     def _is_above(self, role: Role, changed: AbstractSet[Role]) -> bool:
@@ -150,10 +165,10 @@ class RepositoryState:
         return MetaFile.from_data(version, data, ["sha256"])
 
     def _sign(self, role: Role, signer: RoleSigner, now: datetime) -> None:
-        """By the role's keys; the root by those that it had before too (TUF section 6.1)."""
+        """By the role's keys, and by those that it had before; the root always by both (TUF section 6.1)."""
         metadata, signed = self.metadata[role], self.signed(role)
         judges, keys = [self.signed(Role.ROOT)], list(self.keys(role))
-        if role is Role.ROOT and self.root_bytes:
+        if self.root_bytes and (role is Role.ROOT or self.former_sign):
             former = RepositoryState({Role.ROOT: Metadata[Root].from_bytes(self.root_bytes)})
             judges.append(former.signed(Role.ROOT))
             keys += [key for key in former.keys(role) if key not in keys]
@@ -161,11 +176,16 @@ class RepositoryState:
         signed.expires = now.replace(microsecond=0) + self._lifetime(role)
         metadata.signatures.clear()
         sign_metadata(metadata, keys, signer)
+        self._check_size(role)
         try:
             for judge in judges:
                 judge.verify_delegate(role.value, metadata.signed_bytes, metadata.signatures)
         except tuf.RepositoryError as error:
             raise RepositoryUnusable(f"{role}: a signature came that its key did not make: {error}") from error
+
+    def _check_size(self, role: Role) -> None:
+        if len(self.metadata[role].to_bytes()) > _BYTES_MAX[role]:
+            raise RepositoryUnusable(f"the metadata of {role} is larger than clients read", advice=_TOO_MANY)
 
     def _lifetime(self, role: Role) -> timedelta:
         seconds = self.signed(role).unrecognized_fields.get(LIFETIME_FIELD)
@@ -174,14 +194,8 @@ class RepositoryState:
         return timedelta(seconds=seconds)
 
 
+_TOO_MANY: Final = "Begin another repository for some of the models"
 _RESTORE: Final = "Take the folder from a backup, or from where it is served"
-
-
-def _root(data: bytes) -> Metadata[Any]:
-    """Signed by its own keys."""
-    root: Metadata[Any] = Metadata[Root].from_bytes(data)
-    root.signed.verify_delegate(Root.type, root.signed_bytes, root.signatures)
-    return root
 
 
 def _is_signed_by_newest(role: Role, found: Mapping[Role, Metadata[Any]], roots: list[Metadata[Any]]) -> bool:

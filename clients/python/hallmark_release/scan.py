@@ -17,8 +17,10 @@ from hallmark_release.names import FILES_MAX, PATH_DEPTH_MAX, meeting_paths, pat
 GIT_PATHS: Final = (".git", ".gitattributes", ".github", ".gitignore")
 """What Model Signing ignores unless told otherwise."""
 
-# Never through a link, and never waiting for the writer of a named pipe that took a file's place.
-_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+WITHOUT_WAITING: Final = getattr(os, "O_NONBLOCK", 0)
+"""Never for the writer of a named pipe that took a file's place."""
+
+_OPEN_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | WITHOUT_WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 Paths are relative POSIX paths of a closed shape, so that none can leave the folder or the prefix.
 """
 
+import os
 import re
 import ssl
+import stat
 import time
 import urllib.error
 import urllib.request
@@ -16,12 +18,18 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from hallmark_release.errors import SourceFailed, SourceMissing, SourceTooSlow
+from hallmark_release.http_answers import AnswerTooSlow, handlers
+from hallmark_release.scan import WITHOUT_WAITING
 
 PORTION_BYTES: Final = 256 * 1024
 TIMEOUT_SECONDS: Final = 30.0
 LEAST_BYTES_PER_SECOND: Final = 1024
 """Of each `timeout_seconds` that were waited for: a byte now and then is no download, however fast it began."""
 
+_MISSING: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+"""Buckets whose list is not public answer 403 for what is not there."""
+
+_URL: Final = re.compile("[!-~]{1,2048}", re.ASCII)
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
 
 
@@ -56,7 +64,10 @@ class FolderSource:
     def stream(self, path: str, *, start: int = 0) -> Iterator[bytes]:
         location = self._folder / checked_location(path)
         try:
-            with location.open("rb") as file:
+            # A pipe or a device in a folder that somebody gave us would keep us waiting, or never end.
+            with open(location, "rb", opener=lambda path, flags: os.open(path, flags | WITHOUT_WAITING)) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise SourceFailed(f"{path} is no regular file")
                 file.seek(start)
                 while portion := file.read(PORTION_BYTES):
                     yield portion
@@ -69,8 +80,9 @@ class FolderSource:
 class HttpSource:
     """A repository below a URL prefix. Redirects are refused: give the final prefix.
 
-    timeout_seconds bounds each wait on the network. Without `tls`, https uses the system's trust anchors. Over http too
-    nothing false is believed; but then everybody on the way sees which model is fetched.
+    timeout_seconds bounds each wait on the network, and the wait for the whole head of an answer. Without `tls`, https
+    uses the system's trust anchors. Over http too nothing false is believed; but then everybody on the way sees which
+    model is fetched. A prefix has no password in it (it would stand in errors and logs), no query and no fragment.
     """
 
     def __init__(
@@ -81,14 +93,12 @@ class HttpSource:
         tls: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        parts = urlsplit(prefix)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SourceFailed(f"{prefix!r} is neither an http nor an https URL")
+        scheme = checked_prefix(prefix)
         self._prefix = prefix.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._monotonic = monotonic
-        context = tls if tls is not None or parts.scheme == "http" else ssl.create_default_context()
-        self._opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+        context = tls if tls is not None or scheme == "http" else ssl.create_default_context()
+        self._opener = urllib.request.build_opener(_NoRedirect, *handlers(context))
 
     def stream(self, path: str, *, start: int = 0) -> Iterator[bytes]:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
@@ -98,9 +108,11 @@ class HttpSource:
                 yield from self._body(path, response, start)
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            if error.code in _MISSING:
                 raise SourceMissing(f"{path} is not there") from error
             raise SourceFailed(f"{path}: the server answered {error.code}") from error
+        except (AnswerTooSlow, TimeoutError) as error:
+            raise SourceTooSlow(f"{path}: no answer in {self._timeout_seconds:.0f} seconds") from error
         except (OSError, HTTPException, ValueError) as error:
             raise SourceFailed(f"{path} can not be read: {error}") from error
 
@@ -127,10 +139,28 @@ class HttpSource:
 
 
 def open_source(place: str) -> ReleaseSource:
-    """A URL, or the path of a folder."""
-    if place.startswith(("http://", "https://")):
+    """A URL, or the path of a folder. Raises SourceFailed for a URL that is not usable."""
+    if "://" in place:
         return HttpSource(place)
     return FolderSource(Path(place))
+
+
+def checked_prefix(prefix: str) -> str:
+    """Its scheme. Raises SourceFailed unless it is http(s)://host[:port][/path]; never repeats what it refuses."""
+    try:
+        parts = urlsplit(prefix)
+        plain = parts.hostname and parts.port != 0 and not (parts.username or parts.password)
+    except ValueError:  # brackets, a port that is no port
+        plain = False
+    if (
+        not plain
+        or parts.scheme not in ("http", "https")
+        or "?" in prefix
+        or "#" in prefix
+        or not _URL.fullmatch(prefix)
+    ):
+        raise SourceFailed("a repository's URL is http(s)://host/path, with no password, query or fragment in it")
+    return parts.scheme
 
 
 def checked_location(path: str) -> str:

@@ -10,7 +10,7 @@ from hallmark_release.client import Freshness, ReleaseFiles, fetch_release
 from hallmark_release.composite_bundle import verify_composite_bundle
 from hallmark_release.errors import EpochTooOld, ReleaseMismatch
 from hallmark_release.index import ReleaseIndex, parse_index
-from hallmark_release.log_proof import LoggedRelease, release_name, verify_log_proof
+from hallmark_release.log_proof import LoggedRelease, prove_logged, release_name
 from hallmark_release.pieces import verify_pieces
 from hallmark_release.source import ReleaseSource
 from hallmark_release.statement import Statement
@@ -75,19 +75,41 @@ def verify_files(files: ReleaseFiles, trust: ReleaseTrust, *, minimum_epoch: int
 
     2. the ECDSA signature of the statement
     3. the composite signature of the same statement
-    4. the index belongs to the statement: digest, model, version, epochs, files and their sizes
-    5. the log has the registration of this statement and this index, under a witnessed checkpoint
+    4. the log has an entry of this index, under a witnessed checkpoint
+    5. the index belongs to the statement (digest, model, version, epochs, files and their sizes), and the entry to both
     6. the epoch is not below the minimum
     """
-    statement = verify_bundle(files.bundle, trust.ecdsa)
-    if verify_composite_bundle(files.composite_bundle, trust.composite).payload != statement.payload:
-        raise ReleaseMismatch("the two bundles hold different statements")
-    index = parse_index(files.index)
-    index.check_statement(statement)
-    logged = verify_log_proof(files.log_proof, index, trust.policy)
+    statement, index, logged = verify_content(
+        bundle=files.bundle,
+        composite_bundle=files.composite_bundle,
+        index=files.index,
+        log_proof=files.log_proof,
+        trust=trust,
+    )
     if index.release.epoch < minimum_epoch:
         raise EpochTooOld(f"the release has epoch {index.release.epoch}, below the minimum {minimum_epoch}")
     return VerifiedRelease(statement, index, logged, files.freshness)
+
+
+def verify_content(
+    *, bundle: bytes, composite_bundle: bytes, index: bytes, log_proof: bytes, trust: ReleaseTrust
+) -> tuple[Statement, ReleaseIndex, LoggedRelease]:
+    """Steps 2 to 5 of `verify_files`: what a publisher asks before anybody may see it."""
+    statement = verify_statement(bundle, composite_bundle, trust)
+    proved = prove_logged(log_proof, trust.policy)
+    proved.check_index_bytes(index)
+    parsed = parse_index(index)
+    parsed.check_statement(statement)
+    proved.check_index(parsed)
+    return statement, parsed, proved.logged
+
+
+def verify_statement(bundle: bytes, composite_bundle: bytes, trust: ReleaseTrust) -> Statement:
+    """Both signatures. Raises FormatInvalid, WrongKey, SignatureInvalid, CompositeInvalid, ReleaseMismatch."""
+    statement = verify_bundle(bundle, trust.ecdsa)
+    if verify_composite_bundle(composite_bundle, trust.composite).payload != statement.payload:
+        raise ReleaseMismatch("the two bundles hold different statements")
+    return statement
 
 
 def verify_parts(

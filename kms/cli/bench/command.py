@@ -8,6 +8,7 @@ from click.core import ParameterSource
 from kms.cli.bench.capacity import capacity_command
 from kms.cli.bench.soak import soak
 from kms.cli.bench.streams import streams
+from kms.cli.bench.vault import vault
 from kms.cli.connection import Server, server_options
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, print_table
@@ -26,12 +27,14 @@ def bench() -> None:
               hallmark bench streams
               hallmark bench capacity --devices 1000000
               hallmark bench soak --minutes 60
+              hallmark bench vault
     """
 
 
 bench.add_command(streams)
 bench.add_command(capacity_command)
 bench.add_command(soak)
+bench.add_command(vault)
 
 
 @bench.command()

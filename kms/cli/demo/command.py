@@ -41,7 +41,8 @@ def demo(
     """Show the whole main job against a real service, on this machine, with nothing to configure.
 
     A server is started in a temporary folder; FOLDER (default: this project's own sources) is signed with a hybrid key
-    and verified offline; the key is rotated; a device is attested and a tampered copy refused; a revocation reaches a
+    and verified offline; the key is rotated; a device is attested and a tampered copy refused; a model is released, a
+    phone takes it with its user's consent and loses it, provably, when that is withdrawn; a revocation reaches a
     watching back office; the server is killed and loses nothing; an auditor verifies the log. Ends 0 only if all held.
 
     With --replicas and --postgres: servers that share a database and a token, behind a load balancer; one is killed

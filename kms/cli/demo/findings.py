@@ -14,6 +14,14 @@ class Findings:
     attested: bool | None = None
     tampered_refused: bool | None = None
     revocation_latency_ms: float | None = None
+    release_published: bool | None = None
+    tampered_release_refused: bool | None = None
+    unconsented_refused: bool | None = None
+    update_installed: bool | None = None
+    update_latency_ms: float | None = None
+    removal_proven: bool | None = None
+    removal_latency_ms: float | None = None
+    receipt_grade: str | None = None
     restarted_without_loss: bool | None = None
     log_size: int | None = None
     inclusion_verified: bool | None = None

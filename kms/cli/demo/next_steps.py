@@ -30,6 +30,9 @@ def next_steps(program: str | None = None) -> Sequence[NextStep]:
         ),
         NextStep(f"{hallmark} watch", "follow revocations; leave it running and open another terminal"),
         NextStep(f"{hallmark} revoke manifest --reason superseded", "see it arrive where you watch"),
+        NextStep(
+            f"{hallmark} release init", "make the keys and the repository of releases; it says how to publish one"
+        ),
         NextStep(f"{hallmark} consent demo", "see a permission taken back from phones, with proof, in about a minute"),
         NextStep(f"{hallmark} bench sign", "measure signatures a second on this machine"),
     )

@@ -63,7 +63,7 @@ def kill_and_restart(stage: Stage) -> Sequence[str]:
     seconds = stage.server.start()
     signer.finish()
     hold(len(signer.promises) > acknowledged, "the call that the kill interrupted was not answered")
-    hold(stage.state() == state, "keys, revocations or devices are not what they were before the kill")
+    hold(stage.state() == state, "keys, revocations, devices, releases, removals: not as before the kill")
     last = _revoke_device(stage)
     now = auditor.log.checkpoint().verify(stage.log.verifier_keys, stage.log.origin)
     auditor.log.consistency_proof(checkpoint.size, now.size).verify(checkpoint, now)
@@ -71,7 +71,7 @@ def kill_and_restart(stage: Stage) -> Sequence[str]:
     stage.findings.restarted_without_loss = True
     return (
         f"SIGKILL while a backend was signing; serving again {seconds:.1f} s after the restart",
-        f"keys, revocations and the device are the same; the log grew consistently, {checkpoint.size} to {now.size}",
+        f"keys, revocations, devices, releases, removals are the same; the log grew, {checkpoint.size} to {now.size}",
         f"all {acknowledged} signatures acknowledged before the kill are in it",
         "the call that the kill interrupted was answered after the restart",
         f"the watcher came back by itself and learned that {short(stage.device_name)} is revoked",

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from kms.cli.child import ServerProcess
-from kms.cli.demo import auditing, devices, restart, revoking, signing
+from kms.cli.demo import auditing, devices, ota, ota_device, ota_removal, release, restart, revoking, signing
 from kms.cli.demo.findings import Findings
 from kms.cli.demo.next_steps import next_steps
+from kms.cli.demo.ota_stage import OtaStage
 from kms.cli.demo.scene import devices_settings, on_scene
 from kms.cli.demo.show import show_for
 from kms.cli.demo.stage import DemoFailed, Genuine, Stage, Subject
@@ -30,6 +31,13 @@ STEPS: Final = (
     Step("Attest a device", devices.attest_device),
     Step("Refuse tampered copies of its evidence", devices.refuse_tampered),
     Step("Judge the evidence of a genuine phone", devices.judge_genuine),
+    Step("Publish a release of a model", release.publish_release),
+    Step("Let the phone enrol by itself, with a vault for models", ota_device.enrol_phone),
+    Step("Refuse tampered copies of the release", ota.refuse_tampered_release),
+    Step("Refuse its key without consent", ota.refuse_without_consent),
+    Step("Update the phone, with consent", ota.update_phone),
+    Step("Withdraw the consent: the model is gone from the phone", ota_removal.withdraw_consent),
+    Step("Prove the removal", ota_removal.prove_removal),
     Step("Let a back office watch for revocations", revoking.open_watch),
     Step("Revoke the old key version", revoking.revoke_old_version),
     Step("Kill the server with SIGKILL and start it again", restart.kill_and_restart),
@@ -75,4 +83,12 @@ def _prepare(folder: Path, subject: Subject, genuine: Genuine | None) -> Stage:
     settings = folder / "settings.toml"
     write_file(settings, devices_settings(folder, vendor).encode())
     server = ServerProcess(home=home, log_file=folder / "server.log", settings_file=settings)
-    return Stage(home=home, outside=outside, subject=subject, server=server, phone=phone, genuine=genuine)
+    return Stage(
+        home=home,
+        outside=outside,
+        subject=subject,
+        server=server,
+        phone=phone,
+        ota=OtaStage(folder / "ota"),
+        genuine=genuine,
+    )

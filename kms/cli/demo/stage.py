@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hallmark_client.client import Client
     from hallmark_client.model.capabilities import LogIdentity
     from hallmark_client.model.keys import Key, Signature
+    from kms.cli.demo.ota_stage import OtaStage
     from kms.cli.demo.watcher import Watcher
 
 KEY_ID = "demo"
@@ -61,6 +62,7 @@ class Stage:
     subject: Subject
     server: ServerProcess
     phone: "VirtualPhone"
+    ota: "OtaStage"
     genuine: Genuine | None
     findings: Findings = field(default_factory=Findings)
     log: "LogIdentity" = field(init=False)
@@ -102,15 +104,18 @@ class Stage:
 
     def state(self) -> Mapping[str, object]:
         """What must outlive any crash, as the server tells it."""
-        auditor, device = self.client("auditor"), self.device_name
+        auditor = self.client("auditor")
         return {
             # A signature made at the moment of the kill counts as a use, whether its answer arrived or not.
             "keys": [{**key.to_dict(), "use_count": None} for key in auditor.keys.list()],
             "revocations": [event.to_dict() for event in auditor.revocations.list()],
-            "device": auditor.devices.get(device).to_dict(),
+            "devices": [device.to_dict() for device in auditor.devices.list()],
+            "releases": [release.to_dict() for release in auditor.releases.list()],
+            "removals": [removal.to_dict() for removal in auditor.removals.list()],
         }
 
     def close(self) -> None:
+        self.ota.close()
         for client in self._clients.values():
             client.close()
         self._clients.clear()

@@ -9,7 +9,7 @@ from kms.cli.connection import Server, server_options
 from kms.cli.consent.choices import KINDS
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json
-from kms.cli.release.building import DEFAULT_KIND, Wanted, build_with, wanted_release
+from kms.cli.release.building import DEFAULT_KIND, Wanted, build_with, default_folder, wanted_release
 from kms.cli.release.options import (
     epoch_option,
     ignore_option,
@@ -60,7 +60,7 @@ def build(
     from kms.cli.release.service_keys import KeyNames
 
     name, called = wanted_release(model, version)
-    target = out or Path(f"{name}-{called}.release")
+    target = out or default_folder(name, called)
     wanted = Wanted(folder=folder, out=target, model=name, version=called, **asked)
     with server.connect() as client:
         built = build_with(client, KeyNames(prefix), wanted)

@@ -1,5 +1,6 @@
 """Building a release: the content key from the service, the encrypted parts and their description on this disk."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from kms.cli.release.progress import byte_progress
 if TYPE_CHECKING:
     from hallmark_client.client import Client
     from hallmark_release.build import BuiltRelease
+    from hallmark_release.statement import ReleaseId
     from kms.cli.release.service_keys import KeyNames
 
 DEFAULT_KIND: Final = "model-weights"
@@ -39,12 +41,16 @@ def wanted_release(model: str | None, version: str | None) -> tuple[str, str]:
     return model, version
 
 
+def default_folder(model: str, version: str) -> Path:
+    """In the folder that the user is in, whatever stands in the version."""
+    return Path(f"{model}-{re.sub('[^A-Za-z0-9._+-]', '_', version)}.release")
+
+
 def build_with(client: "Client", names: "KeyNames", wanted: Wanted) -> "BuiltRelease":
     """Raises CommandError, HallmarkError, ReleaseError, OSError."""
     from hallmark_client.system import System
     from hallmark_release.build import build_release, new_release_id
     from hallmark_release.scan import GIT_PATHS, scan_folder
-    from hallmark_release.statement import ReleaseId
     from kms.cli.release.workspace import content_key_info, is_built
 
     if is_built(wanted.out):
@@ -52,13 +58,7 @@ def build_with(client: "Client", names: "KeyNames", wanted: Wanted) -> "BuiltRel
         raise not_usable("BUILD_EXISTS", f"{wanted.out} has a release already", advice)
     # First, so that a folder that can not be released costs no key.
     size = sum(file.size for file in scan_folder(wanted.folder, (*GIT_PATHS, *wanted.ignore)))
-    release = ReleaseId(
-        tenant=client.tenant,
-        model=wanted.model,
-        version=wanted.version,
-        epoch=wanted.epoch or next_epoch(client, wanted.model),
-        minimum_epoch=wanted.minimum_epoch,
-    )
+    release = _release(client, wanted)
     release_id = new_release_id(System().random_bytes)
     key = _content_key(client, names, wanted.out, content_key_info(release, release_id))
     try:
@@ -75,6 +75,22 @@ def build_with(client: "Client", names: "KeyNames", wanted: Wanted) -> "BuiltRel
             )
     finally:
         key[:] = bytes(len(key))
+
+
+def _release(client: "Client", wanted: Wanted) -> "ReleaseId":
+    from hallmark_release.statement import ReleaseId
+
+    epoch = wanted.epoch or next_epoch(client, wanted.model)
+    if wanted.minimum_epoch > epoch:
+        sentence = f"--minimum-epoch {wanted.minimum_epoch} would close this release too: its epoch is {epoch}"
+        raise click.UsageError(sentence)
+    return ReleaseId(
+        tenant=client.tenant,
+        model=wanted.model,
+        version=wanted.version,
+        epoch=epoch,
+        minimum_epoch=wanted.minimum_epoch,
+    )
 
 
 def _content_key(client: "Client", names: "KeyNames", out: Path, info: bytes) -> bytearray:

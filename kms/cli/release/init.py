@@ -52,6 +52,7 @@ def init(
     """
     from hallmark_release.repository import Repository
     from hallmark_release.roles import LIFETIMES, Role
+    from kms.cli.release.opened import SEEN_FILE
     from kms.cli.release.service_keys import KeyNames, ServiceSigner, all_role_keys, create_all
 
     names = KeyNames(prefix)
@@ -59,8 +60,10 @@ def init(
     with (replace(server, role="admin") if server.profile_folder is None else server).connect() as admin:
         made = list(create_all(admin, names))
     with server.connect() as client:
-        keys = all_role_keys(client, names)
-        created = Repository.create(repository, ServiceSigner(client), keys=keys, now=system_now(), lifetimes=lifetimes)
+        keys, seen = all_role_keys(client, names), trust / SEEN_FILE
+        created = Repository.create(
+            repository, ServiceSigner(client), keys=keys, now=system_now(), lifetimes=lifetimes, seen=seen
+        )
         _write_trust(client, names, trust, created.root())
     if as_json:
         print_json({"repository": str(repository), "trust": str(trust), "keys_made": made})

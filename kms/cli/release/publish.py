@@ -1,16 +1,17 @@
 """`hallmark release publish`: from a folder, or a built release, to what devices find."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import click
 
 from kms.cli.connection import Server, server_options
 from kms.cli.consent.choices import KINDS
+from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json, write_file
-from kms.cli.release.building import DEFAULT_KIND, Wanted, build_with, wanted_release
+from kms.cli.release.building import DEFAULT_KIND, Wanted, build_with, default_folder, wanted_release
 from kms.cli.release.clock import system_now
 from kms.cli.release.options import (
     epoch_option,
@@ -19,6 +20,7 @@ from kms.cli.release.options import (
     minimum_epoch_option,
     model_option,
     repository_option,
+    trust_option,
     version_option,
 )
 
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
 @ignore_option
 @click.option("--requires-consent", is_flag=True, help="Devices get its key only with a live lease of a consent.")
 @repository_option
+@trust_option
 @keys_option
 @server_options("backend")
 @json_option
 def publish(
     folder: Path,
     repository: Path,
+    trust: Path,
     prefix: str,
     requires_consent: bool,
     server: Server,
@@ -61,20 +65,23 @@ def publish(
               hallmark release publish built
     Then:     hallmark release verify example-7b
     """
-    from hallmark_release.repository import Repository
+    from hallmark_release.trust import ReleaseTrust
+    from kms.cli.release.opened import open_repository
     from kms.cli.release.service_keys import KeyNames, ServiceSigner
-    from kms.cli.release.workspace import is_signed, release_files, sign_built
+    from kms.cli.release.workspace import check_signed, is_signed, sign_built, verified_files
 
     names = KeyNames(prefix)
     with server.connect() as client:
-        listed = Repository(repository, ServiceSigner(client))
+        listed = open_repository(repository, trust, ServiceSigner(client))
         listed.root()  # a repository that is not there is said before an hour of work
+        trusted = ReleaseTrust.load(trust)
         out, built = _built(client, names, folder, asked)
         if not is_signed(out):
             sign_built(client, names, out, built)
+        check_signed(out, built, trusted)  # before older releases may be closed for this one
         name = _make_known(client, out, built, requires_consent=requires_consent)
         listed.add_parts(out, built.index)
-        listed.publish(release_files(out), now=system_now())
+        listed.publish(verified_files(out, trusted), now=system_now())
     _tell(built, name, out=out, repository=repository, as_json=as_json)
 
 
@@ -95,12 +102,14 @@ def _built(client: "Client", names: "KeyNames", folder: Path, asked: dict[str, A
     from kms.cli.release.workspace import is_built
 
     if is_built(folder):
-        given = [name for name in ("model", "version", "epoch") if asked[name]]
+        given = [name for name in ("model", "version", "epoch", "minimum_epoch", "ignore") if asked[name]]
+        given += ["kind"] if asked["kind"] != DEFAULT_KIND else []
         if given:
-            raise click.UsageError(f"{folder} is built already: its {', '.join(given)} can not be changed any more")
+            told = ", ".join(given).replace("_", " ")
+            raise click.UsageError(f"{folder} is built already: its {told} can not be changed any more")
         return folder, load_built(folder)
     model, version = wanted_release(asked.pop("model"), asked.pop("version"))
-    out = Path(f"{model}-{version}.release")
+    out = default_folder(model, version)
     return out, build_with(client, names, Wanted(folder=folder, out=out, model=model, version=version, **asked))
 
 
@@ -112,22 +121,29 @@ def _make_known(client: "Client", out: Path, built: "BuiltRelease", *, requires_
     from kms.cli.release.workspace import SealedContentKey
 
     release = built.index.release
-    if not (out / PROOF_NAME).is_file():
-        sealed = SealedContentKey.read(out)
-        created = client.releases.create(
-            release.model,
-            version=release.version,
-            epoch=release.epoch,
-            minimum_epoch=release.minimum_epoch,
-            kind=ArtifactKind[built.index.kind.upper().replace("-", "_")],
-            statement_sha256=built.statement.sha256,
-            index_sha256=built.index.sha256,
-            key_version=sealed.key_version,
-            content_key_envelope=sealed.envelope,
-            content_key_info=sealed.info,
-            requires_consent=requires_consent,
-            request_id=str(UUID(built.index.release_id)),
-            wait="published",
-        )
-        write_file(out / PROOF_NAME, write_log_proof(created.log.tlog_proof, created.log.entry))
-    return release_name(release.tenant, built.statement.sha256)
+    name = release_name(release.tenant, built.statement.sha256)
+    if (out / PROOF_NAME).is_file():
+        if requires_consent and not client.releases.get(name).requires_consent:
+            raise not_usable("MADE_KNOWN", f"{name} is known already, and requires no consent", _BUILD_ANOTHER)
+        return name
+    sealed = SealedContentKey.read(out)
+    created = client.releases.create(
+        release.model,
+        version=release.version,
+        epoch=release.epoch,
+        minimum_epoch=release.minimum_epoch,
+        kind=ArtifactKind[built.index.kind.upper().replace("-", "_")],
+        statement_sha256=built.statement.sha256,
+        index_sha256=built.index.sha256,
+        key_version=sealed.key_version,
+        content_key_envelope=sealed.envelope,
+        content_key_info=sealed.info,
+        requires_consent=requires_consent,
+        request_id=str(UUID(built.index.release_id)),
+        wait="published",
+    )
+    write_file(out / PROOF_NAME, write_log_proof(created.log.tlog_proof, created.log.entry))
+    return name
+
+
+_BUILD_ANOTHER: Final = "Build it again with another version and publish that with --requires-consent; revoke this one"

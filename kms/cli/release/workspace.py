@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from hallmark_events.canonical import canonical_json, encode_base64, parse_base64, parse_canonical
 from hallmark_release.build import INDEX_FILE, STATEMENT_FILE, BuiltRelease
-from hallmark_release.bundle import write_bundle
+from hallmark_release.bundle import BUNDLE_BYTES_MAX, write_bundle
 from hallmark_release.client import BUNDLE_NAME, COMPOSITE_BUNDLE_NAME, INDEX_NAME, PROOF_NAME, TARGET_SIZES
 from hallmark_release.composite_bundle import write_composite_bundle
 from hallmark_release.dsse import pae
 from hallmark_release.files_bundle import files_payload, write_files_bundle
 from hallmark_release.statement import ReleaseId
+from hallmark_release.trust import ReleaseTrust
+from hallmark_release.verify import verify_content, verify_statement
 from kms.cli.failure import CommandError, not_usable
 from kms.cli.output import read_file, write_file
 from kms.cli.release.service_keys import KeyNames, composite_key, ecdsa_key, sign_composite, sign_ecdsa
@@ -102,10 +104,29 @@ def sign_built(client: "Client", names: KeyNames, folder: Path, built: BuiltRele
     )
 
 
+def check_signed(folder: Path, built: BuiltRelease, trust: ReleaseTrust) -> None:
+    """Both signatures are there as devices will ask for them, and of this statement. Raises ReleaseError, OSError."""
+    bundle, composite = [read_file(folder / name, BUNDLE_BYTES_MAX) for name in (BUNDLE_NAME, COMPOSITE_BUNDLE_NAME)]
+    if verify_statement(bundle, composite, trust).payload != built.statement.payload:
+        raise _damaged(f"{folder / BUNDLE_NAME} is of another statement")
+
+
 def release_files(folder: Path) -> dict[str, bytes]:
-    """The four files that TUF will vouch for. Raises OSError."""
-    assert {BUNDLE_NAME, COMPOSITE_BUNDLE_NAME, INDEX_NAME, PROOF_NAME} == set(TARGET_SIZES)
+    """The four files that TUF will vouch for. Raises OSError, CommandError."""
     return {name: read_file(folder / name, limit) for name, limit in TARGET_SIZES.items()}
+
+
+def verified_files(folder: Path, trust: ReleaseTrust) -> dict[str, bytes]:
+    """They, as devices will verify them. Raises ReleaseError, OSError, CommandError."""
+    files = release_files(folder)
+    verify_content(
+        bundle=files[BUNDLE_NAME],
+        composite_bundle=files[COMPOSITE_BUNDLE_NAME],
+        index=files[INDEX_NAME],
+        log_proof=files[PROOF_NAME],
+        trust=trust,
+    )
+    return files
 
 
 def _damaged(message: str) -> CommandError:

@@ -34,15 +34,24 @@ def test_the_whole_demonstration_holds(folder, tmp_path) -> None:
         "rotated",
         "attested",
         "tampered_refused",
+        "release_published",
+        "tampered_release_refused",
+        "unconsented_refused",
+        "update_installed",
+        "removal_proven",
         "restarted_without_loss",
         "inclusion_verified",
         "consistency_verified",
     }
     assert 0 < found["revocation_latency_ms"] < 5000
+    assert 0 < found["update_latency_ms"] < 20_000
+    assert 0 < found["removal_latency_ms"] < 20_000
+    assert found["receipt_grade"] == "A1"
     assert found["log_size"] > 10
     assert found["tls_group"] == "X25519MLKEM768"
     assert found["engine"]
-    assert "virtual phone" in outcome.err
+    for told in ("virtual phone", "PIECE_INVALID", "METADATA_UNSIGNED", "LEASE_REQUIRED", "ROLLED_BACK", "DELETED"):
+        assert told in outcome.err
     assert outcome.err.isascii()
 
 

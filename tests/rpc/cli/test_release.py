@@ -18,6 +18,7 @@ from hallmark_release.errors import (
     FolderUnusable,
     MetadataExpired,
     MetadataRolledBack,
+    ReleaseMismatch,
     RepositoryUnusable,
     SourceMissing,
     TrustUnusable,
@@ -128,10 +129,13 @@ def test_the_content_key_is_kept_sealed_only(
 
 
 def test_what_can_go_wrong(names: Names, tmp_path: Path) -> None:
-    publish(names, "1", fails=RepositoryUnusable)
+    publish(names, "1", fails=TrustUnusable)
     run("init", "--keys", names.keys)
     run("init", "--keys", names.keys, fails=RepositoryUnusable)
     run("publish", "model", fails=SystemExit)
+    publish(names, "1", "--repository", "nowhere", fails=RepositoryUnusable)
+    publish(names, "1\n", fails=SystemExit)
+    publish(names, "1", "--minimum-epoch", "2", fails=SystemExit)
     assert "lower-case" in run("verify", "Model_7B", fails=SystemExit).output
     run("verify", names.model, "--trust", "nowhere", fails=TrustUnusable)
     (tmp_path / "model/link").symlink_to("config.json")
@@ -146,6 +150,48 @@ def test_what_can_go_wrong(names: Names, tmp_path: Path) -> None:
             part.unlink()
     run("verify", names.model)
     run("verify", names.model, "--parts", fails=SourceMissing)
+
+
+def test_a_version_is_no_path(made: Names, tmp_path: Path) -> None:
+    before = set(tmp_path.parent.iterdir())
+    publish(made, "../../1/2")
+    assert (tmp_path / f"{made.model}-.._.._1_2.release").is_dir()
+    assert set(tmp_path.parent.iterdir()) == before
+
+
+def test_what_no_device_would_take_is_neither_made_known_nor_listed(made: Names, tmp_path: Path) -> None:
+    publish(made, "1")
+    built = tmp_path / f"{made.model}-1.release"
+    kind = ("-o", "two", "--keys", made.keys)
+    run("build", "model", "--model", made.model, "--version", "2", "--minimum-epoch", "2", *kind)
+    run("sign", "two", "--keys", made.keys)
+    right = (tmp_path / "two/model.sig").read_bytes()
+    (tmp_path / "two/model.sig").write_bytes((built / "model.sig").read_bytes())
+    run("publish", "two", fails=ReleaseMismatch)
+    (tmp_path / "two/model.sig.composite").write_bytes((built / "model.sig.composite").read_bytes())
+    run("publish", "two", fails=CommandError)
+    assert len(json.loads(run("list", "--model", made.model, "--json").output)) == 1, "epoch 1 was not closed for it"
+    (tmp_path / "two/model.sig").write_bytes(right)
+    run("sign", "two", "--keys", made.keys)
+    (tmp_path / "two/release.tlog-proof").write_bytes((built / "release.tlog-proof").read_bytes())
+    run("publish", "two", fails=ReleaseMismatch)
+    assert json.loads(run("verify", made.model, "--json").output)["epoch"] == 1
+    (tmp_path / "two/release.tlog-proof").unlink()
+    run("publish", "two")
+    run("publish", "two", "--requires-consent", fails=CommandError)
+    for changed in (("--minimum-epoch", "2"), ("--ignore", "a"), ("--kind", "lora-adapter")):
+        run("publish", "two", *changed, fails=SystemExit)
+
+
+def test_the_folder_is_not_believed(made: Names, tmp_path: Path) -> None:
+    publish(made, "1")
+    timestamp = tmp_path / "release-repository/metadata/timestamp.json"
+    old = timestamp.read_bytes()
+    publish(made, "2")
+    timestamp.write_bytes(old)
+    run("refresh", fails=RepositoryUnusable)
+    run("status", fails=RepositoryUnusable)
+    assert timestamp.read_bytes() == old
 
 
 def test_old_metadata(names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A device from its first boot to a proved deletion, against the real service."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -252,3 +253,17 @@ def test_who_is_not_believed_is_no_device(service, tmp_path) -> None:
     assert refused.value.reasons == ("UNLOCKED_BOOTLOADER",)
     with pytest.raises(NotEnrolled):
         unlocked.open()
+
+
+def test_whoever_edits_its_files_does_not_change_whom_it_asks(place) -> None:
+    with place.enrol() as device:
+        name, address = device.name, device._link.registration.address
+    database = sqlite3.connect(place.folder / "life.db")
+    with database:
+        edit = "UPDATE fact SET value = replace(value, ?, ?) WHERE name = 'registration'"
+        assert database.execute(edit, (address, "attacker.example:443")).rowcount == 1
+        assert database.execute("SELECT value FROM fact WHERE value LIKE '%attacker%'").fetchone()
+    database.close()
+    with place.open() as opened:
+        assert (opened.name, opened._link.registration.address) == (name, address)
+        opened.renew()

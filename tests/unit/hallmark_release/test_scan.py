@@ -33,7 +33,20 @@ def test_names_that_no_release_has(path: str) -> None:
     assert why_not_path(path)
 
 
-@pytest.mark.parametrize("path", ["a", "a/b", ".hidden", "\u00e9", "a b", "a'\"&", "x" * 255])
+@pytest.mark.parametrize(
+    "path", ["a?", "a*", 'a"', "a<b", "a|b", "CON", "x/nul.txt", "Com1.bin", "lpt\u00b9", "aux .x"]
+)
+def test_names_that_windows_has_not(path: str) -> None:
+    assert why_not_path(path)
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\u2066", "\ufeff", "\u00ad", "\ufe0f", "\U000e0041"])
+def test_characters_that_are_not_seen(hidden: str) -> None:
+    """HFS+ takes .g<hidden>it for .git; a turned-round name shows another extension than it has."""
+    assert why_not_path(f"a{hidden}b")
+
+
+@pytest.mark.parametrize("path", ["a", "a/b", ".hidden", "\u00e9", "a b", "a'&", "x" * 255, "console", "nul-7"])
 def test_names_that_a_release_may_have(path: str) -> None:
     assert why_not_path(path) is None
 
@@ -42,6 +55,8 @@ def test_names_that_meet() -> None:
     assert meeting_paths(["a", "B", "b"]) == ("B", "b")
     assert meeting_paths(["Model/x", "model/y"])
     assert meeting_paths(["a/b", "A"])
+    assert meeting_paths(["stra\u00dfe", "STRASSE"])
+    assert meeting_paths(["\u1fb4", "\u03ac\u03b9"]), "one letter of Greek, twice"
     assert meeting_paths(["a/b", "a/c", "b"]) is None
 
 

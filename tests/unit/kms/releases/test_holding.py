@@ -1,5 +1,6 @@
 """Who holds a key is known to whoever takes it back."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -134,3 +135,29 @@ async def test_artifacts_that_are_no_release_are_revoked_as_before(bench: Releas
     assert await ask_all(bench) == 0
     with pytest.raises(FailedPrecondition):
         await bench.create(5)
+
+
+async def test_who_got_it_again_in_the_same_moment_is_asked_again(bench: ReleaseBench) -> None:
+    """Or by a replica whose clock is behind: a deletion that was asked for never hides a later key."""
+    await bench.create()
+    phone = await bench.enrol()
+    await bench.grant(phone)
+    await bench.request_key(phone)
+    await bench.ask_to_delete(phone)
+    await bench.grant(phone)
+    bench.base.service.clock.advance(-1)
+    await bench.request_key(phone)
+    await bench.revoke()
+    assert await ask_all(bench) == 1
+
+
+async def test_a_replica_whose_clock_is_behind_asks_once_too(bench: ReleaseBench) -> None:
+    """It asks at a moment before the key was given, by its own clock."""
+    await bench.create()
+    phone = await bench.enrol()
+    await bench.request_key(phone)
+    await bench.revoke()
+    behind = bench.base.service.clock.now() - timedelta(seconds=10)
+    assert await asyncio.wait_for(bench.parts.upkeep.request_removals(behind), 5) == 1
+    assert await ask_all(bench) == 0
+    assert await asked_for(bench) == pairs(phone)

@@ -1,6 +1,7 @@
 """Two replicas over PostgreSQL, each with its own connections: epochs grow, nothing is given after it was closed."""
 
 import asyncio
+import concurrent.futures
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -11,8 +12,15 @@ from typing import Any
 import pytest
 
 from kms.app.releases import ReleaseParts, make_releases
+from kms.artifacts.changing import Asker
+from kms.artifacts.model import ModelName
+from kms.artifacts.service import ArtifactStatusService
 from kms.core.database import Database
 from kms.core.errors import FailedPrecondition, Reason, ServiceError
+from kms.core.idempotency import RequestKey
+from kms.core.names import DigestName
+from kms.events.model import InitiatingEntity, Status
+from kms.keys import store as key_store
 from support.database import fresh_database
 from unit.kms.releases.bench import MODEL, Phone, ReleaseBench, artifact, releases_running
 
@@ -56,8 +64,8 @@ async def outcomes(*acts: Awaitable[Any]) -> list[Any]:
 
 
 @pytest.fixture
-async def pair(postgresql_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Pair]:
-    async with two_replicas(tmp_path, postgresql_url, monkeypatch) as found:
+async def pair(postgresql_tables: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with two_replicas(tmp_path, postgresql_tables, monkeypatch) as found:
         yield found
 
 
@@ -115,6 +123,54 @@ async def test_nothing_is_released_after_the_revocation_is_logged(pair: Pair) ->
         asked = [each.device for each in await pair.bench.removals() if each.artifact == artifact(number)]
         holders = [str(phone.name) for phone, answer in zip(phones, got, strict=False) if answer not in refused]
         assert sorted(asked) == sorted(holders)
+
+
+@pytest.mark.parametrize("act", ["suspend", "raise the minimum"])
+async def test_nothing_is_released_after_it_was_closed_for_a_while(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """The other replica closes it between the last look and the commit."""
+    await pair.bench.create(1)
+    phone = await pair.bench.enrol()
+    loop, count_uses, closing = asyncio.get_running_loop(), key_store.count_uses, list[Any]()
+
+    def close_meanwhile(*arguments: Any) -> bool:
+        close = _suspend(pair.other) if act == "suspend" else _raise_minimum(pair.other)
+        closing.append(asyncio.run_coroutine_threadsafe(close, loop))
+        concurrent.futures.wait(closing, timeout=0.5)
+        return count_uses(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kms.releases.giving.key_store.count_uses", close_meanwhile)
+        await outcomes(pair.bench.request_key(phone, 1))
+    await asyncio.wrap_future(closing[0])
+    told = await pair.bench.logged("artifact-key.released", "artifact.status-set", "model.minimum-version-set")
+    assert [entry["type"] for entry in told][1:] != ["artifact-key.released"], "given after it was closed"
+    assert len(told) <= 2
+    with pytest.raises(FailedPrecondition):
+        await pair.bench.request_key(phone, 1)
+
+
+async def _suspend(bench: ReleaseBench) -> None:
+    await _statuses(bench).set_state(DigestName.parse(artifact(1), "artifacts"), Status.SUSPENDED, _asker(bench))
+
+
+async def _raise_minimum(bench: ReleaseBench) -> None:
+    await _statuses(bench).set_minimum_version(ModelName.parse(MODEL), 2, _asker(bench))
+
+
+def _statuses(bench: ReleaseBench) -> ArtifactStatusService:
+    return ArtifactStatusService(events=bench.parts.servicer.keys.events)
+
+
+def _asker(bench: ReleaseBench) -> Asker:
+    return Asker(
+        initiating_entity=InitiatingEntity.ADMIN,
+        request=RequestKey("someone", str(uuid.uuid4()), bytes(32)),
+        transaction_id="test",
+        now=bench.base.service.clock.now(),
+        published=False,
+    )
 
 
 async def test_a_withdrawal_at_one_replica_closes_it_at_the_other(pair: Pair) -> None:

@@ -20,7 +20,15 @@ from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final, TypeVar
 
 from hallmark_client.device.agent.errors import AgentInvalid
-from hallmark_events.canonical import INTEGER_MAX, Json, canonical_json, parse_base64, parse_canonical, parse_hex, parse_time
+from hallmark_events.canonical import (
+    INTEGER_MAX,
+    Json,
+    canonical_json,
+    parse_base64,
+    parse_canonical,
+    parse_hex,
+    parse_time,
+)
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=Enum)

@@ -61,7 +61,7 @@ class PeerRule:
             raise ValueError(f"a uid is 0 to {UID_MAX}, and not {_NOBODY}, which stands for many")
         if self.unit is not None and not self.unit:
             raise ValueError("a unit is not empty")
-        if self.exe is not None and not os.path.isabs(self.exe):
+        if self.exe is not None and not Path(self.exe).is_absolute():
             raise ValueError("exe is an absolute path")
 
     @classmethod
@@ -89,7 +89,7 @@ class PeerRule:
 class Applications:
     """Rules with the name that the vault's policy knows; the first one that fits counts. Raises ValueError."""
 
-    def __init__(self, named: Mapping[PeerRule | str, str]) -> None:
+    def __init__(self, named: Mapping[PeerRule, str] | Mapping[str, str]) -> None:
         rules = ((PeerRule.parse(rule) if isinstance(rule, str) else rule, name) for rule, name in named.items())
         self._rules: Final = tuple(rules)
         for _, name in self._rules:
@@ -125,8 +125,11 @@ class Peer:
 
     def check_alive(self) -> None:
         """Raises AgentRefused where the process has ended: then its number may be another's."""
-        if self._pidfd is not None and select.select([self._pidfd], [], [], 0)[0]:
-            raise _gone()
+        if self._pidfd is not None:
+            look = select.poll()
+            look.register(self._pidfd, select.POLLIN)
+            if look.poll(0):
+                raise _gone()
 
     def close(self) -> None:
         if self._pidfd is not None:

@@ -106,6 +106,8 @@ class AuditRecord(Result):
         object.__setattr__(self, "facts", MappingProxyType(dict(sorted(self.facts.items()))))
         if (
             self.time.tzinfo is None
+            # A bool has another spelling than a number: the entry could be written, and never read again.
+            or not type(self.boot_seconds) is type(self.version) is int
             or not 0 <= self.boot_seconds <= INTEGER_MAX
             or not 0 <= self.version <= INTEGER_MAX
         ):

@@ -8,10 +8,11 @@
 Later, also without a network: `Device.open("vault", root=root)`.
 """
 
+import functools
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hallmark_client.client import Client
 from hallmark_client.device.policy import VaultPolicy
@@ -19,6 +20,8 @@ from hallmark_client.device.roots.port import RootOfTrust, RootPower
 from hallmark_client.device.vault import Vault
 from hallmark_client.model.enums import ChallengePurpose
 from hallmark_client.profile import Profile
+from hallmark_release.source import ReleaseSource
+from hallmark_release.trust import ReleaseTrust
 
 from .artifact_keys import NONCE_BYTES, opened
 from .attester import Attester
@@ -27,7 +30,7 @@ from .errors import NotEnrolled
 from .feeds import Feeds
 from .ground import Ground
 from .keys import device_key, hpke_key
-from .link import TRUST, Link, keep_registration, kept_registration
+from .link import Link, keep_registration, kept_registration, told_registration
 from .living import Living
 from .model import DeviceFacts, DeviceStatus, KeyPlace, Registration
 from .registration import attest, registration_of
@@ -35,6 +38,9 @@ from .settings import LifeSettings
 from .software import SoftwareAttester
 from .store import FILE, LifeStore
 from .trust import Trust
+
+if TYPE_CHECKING:
+    from hallmark_client.device.update import Installed, OnProgress, Updater, UpdateSettings
 
 
 class Device:
@@ -89,8 +95,8 @@ class Device:
                 keys = believed.keys(client)
                 answer = attest(client, vouching, key, hpke_public=hpke, trusted_keys=keys)
             made = registration_of(answer, bootstrap, key=key, place=place, purpose=vouching.purpose)
-            ground.store.keep_fact(TRUST, believed.to_json())
-            keep_registration(ground.store, made)
+            believed.keep(ground.vault)
+            keep_registration(ground.store, ground.vault, made)
             return cls._assembled(ground, made, vouching, bootstrap)
 
     @classmethod
@@ -113,7 +119,8 @@ class Device:
             raise NotEnrolled("ATTESTER_MISSING", f"give the attester that {known.device} was enrolled with")
         made_with = settings or LifeSettings()
         with Ground(folder, tenant=known.tenant, root=root, policy=policy, settings=made_with) as ground:
-            return cls._assembled(ground, known, attester or SoftwareAttester(), bootstrap)
+            kept = kept_registration(ground.vault)
+            return cls._assembled(ground, kept, attester or SoftwareAttester(), bootstrap)
 
     @classmethod
     def _assembled(
@@ -133,8 +140,9 @@ class Device:
         )
         link = Link(
             store=ground.store,
+            secrets=ground.vault,
             registration=registration,
-            trust=Trust.from_json(ground.store.fact(TRUST)),
+            trust=Trust.kept(ground.vault),
             key=key,
             hpke_public=registration.hpke_key,
             attester=attester,
@@ -191,6 +199,46 @@ class Device:
             raise
         return key
 
+    def updater(
+        self,
+        source: ReleaseSource | str | Path,
+        trust: ReleaseTrust,
+        *,
+        consent: str = "",
+        settings: "UpdateSettings | None" = None,
+    ) -> "Updater":
+        """Keeps models of a repository current here, by this device's permissions, minimum epochs, time and keys.
+
+        source: or a URL, or a folder. consent: to acquire leases from.
+        """
+        from hallmark_client.device.update import Updater  # python-tuf, for those who update
+
+        return Updater(
+            self.vault,
+            source,
+            trust,
+            key_source=functools.partial(self.request_key, consent=consent),
+            folder=self._ground.folder / "updates",
+            permissions=self._ground.permissions,
+            minimum_epoch=lambda model: self._ground.standing.told().minimums.get(model, 0),
+            now=self._ground.now,
+            settings=settings,
+            system=self._ground.settings.system,
+            clock=self._ground.settings.clock,
+        )
+
+    def update(
+        self,
+        model: str,
+        source: ReleaseSource | str | Path,
+        trust: ReleaseTrust,
+        *,
+        consent: str = "",
+        progress: "OnProgress | None" = None,
+    ) -> "Installed":
+        """The current release of the model is in the vault when this returns. Raises as `Updater.update`."""
+        return self.updater(source, trust, consent=consent).update(model, progress=progress)
+
     def facts(self) -> DeviceFacts:
         registration, root = self._link.registration, self._ground.root.facts
         return DeviceFacts(
@@ -225,7 +273,7 @@ def _registration_in(folder: Path) -> Registration:
     if (folder / FILE).exists():
         store = LifeStore(folder)
         try:
-            known = kept_registration(store)
+            known = told_registration(store)
         finally:
             store.close()
     if known is None:

@@ -21,6 +21,7 @@ from .fates import Fate, Told, fate_of
 from .model import Step, Work
 from .store import LifeStore
 
+_EPOCH_OWED: Final = "epoch-owed"
 _WHY: Final = "the service has suspended it"
 
 
@@ -34,6 +35,8 @@ class Holder(Protocol):
     def suspend(self, *artifacts: Artifact | str, why: str, caller: Caller) -> object: ...
 
     def resume(self, *artifacts: Artifact | str, caller: Caller) -> object: ...
+
+    def rotate(self, caller: Caller) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +72,21 @@ class Erasing:
                 case Fate.KEEP:
                     self._resume(artifact)
         self._erase(doomed)
+        self._close_the_past()
         return len(doomed)
 
     def _suspend(self, artifact: Artifact) -> None:
         """Written down first: what its owner suspended by himself is never resumed by the service's word."""
         if artifact.state is ArtifactState.AVAILABLE:
             self.store.note_suspended(artifact.artifact_id, on=True)
+            self.store.keep_fact(_EPOCH_OWED, value=True)
             self.vault.suspend(artifact, why=_WHY, caller=OWNER)
+
+    def _close_the_past(self) -> None:
+        """A copy of the folder from before a suspension does not know of it. Put back after this, it does not open."""
+        if self.store.fact(_EPOCH_OWED):
+            self.vault.rotate(OWNER)
+            self.store.keep_fact(_EPOCH_OWED, value=False)
 
     def _resume(self, artifact: Artifact) -> None:
         if artifact.artifact_id not in self.store.suspended():

@@ -37,16 +37,16 @@ class Ground:
         self.standing = Standing()
         self.feeds: Feeds | None = None
         self.on_shred: Callable[[], None] = lambda: None
-        permissions = LeasePermissions(self.standing.decision, self.standing.told, on_shred=self._shred)
+        self.permissions = LeasePermissions(self.standing.decision, self.standing.told, on_shred=self._shred)
         self.vault = Vault.open(
             self.folder,
             self.root,
             tenant=tenant,
             policy=policy,
-            permissions=permissions,
+            permissions=self.permissions,
             system=settings.system,
             clock=settings.clock,
-            now=self._now,
+            now=self.now,
         )
         try:
             self.store = LifeStore(self.folder)
@@ -65,7 +65,7 @@ class Ground:
     def _shred(self) -> None:
         self.on_shred()
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
         """Never earlier than what the service has proved to be past; before it was heard, the real-time clock."""
         return self.settings.clock.rtc() if self.feeds is None else self.feeds.now()[0].time
 

@@ -4,18 +4,22 @@ The certificate is renewed at about two thirds of its life, by giving evidence a
 itself; when it is over, with the identity that it was enrolled with.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from hallmark_client.client import Client
+from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.errors import PermissionDenied, TransportRefused, Unauthenticated
 from hallmark_client.profile import Profile
 from hallmark_client.system import System
+from hallmark_events.canonical import canonical_json
 
 from .attester import Attester, DeviceKey
-from .errors import EnrolmentRefused
+from .errors import EnrolmentRefused, LifeStoreFailed, NotEnrolled
+from .keys import Secrets
 from .model import Registration
 from .registration import attest, registration_from_json, registration_of, registration_to_json
 from .signing_profile import device_profile
@@ -23,7 +27,6 @@ from .store import LifeStore
 from .trust import Trust
 
 REGISTRATION: Final = "registration"
-TRUST: Final = "trust"
 _RENEW_AT: Final = 0.62
 _RENEW_SPREAD: Final = 0.1
 """Of its life: a fleet that was enrolled in one hour does not come back in one minute."""
@@ -36,6 +39,7 @@ class Link:
     """connect: makes clients. now: trusted time. Renewals come from one thread; `client` is for any."""
 
     store: LifeStore
+    secrets: Secrets
     registration: Registration
     trust: Trust
     key: DeviceKey
@@ -90,7 +94,7 @@ class Link:
         made = registration_of(answer, own, key=self.key, place=before.key_place, purpose=self.attester.purpose)
         if made.device != before.device:
             raise EnrolmentRefused("ANSWER_INVALID", f"this is {before.device}, and was named {made.device}")
-        keep_registration(self.store, made)
+        keep_registration(self.store, self.secrets, made)
         self.registration = made
         self._renew_at = self._chosen()
         life = made.expire_time - made.issue_time
@@ -108,10 +112,25 @@ class Link:
         return self.registration.issue_time + life * (_RENEW_AT + _RENEW_SPREAD * self.system.jitter())
 
 
-def keep_registration(store: LifeStore, registration: Registration) -> None:
-    store.keep_fact(REGISTRATION, registration_to_json(registration))
+def keep_registration(store: LifeStore, secrets: Secrets, registration: Registration) -> None:
+    """In the vault, where nobody edits it unnoticed; and in life.db, for what is asked before the vault is open."""
+    value = registration_to_json(registration)
+    secrets.keep_secret(REGISTRATION, canonical_json(value))
+    store.keep_fact(REGISTRATION, value)
 
 
-def kept_registration(store: LifeStore) -> Registration | None:
+def told_registration(store: LifeStore) -> Registration | None:
+    """What life.db says: whoever can write to the folder can write there. Raises LifeStoreFailed."""
     found = store.fact(REGISTRATION)
-    return None if found is None else registration_from_json(found)
+    try:
+        return None if found is None else registration_from_json(found)
+    except (ValueError, TypeError, LookupError) as error:
+        raise LifeStoreFailed("LIFE_STORE", f"life.db is damaged ({error!r}): put it back, or enrol again") from error
+
+
+def kept_registration(secrets: Secrets) -> Registration:
+    """Where and whom this device asks, as it was kept. Raises NotEnrolled."""
+    try:
+        return registration_from_json(json.loads(secrets.secret(REGISTRATION)))
+    except ArtifactUnknown:
+        raise NotEnrolled("NOT_ENROLLED", "this vault was never enrolled; begin with Device.enrol") from None

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from hallmark_client.client import Client
 from hallmark_client.device.roots.port import EpochEvidence, RootOfTrust
-from hallmark_client.errors import AlreadyExists, FailedPrecondition, HallmarkError, InvalidArgument, NotFound
+from hallmark_client.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    HallmarkError,
+    InvalidArgument,
+    NotFound,
+    VerificationFailed,
+)
 from hallmark_client.model.devices import Evidence
 from hallmark_client.model.enums import EvidenceFormat
 from hallmark_client.model.removals import DeletionReceipt, Removal
@@ -95,9 +102,11 @@ class Sending:
             removal = self.client().removals.submit(work.command.removal, _receipt(work), request_id=work.request_id)
         except (FailedPrecondition, InvalidArgument, NotFound, AlreadyExists) as error:
             return self._refused(work, error)
-        assert removal.receipt is not None, "the answer's removal has the receipt"
-        removal.receipt.verify(self.trusted_keys(), removal.name)
-        return replace(work, step=Step.ANSWERED, grade=_grade(removal), answer=_kept(removal.receipt))
+        receipt = removal.receipt
+        if receipt is None or receipt.set != work.receipt:
+            raise VerificationFailed("COUNTERSIGNATURE_INVALID", "the service answered about another receipt")
+        receipt.verify(self.trusted_keys(), work.command.removal)
+        return replace(work, step=Step.ANSWERED, grade=_grade(removal), answer=_kept(receipt))
 
     def _refused(self, work: Work, error: HallmarkError) -> Work:
         """A lower grade is better than none: what is not believed is left out, under a request of its own."""

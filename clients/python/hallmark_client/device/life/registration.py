@@ -6,6 +6,7 @@
 """
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,7 @@ def attest(
         reasons = ", ".join(answer.verdict.reasons)
         sentence = f"the service does not take this device: {answer.verdict.detail} ({reasons})"
         raise EnrolmentRefused("ENROLMENT_REFUSED", sentence, reasons=answer.verdict.reasons)
-    answer.result.verify(trusted_keys)
+    _check_result(answer.result.verify(trusted_keys), key, proof.challenge)
     _check_answer(answer, key, hpke_public)
     return answer
 
@@ -56,10 +57,17 @@ def attest(
 def registration_of(
     answer: Attestation, profile: Profile, *, key: DeviceKey, place: KeyPlace, purpose: ChallengePurpose
 ) -> Registration:
-    """profile: of the connection that it came over."""
+    """profile: of the connection that it came over. Raises EnrolmentRefused: another tenant, a life that is over."""
     assert answer.device is not None, "`attest` has checked it"
     assert answer.device.hpke_key is not None, "`attest` has checked it"
+    if answer.device.name.rpartition("/")[0] != f"tenants/{profile.tenant}/devices":
+        raise _strange("it is of another tenant")
     given = _certificate_of(answer)
+    certificate = x509.load_der_x509_certificate(given.certificate)
+    # By the certificate itself: a life that was only told could put off its renewal, or ask for it all the time.
+    issue_time = max(answer.verdict.verify_time, certificate.not_valid_before_utc)
+    if certificate.not_valid_after_utc <= issue_time:
+        raise _strange("its certificate is over")
     return Registration(
         device=answer.device.name,
         tenant=profile.tenant,
@@ -67,8 +75,8 @@ def registration_of(
         ca_pem=profile.ca_pem,
         public_url=profile.public_url,
         certificate=given.certificate,
-        issue_time=answer.verdict.verify_time,
-        expire_time=given.expire_time,
+        issue_time=issue_time,
+        expire_time=certificate.not_valid_after_utc,
         key_spki=key.spki,
         key_place=place,
         purpose=purpose,
@@ -98,6 +106,15 @@ def _certificate_of(answer: Attestation) -> DeviceCertificate:
     if answer.certificate is None:
         raise _strange("it brings no certificate")
     return answer.certificate
+
+
+def _check_result(claims: Mapping[str, Any], key: DeviceKey, challenge: bytes) -> None:
+    """What was signed is about this key and this challenge: not the verdict on somebody else, nor on an earlier day."""
+    told = claims.get("submods", {}).get("device", {}).get("hallmark_verdict", {})
+    nonce = base64.urlsafe_b64encode(challenge).rstrip(b"=").decode()
+    wanted = (True, hashlib.sha256(key.spki).hexdigest(), nonce)
+    if (told.get("appraised"), told.get("key_sha256"), claims.get("eat_nonce")) != wanted:
+        raise _strange("what it signed is about another key or challenge, or a refusal")
 
 
 def _check_answer(answer: Attestation, key: DeviceKey, hpke_public: bytes) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from hallmark_client.device.vault.folder import private_file
 from hallmark_events.canonical import canonical_json
 
 from .errors import LifeStoreFailed
@@ -38,7 +39,7 @@ class LifeStore:
         self._path = folder / FILE
         self._lock = threading.Lock()
         with self._failing():
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            os.close(private_file(self._path))
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
@@ -52,7 +53,7 @@ class LifeStore:
         """A JSON value; None where nothing was kept."""
         with self._reading() as database:
             row = database.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+            return None if row is None else json.loads(row[0])
 
     def keep_fact(self, name: str, value: Any) -> None:
         text = canonical_json(value).decode()
@@ -91,7 +92,7 @@ class LifeStore:
                 f"SELECT {_COLUMNS} FROM work WHERE step IN ({marks}) ORDER BY rowid",  # noqa: S608 - marks alone
                 [str(step) for step in wanted],
             ).fetchall()
-        return [_work(row) for row in rows]
+            return [_work(row) for row in rows]
 
     def doomed(self) -> frozenset[str]:
         """Subjects of artifacts under a command that is not carried out yet."""
@@ -127,7 +128,10 @@ class LifeStore:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._failing():
-            yield self._database
+            try:
+                yield self._database
+            except (ValueError, TypeError, LookupError) as error:
+                raise sqlite3.DatabaseError(f"a row is not what is written here: {error!r}") from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

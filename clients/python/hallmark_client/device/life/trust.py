@@ -1,16 +1,24 @@
 """Whom a device believes: the service's keys and the log, pinned from outside or learnt over the proved channel."""
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from hallmark_client.client import Client
+from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.watch.service_keys import PinnedKeys, ServiceKeys
 from hallmark_composite import CompositePublicKey
+from hallmark_events.canonical import canonical_json
 from hallmark_events.trust import LogTrust
 from hallmark_tlog.policy import parse_policy
 from hallmark_tlog.vkey import parse_vkey
+
+from .errors import NotEnrolled
+from .keys import Secrets
+
+_LABEL: Final = "trust"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,18 @@ class Trust:
         if self.log_policy:
             return parse_policy(self.log_policy)
         return [parse_vkey(key) for key in self.log_keys]
+
+    def keep(self, secrets: Secrets) -> None:
+        """In the vault: whoever changed it would speak for the service."""
+        secrets.keep_secret(_LABEL, canonical_json(self.to_json()))
+
+    @classmethod
+    def kept(cls, secrets: Secrets) -> Self:
+        """Raises NotEnrolled."""
+        try:
+            return cls.from_json(json.loads(secrets.secret(_LABEL)))
+        except ArtifactUnknown:
+            raise NotEnrolled("NOT_ENROLLED", "this vault was never enrolled; begin with Device.enrol") from None
 
     def to_json(self) -> dict[str, Any]:
         return {

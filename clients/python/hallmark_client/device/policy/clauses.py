@@ -6,7 +6,7 @@ weaker, it denies, and its text says why: a counter in this program never stands
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, TypeAlias
 
 from hallmark_client.device.model import Artifact, Clause, Enforcement
@@ -22,6 +22,7 @@ TEXT_MAX: Final = 256
 USES_MAX: Final = 1_000_000
 READERS_MAX: Final = 1_000
 LIFE_SECONDS_MAX: Final = 10 * 366 * 24 * 3_600
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 _ON_GET: Final = frozenset({Operation.GET})
 _ON_GET_AND_PUT: Final = frozenset({Operation.GET, Operation.PUT})
@@ -114,6 +115,8 @@ class TimeToLive(Result):
         _check_range(self.seconds, 1, LIFE_SECONDS_MAX, what="ttl")
 
     def end(self, artifact: Artifact) -> datetime:
+        if artifact.created_at > _LAST - timedelta(seconds=self.seconds):
+            return _LAST  # stored while the clock was at the end of time
         return artifact.created_at + timedelta(seconds=self.seconds)
 
     def judge(self, ask: Ask) -> Clause:

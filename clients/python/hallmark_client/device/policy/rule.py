@@ -1,6 +1,6 @@
 """One rule: the operations it lets pass, and the clauses that must all hold for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hallmark_client.device.model import Clause, Enforcement
 from hallmark_client.device.policy.asking import Ask, Operation
@@ -54,6 +54,10 @@ class Rule(Result):
             self.concurrent_readers,
         )
         return tuple(clause for clause in found if clause is not None)
+
+    def while_open(self) -> "Rule":
+        """What must go on to hold for a reader that was let in: not what was spent or counted for that."""
+        return replace(self, max_uses=None, user_present=None, concurrent_readers=None)
 
     def judge(self, ask: Ask) -> tuple[Clause, ...]:
         """`operations`, then every clause that the operation is under."""

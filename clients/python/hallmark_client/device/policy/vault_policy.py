@@ -164,12 +164,29 @@ class VaultPolicy(Result):
     ) -> tuple[Clause, ...]:
         """The clauses that allowed it. Raises LimitReached for a limit that is spent, PolicyViolation otherwise."""
         clauses = self.effective(artifact, caller, operation=operation, root=root, uses=uses, now=now, held=held)
+        self._check_all(clauses, artifact, caller, operation)
+        return clauses
+
+    def check_open(self, artifact: Artifact, caller: Caller, *, root: RootFacts, now: datetime, held: Held) -> None:
+        """Whether a reader may go on: the callers and times of the rule that holds now. Asks for no use counts.
+
+        Raises LimitReached, PolicyViolation.
+        """
+        rule, operation = self.rule_for(artifact), Operation.GET
+        clauses: tuple[Clause, ...] = (_DEFAULT_DENY,)
+        if rule is not None:
+            ask = Ask(
+                artifact=artifact, caller=caller, operation=operation, root=root, uses=_UNASKED, now=now, held=held
+            )
+            clauses = rule.while_open().judge(ask)
+        self._check_all(clauses, artifact, caller, operation)
+
+    def _check_all(self, clauses: tuple[Clause, ...], artifact: Artifact, caller: Caller, operation: Operation) -> None:
         for clause in clauses:
             if not clause.allows:
                 message = f"{operation} of {artifact.name!r:.80} by {caller.application!r:.80} is denied: {clause.text}"
                 spent = self._is_spent(artifact, clause)
                 raise LimitReached(clause.name, message) if spent else PolicyViolation(clause.name, message)
-        return clauses
 
     def limits(self, artifact: Artifact, *, root: RootFacts, uses: Uses, now: datetime) -> Limits | None:
         """What the root of trust is to enforce when it seals the artifact's key now; None: nothing, or it cannot.
@@ -215,6 +232,13 @@ class VaultPolicy(Result):
         )
 
 
+class _Unasked:
+    def spent(self, artifact_id: str, window_seconds: int | None, now: datetime) -> int:
+        del artifact_id, window_seconds, now
+        raise AssertionError("no clause that counts is judged")
+
+
+_UNASKED: Final = _Unasked()
 DENY_ALL: Final = VaultPolicy(version=0)
 
 

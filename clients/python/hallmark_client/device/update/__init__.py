@@ -4,7 +4,8 @@
                       key_source=device.request_key, folder=Path("updates"))
     installed = updater.update("example-7b", progress=print)
 
-A device of the SDK has all of that: `device.updater(...)`. docs/device-update.md: order, attacks, limits.
+A device of the SDK brings all of that: `device.update("example-7b", source, trust)`. docs/device-update.md has
+the order, the attacks and the limits.
 """
 
 from hallmark_client.device.update.downloads import UpdateFolder
@@ -23,6 +24,7 @@ from hallmark_client.device.update.model import (
     Available,
     Installed,
     KeySource,
+    OnProgress,
     Progress,
     Stage,
     UpdateSettings,
@@ -38,6 +40,7 @@ __all__ = [
     "Installed",
     "KeySource",
     "NoSpace",
+    "OnProgress",
     "Progress",
     "ReleaseRevoked",
     "ReleaseSuspended",

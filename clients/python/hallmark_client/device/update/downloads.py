@@ -15,10 +15,11 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from hallmark_client.device.update.errors import NoSpace, UpdateRunning, UpdateStoreFailed
 from hallmark_client.device.vault import Disk
@@ -133,9 +134,45 @@ class PartFile:
             os.lseek(self._descriptor, number * PIECE_SIZE, os.SEEK_SET)
             self._disk.write(self._descriptor, piece)
 
-    def sync(self) -> None:
+    def syncing(self) -> Callable[[], None]:
+        """Syncs what is written so far, in any thread, also after this file was closed. Must be called."""
         with refused_by_disk(self._path):
-            self._disk.sync(self._descriptor)
+            descriptor = os.dup(self._descriptor)
+
+        def sync() -> None:
+            try:
+                with refused_by_disk(self._path):
+                    self._disk.sync(descriptor)
+            finally:
+                os.close(descriptor)
+
+        return sync
+
+
+class Flushing:
+    """What arrived goes to the disk while more arrives and while it is checked: little is left for the vault to sync.
+
+    A disk reports a failed write to one sync alone, so `finish` raises what any of them met.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._begun: list[Future[None]] = []
+
+    def begin(self, file: PartFile) -> None:
+        """Unless the disk has not come so far yet."""
+        if not self._begun or self._begun[-1].done():
+            self._begun.append(self._thread.submit(file.syncing()))
+
+    def finish(self) -> None:
+        for each in self._begun:
+            each.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True)
 
 
 @contextmanager

@@ -8,13 +8,13 @@ connection.
 import hashlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, cast
 
 from hallmark_client.backoff import full_jitter
-from hallmark_client.device.update.downloads import Download, PartFile
+from hallmark_client.device.update.downloads import Download, Flushing, PartFile
 from hallmark_client.device.update.gate import EVERY_SECONDS, Gate
 from hallmark_client.device.update.model import UpdateSettings
 from hallmark_client.system import System
@@ -56,21 +56,23 @@ class Fetching:
         gate: Gate,
         settings: UpdateSettings,
         system: System,
+        flushing: Flushing,
         arrived: Callable[[int], None],
     ) -> None:
         """arrived: told the bytes of each whole piece, by one thread at a time."""
         self._source, self._download, self._gate = source, download, gate
         self._settings, self._system, self._arrived = settings, system, arrived
+        self._flushing = flushing
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._runs: Iterator[Run] = iter(())
 
     def fetch(self, missing: Iterable[Run]) -> None:
-        """All of it is on its way to the disk when this returns; `vault.adopt` syncs it."""
+        """All of it is written when this returns, and on its way to the disk."""
         self._runs = iter(split(list(missing), self._settings.connections))
         count = self._settings.connections
-        with ThreadPoolExecutor(1) as syncing, ThreadPoolExecutor(count, "hallmark-update") as pool:
-            workers = [pool.submit(self._work, syncing) for _ in range(count)]
+        with ThreadPoolExecutor(count, "hallmark-update") as pool:
+            workers = [pool.submit(self._work) for _ in range(count)]
             try:
                 wait(workers, return_when=FIRST_EXCEPTION)
             finally:  # also when this thread is interrupted
@@ -79,7 +81,7 @@ class Fetching:
             if error is not None and not isinstance(error, _Stopped):
                 raise error
 
-    def _work(self, syncing: ThreadPoolExecutor) -> None:
+    def _work(self) -> None:
         buffer = memoryview(bytearray(PIECE_SIZE))
         try:
             while True:
@@ -88,28 +90,27 @@ class Fetching:
                 if run is None:
                     return
                 with self._download.writing(run.part) as file:
-                    self._fetch_run(run, _Syncing(file, syncing), buffer)
+                    self._fetch_run(run, file, buffer)
         except BaseException:
             self._stop.set()
             raise
 
-    def _fetch_run(self, run: Run, file: "_Syncing", buffer: memoryview) -> None:
+    def _fetch_run(self, run: Run, file: PartFile, buffer: memoryview) -> None:
         number, failures = run.first, 0
-        try:
-            while number < run.end:
-                try:
-                    for following in self._pieces(Run(run.part, number, run.end), file, buffer):
-                        number, failures = following, 0
-                except (SourceFailed, PieceInvalid) as error:
-                    failures += 1
-                    is_longer = number == run.end and isinstance(error, PieceInvalid)
-                    if is_longer or isinstance(error, SourceMissing) or failures >= self._settings.attempts:
-                        raise
-                    self._pause(failures)
-        finally:
-            file.settle()
+        while number < run.end:
+            try:
+                for following in self._pieces(Run(run.part, number, run.end), file, buffer):
+                    number, failures = following, 0
+                    if (number - run.first) % _SYNC_PIECES == 0:
+                        self._flushing.begin(file)
+            except (SourceFailed, PieceInvalid) as error:
+                failures += 1
+                is_longer = number == run.end and isinstance(error, PieceInvalid)
+                if is_longer or isinstance(error, SourceMissing) or failures >= self._settings.attempts:
+                    raise
+                self._pause(failures)
 
-    def _pieces(self, run: Run, file: "_Syncing", buffer: memoryview) -> Iterator[int]:
+    def _pieces(self, run: Run, file: PartFile, buffer: memoryview) -> Iterator[int]:
         """After each piece that was written, the number of the next one."""
         part, number, filled, digest = run.part, run.first, 0, hashlib.sha256()
         stream = self._source.stream(part.location, start=number * PIECE_SIZE)
@@ -156,29 +157,6 @@ class Fetching:
             self._check()
             self._system.sleep(min(seconds, EVERY_SECONDS))
             seconds -= EVERY_SECONDS
-
-
-class _Syncing:
-    """A part's file whose pages go to the disk while more arrives."""
-
-    def __init__(self, file: PartFile, thread: ThreadPoolExecutor) -> None:
-        self._file = file
-        self._thread = thread
-        self._written = 0
-        self._under_way: Future[None] | None = None
-
-    def write(self, number: int, piece: memoryview) -> None:
-        self._file.write(number, piece)
-        self._written += 1
-        if self._written % _SYNC_PIECES == 0 and (self._under_way is None or self._under_way.done()):
-            self.settle()
-            self._under_way = self._thread.submit(self._file.sync)
-
-    def settle(self) -> None:
-        """The descriptor is not used by another thread after this. Raises what the disk refused with."""
-        if self._under_way is not None:
-            under_way, self._under_way = self._under_way, None
-            under_way.result()
 
 
 def runs(part: IndexPart, missing: Iterable[int]) -> list[Run]:

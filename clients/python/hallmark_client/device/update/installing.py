@@ -5,7 +5,7 @@ from typing import Final
 
 from hallmark_client.device.life.fates import MODEL_LABEL
 from hallmark_client.device.model import Artifact, ArtifactState
-from hallmark_client.device.update.downloads import Download
+from hallmark_client.device.update.downloads import Download, Flushing
 from hallmark_client.device.update.errors import (
     ContentKeyInvalid,
     ContentKeyRefused,
@@ -45,7 +45,7 @@ class Installing:
         self._vault, self._release, self._download = vault, release, download
         self._gate, self._settings, self._system, self._progress = gate, settings, system, progress
 
-    def fetch(self, source: ReleaseSource) -> int:
+    def fetch(self, source: ReleaseSource, flushing: Flushing) -> int:
         """Every part is here, whole and encrypted. Returns the bytes that were fetched for that."""
         self._gate.ask()
         missing = [run for part in self._release.index.parts for run in runs(part, self._download.missing(part))]
@@ -57,12 +57,13 @@ class Installing:
             gate=self._gate,
             settings=self._settings,
             system=self._system,
+            flushing=flushing,
             arrived=self._counting(Stage.FETCHING, needed),
         )
         fetching.fetch(missing)
         return needed
 
-    def take(self, key_source: KeySource) -> Artifact:
+    def take(self, key_source: KeySource, flushing: Flushing) -> Artifact:
         """Opened, compared with what was signed, and taken into the vault: all of it or nothing."""
         self._gate.ask()
         key = self._key(key_source)
@@ -75,6 +76,7 @@ class Installing:
 
         try:
             check_parts(self._download, self._release, key, opened)
+            flushing.finish()
             self._gate.ask()
             wanted = draft(self._release, self._vault.epoch)
             return self._vault.adopt(

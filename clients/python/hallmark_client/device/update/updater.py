@@ -9,7 +9,7 @@ from typing import Final
 
 from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.device.model import Artifact
-from hallmark_client.device.update.downloads import UpdateFolder
+from hallmark_client.device.update.downloads import Flushing, UpdateFolder
 from hallmark_client.device.update.errors import ReleaseRevoked, UpdateFailed
 from hallmark_client.device.update.gate import Gate
 from hallmark_client.device.update.installing import Installing, draft, older
@@ -158,8 +158,9 @@ class Updater:
             progress=progress,
         )
         try:
-            fetched = installing.fetch(self._source)
-            return installing.take(self._key_source), fetched
+            with Flushing() as flushing:
+                fetched = installing.fetch(self._source, flushing)
+                return installing.take(self._key_source, flushing), fetched
         except ReleaseRevoked:
             self._folder.download(release).drop_all()
             raise

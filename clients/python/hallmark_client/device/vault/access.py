@@ -45,7 +45,7 @@ class Access:
         if caller is OWNER and operation is not Operation.GET:
             return ()
         try:
-            with self._index.lock:
+            with self._index.reading():
                 return self.policy.check(
                     artifact,
                     caller,
@@ -60,17 +60,18 @@ class Access:
             raise
 
     def effective(self, row: Row, caller: Caller, readers: int) -> tuple[Clause, ...]:
-        with self._index.lock:
+        with self._index.reading():
             return self._effective(row.artifact, caller, Operation.GET, held(row, readers))
 
     def limits(self, artifact: Artifact) -> Limits | None:
         """What the root of trust is to enforce. Raises LimitReached where nothing is left."""
-        return self.policy.limits(artifact, root=self._root, uses=self.uses, now=self._ledger.now())
+        with self._index.reading():
+            return self.policy.limits(artifact, root=self._root, uses=self.uses, now=self._ledger.now())
 
     def may_list(self, artifact: Artifact, caller: Caller) -> bool:
         if caller is OWNER:
             return True
-        with self._index.lock:
+        with self._index.reading():
             clauses = self._effective(artifact, caller, Operation.LIST, NOTHING_HELD)
         return all(clause.allows for clause in clauses)
 
@@ -87,9 +88,19 @@ class Access:
     def check_usable(self, row: Row, caller: Caller) -> None:
         """State and permissions. Raises ArtifactSuspended."""
         try:
-            self._check_usable(row)
+            self.check_standing(row)
         except ArtifactSuspended as error:
             self.deny(row.artifact, caller, Operation.GET, clause=error.reason.lower().replace("_", "-"))
+            raise
+
+    def check_open(self, row: Row, caller: Caller) -> None:
+        """Of a reader that is open. Raises ArtifactSuspended, PolicyViolation, LimitReached."""
+        self.check_permission(row.artifact)
+        try:
+            now, holding = self._ledger.now(), held(row, 0)
+            self.policy.check_open(row.artifact, caller, root=self._root, now=now, held=holding)
+        except PolicyViolation as error:
+            self.deny(row.artifact, caller, Operation.GET, clause=error.clause)
             raise
 
     def check_permission(self, artifact: Artifact) -> None:
@@ -116,7 +127,8 @@ class Access:
             artifact, caller, operation=operation, root=self._root, uses=self.uses, now=now, held=held
         )
 
-    def _check_usable(self, row: Row) -> None:
+    def check_standing(self, row: Row) -> None:
+        """State and permissions; nothing is written. Raises ArtifactSuspended."""
         if row.artifact.state is not ArtifactState.AVAILABLE:
             raise suspended(row.artifact, row.notes.why or "it was suspended here")
         self.check_permission(row.artifact)

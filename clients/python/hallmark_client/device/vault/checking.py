@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hallmark_client.device.audit import AuditBroken
-from hallmark_client.device.errors import DeviceError
+from hallmark_client.device.errors import DeviceError, StoreFailed
 from hallmark_client.device.vault.reading import Reading
 from hallmark_client.device.vault.rows import Row
 from hallmark_client.device.vault.state import VaultState
@@ -79,8 +79,9 @@ class Checking:
     def _check_audit(self) -> None:
         with self._state.index.lock:
             try:
-                self._state.ledger.chain.verify()
-            except AuditBroken as error:
+                with self._state.index.refused():
+                    self._state.ledger.chain.verify()
+            except (AuditBroken, StoreFailed) as error:
                 self._damaged("", 0, "", error.message)
 
     def _read(self, count: int) -> None:

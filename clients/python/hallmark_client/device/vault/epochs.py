@@ -5,6 +5,7 @@ index == root: nothing was under way; index == root + 1: the new keys are durabl
 """
 
 import contextlib
+import hmac
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -58,7 +59,7 @@ class Epochs:
         self._label = _label(str(self._index.fact("vault")))
         self._bring_root_to(number)
         self.number = number
-        self.key = EpochKey(self._root.open(sealed, epoch=number, label=self._label), self._system.random_bytes)
+        self.key = EpochKey(self._opened(sealed, number), self._system.random_bytes)
 
     @property
     def unfinished(self) -> int:
@@ -69,10 +70,22 @@ class Epochs:
     def finished(self) -> None:
         """Inside a transaction."""
         self._index.set_fact("unfinished", 0)
+        self._index.set_fact("late", 0)
+
+    @property
+    def has_late(self) -> bool:
+        """Something was deleted after the change of epoch that is unfinished: its key is under the new epoch key."""
+        return bool(self._index.fact("late"))
+
+    def note_late(self) -> None:
+        """Inside the transaction of a deletion."""
+        if self.unfinished:
+            self._index.set_fact("late", 1)
 
     def wrap(self, key: bytearray, artifact: Artifact, limits: Limits | None) -> Row:
         """The row of a new artifact, with its key."""
-        notes, inner, share = NO_NOTES, bytes(key), b""
+        inner: bytes | bytearray = key
+        notes, share = NO_NOTES, b""
         if limits is not None:
             notes = self._noted(NO_NOTES, limits)
             inner, share = self._shares.lock(key, artifact.artifact_id, limits, epoch=self.number)
@@ -169,11 +182,26 @@ class Epochs:
             wipe(secret)
             connection.execute("UPDATE secret SET wrapped = ? WHERE label = ?", values)
 
+    def _opened(self, sealed: bytes, number: int) -> bytearray:
+        """A root that gives something else than was sealed is not the one: with another key, what is stored next would
+        be lost, or somebody else's to read. Raises RootLost.
+        """
+        secret = self._root.open(sealed, epoch=number, label=self._label)
+        told = self._index.fact("key_check")
+        if len(secret) != KEY or not isinstance(told, bytes) or not hmac.compare_digest(told, self._check_of(secret)):
+            wipe(secret)
+            raise RootLost("ROOT_LOST", "the root of trust did not give the epoch key that was sealed: another one?")
+        return secret
+
+    def _check_of(self, secret: bytearray) -> bytes:
+        return hmac.digest(secret, b"hallmark-epoch-key-check/" + self._label, "sha256")
+
     def _new_key(self) -> EpochKey:
         return EpochKey(bytearray(self._system.random_bytes(KEY)), self._system.random_bytes)
 
     def _write(self, epoch: int, key: EpochKey) -> None:
         self._index.set_fact("epoch", epoch)
+        self._index.set_fact("key_check", self._check_of(key.secret))
         self._index.set_fact("sealed", self._root.seal(key.secret, epoch=epoch, label=self._label))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hallmark_client.device.audit import AuditAct, AuditHead
-from hallmark_client.device.model import Artifact, Caller
+from hallmark_client.device.model import Artifact, ArtifactState, Caller
 from hallmark_client.device.policy import Operation
 from hallmark_client.device.roots.port import EpochEvidence, RootOfTrust
 from hallmark_client.device.vault.access import Access
@@ -48,15 +48,14 @@ class Erasure:
 
     def delete(self, artifacts: Sequence[Artifact | str], caller: Caller, nonce: bytes | None) -> Deletion:
         state = self._state
-        with state.index.lock:
+        with state.index.reading():
             rows = state.holdings.named(artifacts)
             for row in rows:
                 self._access.check(row.artifact, caller, Operation.DELETE)
-            self.follow_up()
             before = state.epochs.number
-            if rows:
-                self._bury([tombstone(row, caller.application) for row in state.holdings.named(artifacts)])
-                self.follow_up()
+            # First of all, also while the root of trust is away: from here on nobody gets them.
+            self._bury([row for row in rows if row.artifact.state is not ArtifactState.DELETING], caller)
+            self.follow_up()
             return Deletion(
                 artifacts=tuple(row.artifact for row in rows),
                 method=METHOD,
@@ -76,11 +75,14 @@ class Erasure:
             self.follow_up()
             return state.epochs.number
 
-    def _bury(self, dead: Sequence[Row]) -> None:
-        holdings = self._state.holdings
+    def _bury(self, rows: Sequence[Row], caller: Caller) -> None:
+        if not rows:
+            return
+        holdings, dead = self._state.holdings, [tombstone(row, caller.application) for row in rows]
         with self._state.ledger.transaction():
             for row in dead:
                 holdings.update(row)
+            self._state.epochs.note_late()
         holdings.committed(*dead)
         for row in dead:
             holdings.end_readers(row.artifact.artifact_id, unknown(row.artifact.name))
@@ -88,6 +90,10 @@ class Erasure:
     def follow_up(self) -> None:
         """What was begun is done, with the index's lock held; or this raises and can be called again."""
         epochs, doomed = self._state.epochs, self._state.holdings.doomed()
+        if epochs.has_late:
+            epochs.catch_up()
+            with self._state.ledger.transaction():
+                epochs.finished()
         if doomed and not epochs.unfinished:
             epochs.renew(self._state.holdings, self._access.limits)
         before = epochs.unfinished

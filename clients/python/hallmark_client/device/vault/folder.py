@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,9 +33,14 @@ class VaultFolder:
         self._blobs = path / "blobs"
         self._disk = disk
         with refused_by_disk(path):
-            self._blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
+            self._blobs.mkdir(mode=0o700, exist_ok=True)
+            # Whoever owns a folder decides what lies in it.
+            if self._blobs.is_symlink() or {path.stat().st_uid, self._blobs.stat().st_uid} != {os.geteuid()}:
+                raise _not_own(path)
             path.chmod(0o700)
-            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = private_file(path / "lock")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -42,17 +48,22 @@ class VaultFolder:
                 raise VaultInUse(
                     "VAULT_IN_USE", f"another process has {path} open: let it serve this one, or end it first"
                 ) from None
+            except OSError:
+                os.close(self._lock)
+                raise
 
     def close(self) -> None:
+        """In the child of a fork, too: there it only lets go of its half of the lock."""
         os.close(self._lock)
 
     def blob(self, name: str) -> Path:
         return self._blobs / name[:2] / name
 
-    def blob_names(self) -> Iterator[str]:
+    def stored(self) -> Iterator[Path]:
+        """Encrypted files, and whatever else lies where they do. No link is followed out of the vault."""
         for folder in self._blobs.iterdir():
-            if folder.is_dir():
-                yield from (file.name for file in folder.iterdir())
+            if folder.is_dir() and not folder.is_symlink():
+                yield from folder.iterdir()
 
     @contextmanager
     def incoming(self, name: str) -> Iterator[tuple[Path, int]]:
@@ -92,9 +103,11 @@ class VaultFolder:
     def sweep(self, keep: Collection[str]) -> None:
         """Whatever is not among `keep` goes: files that no row names, and halves."""
         with refused_by_disk(self._blobs):
-            for half in self._blobs.glob(f"{_INCOMING}*"):
-                self._disk.unlink(half)
-            self.drop([name for name in self.blob_names() if name not in keep])
+            links = [each for each in self._blobs.iterdir() if each.is_symlink()]
+            strange = [each for each in self.stored() if each.name not in keep or each != self.blob(each.name)]
+            for path in (*self._blobs.glob(f"{_INCOMING}*"), *links, *strange):
+                with contextlib.suppress(OSError):  # a folder, or one that is gone
+                    self._disk.unlink(path)
 
     def room(self) -> int:
         """Free bytes, for error texts."""
@@ -109,6 +122,26 @@ class VaultFolder:
             with contextlib.suppress(FileExistsError):  # the same bytes, for another artifact
                 put(target)
             self._disk.sync_folder(target.parent)
+
+
+def private_file(path: Path) -> int:
+    """A descriptor of a file of this user's alone, made where there is none. Raises OSError, StoreFailed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise _not_own(path)
+        os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _not_own(path: Path) -> StoreFailed:
+    return StoreFailed(
+        "STORE_FAILED", f"{path} is not this user's own, or no plain file or folder: see who put it there"
+    )
 
 
 @contextmanager

@@ -17,6 +17,9 @@ class Reader(Protocol):
     def end(self, error: DeviceError) -> None:
         """Every later use raises `error`."""
 
+    def forked(self, error: DeviceError) -> None:
+        """As `end`, and waits for nothing."""
+
 
 class Holdings:
     """Methods that change something belong inside a transaction of the index, with its lock; call `load` again after
@@ -134,6 +137,12 @@ class Holdings:
     def end_all_readers(self, error: DeviceError) -> None:
         for artifact_id in tuple(self._readers):
             self.end_readers(artifact_id, error)
+
+    def leave_readers(self, error: DeviceError) -> None:
+        """In the child of a fork."""
+        for readers in tuple(self._readers.values()):
+            for reader in tuple(readers):
+                reader.forked(error)
 
     def _remember(self, row: Row) -> None:
         self._rows[row.artifact.artifact_id] = row

@@ -1,5 +1,7 @@
 """The index: one SQLite file with rows, wrapped keys, audit chain and use counts."""
 
+import ctypes
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from hallmark_client.device import audit
 from hallmark_client.device.errors import StoreFailed
 from hallmark_client.device.policy.uses import UseCounts
 from hallmark_client.device.vault.disk import Disk
+from hallmark_client.device.vault.folder import private_file
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID",
@@ -38,13 +41,14 @@ class Index:
         self.lock = threading.RLock()
         self._path = path
         self._disk = disk
-        with self._refused():
-            path.touch(mode=0o600)
+        with self.refused():
+            os.close(private_file(path))
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
                 for pragma in _PRAGMAS:
                     self.connection.execute(pragma)
-            except sqlite3.Error:
+                self._check_whole()
+            except BaseException:
                 self.connection.close()
                 raise
 
@@ -58,7 +62,7 @@ class Index:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of it, durable after the block; or nothing."""
-        with self.lock, self._refused():
+        with self.lock, self.refused():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
@@ -79,10 +83,10 @@ class Index:
 
     def _number(self) -> int:
         row = self.connection.execute("SELECT value FROM fact WHERE name = 'commit'").fetchone()
-        return 0 if row is None else int(row[0])
+        return row[0] if row is not None and isinstance(row[0], int) else 0
 
     def fact(self, name: str) -> bytes | int | str | None:
-        with self.lock, self._refused():
+        with self.reading():
             row = self.connection.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
@@ -94,11 +98,33 @@ class Index:
         with self.lock:
             self.connection.close()
 
+    def leave_to_parent(self) -> None:
+        """In the child of a fork. SQLite would write its log back and remove it when the connection goes, also at the
+        end of the child, and the parent's next commits would be lost (https://www.sqlite.org/howtocorrupt.html,
+        section 2.6): so the connection never goes.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.connection))
+
+    def _check_whole(self) -> None:
+        """That every page and column is what SQLite wrote, so that what is read later has the types that it should. Not
+        whether somebody changed it: keys and hashes tell.
+        """
+        found = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != ("ok",):
+            raise sqlite3.DatabaseError(f"the index is damaged ({found[0]:.80}); put it back from a backup")
+
     @contextmanager
-    def _refused(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
+        """With the lock, for statements outside of a transaction."""
+        with self.lock, self.refused():
+            yield
+
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """What SQLite and the disk refuse becomes StoreFailed."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last one: of a message about damaged names
             raise StoreFailed(
                 "STORE_FAILED", f"{self._path}: {error}. Nothing was changed; check free space and permissions"
             ) from error

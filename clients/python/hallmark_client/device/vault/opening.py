@@ -56,7 +56,7 @@ def open_vault(path: Path, root: RootOfTrust, policy: VaultPolicy | None, around
         state = _state(index, folder, root, around)
         _open_epoch(state)
         undo.callback(state.epochs.key.wipe)
-        with index.lock:
+        with index.reading():
             state.holdings.load()
             access = Access(index, state.ledger, state.root_facts, DENY_ALL, around.permissions)
             access.policy = _policy(state, policy)
@@ -88,7 +88,7 @@ def _state(index: Index, folder: VaultFolder, root: RootOfTrust, around: Surroun
 def _open_epoch(state: VaultState) -> None:
     with state.index.lock:
         if state.index.fact("format") is None:
-            if next(state.folder.blob_names(), None) is not None:
+            if next(state.folder.stored(), None) is not None:
                 raise StoreFailed(
                     "STORE_FAILED",
                     f"{state.folder.path} holds encrypted files but no index: put index.sqlite back, or empty it",
@@ -108,7 +108,7 @@ def _policy(state: VaultState, given: VaultPolicy | None) -> VaultPolicy:
     except ArtifactUnknown:
         if given is None:
             return DENY_ALL
-        state.secrets.keep(POLICY, given.to_bytes())
+        state.secrets.keep_policy(given.to_bytes())
         return given
     if given is not None and given != kept:
         raise PolicyViolation(
@@ -127,3 +127,10 @@ def close_vault(state: VaultState) -> None:
         state.epochs.key.wipe()
         state.index.close()
         state.folder.close()
+
+
+def leave_vault(state: VaultState) -> None:
+    """In the child of a fork: without a lock, and without a write."""
+    state.epochs.key.wipe()
+    state.index.leave_to_parent()
+    state.folder.close()

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 RECHECK_SECONDS: Final = 1.0
 """A reader that is open asks again whether it may, when it is used after this time."""
+_PIECE: Final = 4 * 1024 * 1024
+"""A long read asks in between, so that it ends with the artifact: well under a second of a slow disk."""
 
 
 class ArtifactReader(io.RawIOBase):
     """Seekable raw IO. `pread` and `pread_into` leave the position alone, and may be called from any thread.
 
     Every read raises ArtifactSuspended or ArtifactUnknown as soon as the artifact was suspended, deleted or lost its
-    lease; ContentInvalid where its bytes were changed; StoreFailed where the disk does not give them. No byte is given
-    that was not authenticated.
+    lease; PolicyViolation once the policy lets this caller read it no more; ContentInvalid where its bytes were
+    changed; StoreFailed where the disk does not give them. No byte is given that was not authenticated.
     """
 
     def __init__(
@@ -43,19 +45,14 @@ class ArtifactReader(io.RawIOBase):
 
     def pread(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset` on; fewer only at the end."""
-        self._check(offset)
-        try:
-            return self._file.read(offset, size)
-        except ValueError:
-            raise self._end or ValueError("I/O operation on closed file") from None
+        found = io.BytesIO(bytes(max(0, min(size, self.size - offset))))  # takes and gives its bytes without a copy
+        with found.getbuffer() as buffer:
+            self._fill(offset, buffer)
+        return found.getvalue()
 
     def pread_into(self, offset: int, buffer: "WriteableBuffer") -> int:
         """Fills `buffer` from `offset` on, and says with how many bytes."""
-        self._check(offset)
-        try:
-            return self._file.read_into(offset, memoryview(buffer).cast("B"))
-        except ValueError:
-            raise self._end or ValueError("I/O operation on closed file") from None
+        return self._fill(offset, memoryview(buffer).cast("B"))
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         count = self.pread_into(self._position, buffer)
@@ -92,6 +89,22 @@ class ArtifactReader(io.RawIOBase):
         """The vault takes it back: every later use raises `error`."""
         self._end = error
         self._file.close()
+
+    def forked(self, error: DeviceError) -> None:
+        """In the child of a fork: every later use raises `error`; nothing is waited for, a lock may never be free."""
+        self._end = error
+
+    def _fill(self, offset: int, buffer: memoryview) -> int:
+        at, count = 0, _PIECE
+        while count == _PIECE:
+            self._check(offset)
+            piece = buffer[at : at + _PIECE]
+            try:
+                count = self._file.read_into(offset + at, piece)
+            except ValueError:
+                raise self._end or ValueError("I/O operation on closed file") from None
+            at += count
+        return at
 
     def _check(self, offset: int) -> None:
         if offset < 0:

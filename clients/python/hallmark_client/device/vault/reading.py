@@ -61,9 +61,8 @@ class Reading:
             failed = AuditOutcome.FAILED
             ledger.note(ledger.record(AuditAct.GET, artifact=artifact, caller=caller, outcome=failed))
             raise
-        reader = ArtifactReader(
-            file, artifact, part, lambda: self._access.check_permission(artifact), self._state.system.monotonic
-        )
+        may = lambda: self._access.check_open(row, caller)  # noqa: E731
+        reader = ArtifactReader(file, artifact, part, may, self._state.system.monotonic)
         self._state.holdings.reads(artifact.artifact_id, reader)
         return reader
 

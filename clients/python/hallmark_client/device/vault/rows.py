@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from hallmark_client.device.errors import ContentInvalid
@@ -145,8 +146,8 @@ def check_naming(name: str, version: int, labels: Mapping[str, str]) -> None:
     """Raises ValueError that says what may be."""
     if not 1 <= len(name) <= TEXT_MAX or not name.isprintable():
         raise ValueError(f"the name of an artifact has 1 to {TEXT_MAX} printable characters")
-    if not 0 <= version < 2**53:
-        raise ValueError("the version of an artifact is 0 to 2^53")
+    if type(version) is not int or not 0 <= version < 2**53:
+        raise ValueError("the version of an artifact is a number from 0 to 2^53")
     texts = [*labels.keys(), *labels.values()]
     if len(labels) > LABELS_MAX or any(len(text) > TEXT_MAX for text in texts):
         raise ValueError(f"at most {LABELS_MAX} labels, of texts of at most {TEXT_MAX} characters")
@@ -170,7 +171,7 @@ def _artifact(found: Mapping[str, Any], blobs: Sequence[tuple[str, int]]) -> Art
         needs_permission=found["needs_permission"],
         created_at=parse_time(found["created_at"], what="created_at", refuse=_refuse),
         parts=tuple(_part(part, *blob) for part, blob in zip(found["parts"], blobs, strict=True)),
-        labels=dict(found["labels"]),
+        labels=MappingProxyType(dict(found["labels"])),
     )
 
 

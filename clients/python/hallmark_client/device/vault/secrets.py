@@ -9,6 +9,7 @@ from hallmark_client.device.vault.ledger import Ledger
 from hallmark_client.device.vault.rows import TEXT_MAX, secret_bound
 
 SECRET_MAX: Final = 64 * 1024
+_OURS: Final = "hallmark."
 POLICY: Final = "hallmark.policy"
 """The policy is kept here: not because it is secret, but because the epoch key authenticates it."""
 
@@ -21,10 +22,17 @@ class Secrets:
 
     def keep(self, label: str, secret: bytes | bytearray) -> None:
         """Durable; in place of one with this label."""
+        if label.startswith(_OURS):
+            raise ValueError(f"labels that begin with {_OURS} are the vault's own: the policy is changed by set_policy")
         if not 1 <= len(label) <= TEXT_MAX or len(secret) > SECRET_MAX:
             raise ValueError(f"a secret has up to {SECRET_MAX} bytes, its label 1 to {TEXT_MAX} characters")
         with self._ledger.transaction():
             self.write(label, secret)
+
+    def keep_policy(self, policy: bytes) -> None:
+        """Of a new vault."""
+        with self._ledger.transaction():
+            self.write(POLICY, policy)
 
     def write(self, label: str, secret: bytes | bytearray) -> None:
         """Inside a transaction."""
@@ -33,7 +41,7 @@ class Secrets:
 
     def open(self, label: str) -> bytearray:
         """The caller's to wipe. Raises ArtifactUnknown, ContentInvalid."""
-        with self._index.lock:
+        with self._index.reading():
             row = self._index.connection.execute("SELECT wrapped FROM secret WHERE label = ?", (label,)).fetchone()
             if row is None:
                 raise ArtifactUnknown("ARTIFACT_UNKNOWN", f"no secret is kept here as {label!r}")

@@ -6,7 +6,7 @@ from typing import Final
 
 from hallmark_client.device.audit import AuditAct
 from hallmark_client.device.model import Artifact, ArtifactState, Caller
-from hallmark_client.device.policy import DENY_ALL, PolicyRolledBack, VaultPolicy, VerifiedPolicy
+from hallmark_client.device.policy import DENY_ALL, PolicyInvalid, PolicyRolledBack, VaultPolicy, VerifiedPolicy
 from hallmark_client.device.vault.access import OWNER, Access, suspended
 from hallmark_client.device.vault.secrets import POLICY
 from hallmark_client.device.vault.state import VaultState
@@ -60,6 +60,8 @@ class Standing:
         in_force = self._access.policy
         match policy:
             case VerifiedPolicy(policy=new):
+                if new.tenant != self._state.tenant:
+                    raise PolicyInvalid(f"the policy is for tenant {new.tenant!r:.80}, not for {self._state.tenant!r}")
                 if new.version < in_force.version or (new.version == in_force.version and new != in_force):
                     raise PolicyRolledBack(new.version, in_force.version)
                 return new

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from hallmark_client.device.audit import AuditAct
@@ -110,7 +111,7 @@ class Storing:
             state=ArtifactState.AVAILABLE,
             needs_permission=wanted.needs_permission,
             created_at=state.ledger.now(),
-            labels=dict(wanted.labels),
+            labels=MappingProxyType(dict(wanted.labels)),
         )
         with state.index.lock:
             self._erasure.follow_up()

@@ -15,16 +15,17 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from hallmark_client.device.audit import AuditChain
-from hallmark_client.device.errors import StoreFailed
+from hallmark_client.device.errors import DeviceError, StoreFailed, VaultInUse
 from hallmark_client.device.model import Artifact, Caller, Clause
 from hallmark_client.device.policy import VaultPolicy, VerifiedPolicy
 from hallmark_client.device.roots.port import RootFacts, RootOfTrust
+from hallmark_client.device.vault import forking
 from hallmark_client.device.vault.access import OWNER, Permissions
 from hallmark_client.device.vault.checking import Checking, CheckReport
 from hallmark_client.device.vault.disk import Disk
 from hallmark_client.device.vault.erasure import Deletion
 from hallmark_client.device.vault.intake import Progress, Source
-from hallmark_client.device.vault.opening import Opened, Surroundings, close_vault, open_vault
+from hallmark_client.device.vault.opening import Opened, Surroundings, close_vault, leave_vault, open_vault
 from hallmark_client.device.vault.reader import ArtifactReader
 from hallmark_client.device.vault.reading import Reading
 from hallmark_client.device.vault.standing import Standing
@@ -47,7 +48,8 @@ class Vault:
         self._storing = Storing(self._state, self._access, self._erasure)
         self._reading = Reading(self._state, self._access)
         self._standing = Standing(self._state, self._access)
-        self._closed = False
+        self._ended: DeviceError | None = None
+        forking.watch(self)
 
     @classmethod
     def open(
@@ -201,6 +203,11 @@ class Vault:
 
     # Who may
 
+    def check_usable(self, artifact: Artifact) -> None:
+        """State and permissions, not policy; nothing is written. Raises ArtifactUnknown, ArtifactSuspended."""
+        self._check_open()
+        self._access.check_standing(self._state.holdings.find(artifact.name, artifact.version))
+
     def effective_policy(self, name: str, caller: Caller, version: int | None = None) -> tuple[Clause, ...]:
         """Every clause for reading it, with who makes it hold."""
         self._check_open()
@@ -260,12 +267,21 @@ class Vault:
         return self._state.root_facts
 
     def close(self) -> None:
-        """Open readers end, keys are wiped."""
+        """Open readers end, keys are wiped. In the child of a fork nothing happens: the vault is its parent's."""
+        if self._ended is not None:
+            return
         with self._state.index.lock:
-            if not self._closed:
-                self._closed = True
+            if self._ended is None:
+                self._ended = _closed()
                 self._state.holdings.end_all_readers(_closed())
                 close_vault(self._state)
+
+    def forked(self) -> None:
+        """In the child of a fork; called by itself. What it has of the keys is wiped, what is the parent's is left."""
+        if self._ended is None:
+            self._ended = VaultInUse("VAULT_IN_USE", "this vault is open in the process that this one was forked from")
+            self._state.holdings.leave_readers(self._ended)
+            leave_vault(self._state)
 
     def __enter__(self) -> Self:
         return self
@@ -274,8 +290,8 @@ class Vault:
         self.close()
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise _closed()
+        if self._ended is not None:
+            raise self._ended
 
 
 def _closed() -> StoreFailed:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.device.life.model import Command
 from hallmark_client.device.model import Artifact, ArtifactState
 from hallmark_client.model.consents import ArtifactKind
@@ -48,6 +49,18 @@ def command(number: int = 1, *, subject: str | None = None) -> Command:
             "revision": 1,
         },
     )
+
+
+class Drawer(dict[str, bytes]):
+    """Secrets in memory."""
+
+    def keep_secret(self, label: str, secret: bytes) -> None:
+        self[label] = bytes(secret)
+
+    def secret(self, label: str) -> bytearray:
+        if label not in self:
+            raise ArtifactUnknown("ARTIFACT_UNKNOWN", label)
+        return bytearray(self[label])
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Who takes evidence, in memory: real certificates and signed results, and every way to answer wrongly."""
 
+import base64
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -33,11 +35,11 @@ AUTHORITY = TestAuthority(datetime.now(UTC))
 LIFE = timedelta(hours=8)
 
 
-def certificate(spki: bytes, device: str) -> bytes:
+def certificate(spki: bytes, device: str, now: datetime | None = None) -> bytes:
     """DER, with the name that the service gives to devices."""
     own = ec.generate_private_key(ec.SECP256R1())
     uri = f"spiffe://hallmark.local/tenants/default/device/d-{device.rpartition('/')[2]}"
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     public = load_der_public_key(spki)
     assert isinstance(public, ec.EllipticCurvePublicKey)
     builder = (
@@ -68,6 +70,7 @@ class Registrar:
     refusal: Exception | None = None
     reasons: tuple[str, ...] = ()
     closed: bool = False
+    claims: dict[str, Any] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
     pair: CompositeKeyPair = field(default_factory=lambda: CompositeKeyPair.generate(MLDSA65_ECDSA_P256_SHA512))
 
@@ -94,6 +97,12 @@ class Registrar:
         assert name.endswith("/c")
         answer = self._answer(given["key_spki"], given["hpke_key"])
         return answer if self.spoil is None else self.spoil(answer)
+
+    def _claims(self, spki: bytes) -> dict[str, Any]:
+        """As kms/devices/results.py writes them."""
+        verdict = {"appraised": not self.reasons, "key_sha256": hashlib.sha256(spki).hexdigest()}
+        nonce = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
+        return {"eat_nonce": nonce, "submods": {"device": {"hallmark_verdict": verdict}}}
 
     def _answer(self, spki: bytes, hpke: Any) -> Attestation:
         verdict = Verdict(
@@ -124,9 +133,9 @@ class Registrar:
             counter=0,
         )
         given = DeviceCertificate(
-            certificate=certificate(spki, self.device), spiffe_id="s", expire_time=self.now + LIFE
+            certificate=certificate(spki, self.device, self.now), spiffe_id="s", expire_time=self.now + LIFE
         )
-        payload = json.dumps({"eat_profile": "test"}).encode()
+        payload = json.dumps({**self._claims(spki), **self.claims}).encode()
         signature = ServiceSignature(
             key_version=VERSION,
             signature=self.pair.sign(prehash(self.pair.algorithm, payload), RESULT_CONTEXT.encode()),

@@ -2,12 +2,12 @@ from pathlib import Path
 
 from hallmark_client.device.life.bootstrap import keep_bootstrap, kept_bootstrap
 from hallmark_client.profile import Profile
+from unit.hallmark_client.device.life.conftest import Drawer
 from unit.hallmark_client.device.life.service import AUTHORITY
-from unit.hallmark_client.device.life.test_keys import Kept
 
 
 def test_kept_whole_in_the_vault() -> None:
-    identity, kept = AUTHORITY.client("backend"), Kept()
+    identity, kept = AUTHORITY.client("backend"), Drawer()
     profile = Profile(
         address="localhost:7443",
         ca_pem=AUTHORITY.pem,
@@ -21,7 +21,7 @@ def test_kept_whole_in_the_vault() -> None:
 
 
 def test_tokens_are_not_kept() -> None:
-    kept = Kept()
+    kept = Drawer()
     keep_bootstrap(Profile(address="h:1", ca_pem=AUTHORITY.pem, token=lambda: "t"), kept)
     keep_bootstrap(Profile(address="h:1", ca_pem=AUTHORITY.pem, token_file=Path("/run/token")), kept)
     assert not kept

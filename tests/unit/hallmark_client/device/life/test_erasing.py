@@ -41,6 +41,11 @@ class Shelf:
     def resume(self, *artifacts, caller) -> None:
         self._state(artifacts, ArtifactState.AVAILABLE)
 
+    def rotate(self, caller) -> int:
+        self.acts.append(("rotate",))
+        self.root.advance(self.root.epoch() + 1)
+        return self.root.epoch()
+
     def _state(self, artifacts, state) -> None:
         for found in artifacts:
             self.acts.append((state.value, found.name))
@@ -117,11 +122,29 @@ def test_suspended_and_resumed_by_the_service_alone(bench) -> None:
     bench.decisions[subject] = Suspended(Why.SUSPENDED)
     bench.run()
     bench.run()
-    assert bench.shelf.acts == [("suspended", "voice")]
+    assert bench.shelf.acts == [("suspended", "voice"), ("rotate",)]
     bench.decisions.clear()
     bench.run()
     bench.run()
-    assert bench.shelf.acts == [("suspended", "voice"), ("available", "voice")]
+    assert bench.shelf.acts == [("suspended", "voice"), ("rotate",), ("available", "voice")]
     bench.shelf.suspend(artifact("kept"), why="", caller=None)
     bench.run()
     assert bench.shelf.acts[-1] == ("suspended", "kept"), "its owner did that"
+
+
+def test_a_suspension_closes_the_epoch_before_also_after_a_crash(bench) -> None:
+    """Else a copy of the folder from before, put back, would give what was suspended."""
+    bench.decisions[artifact("voice").subject] = Suspended(Why.WITHDRAWN)
+    rotate = bench.shelf.rotate
+
+    def away(caller):
+        raise RootUnavailable("ROOT_UNAVAILABLE", "the chip does not answer")
+
+    bench.shelf.rotate = away
+    with pytest.raises(RootUnavailable):
+        bench.run()
+    bench.shelf.rotate = rotate
+    bench.run()
+    bench.run()
+    assert bench.shelf.acts == [("suspended", "voice"), ("rotate",)]
+    assert bench.root.epoch() == 2

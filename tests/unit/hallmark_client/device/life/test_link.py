@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hallmark_client.device.life.errors import EnrolmentRefused
 from hallmark_client.device.life.keys import SoftwareKey
-from hallmark_client.device.life.link import Link, keep_registration, kept_registration
+from hallmark_client.device.life.link import Link, keep_registration, kept_registration, told_registration
 from hallmark_client.device.life.model import KeyPlace
 from hallmark_client.device.life.registration import attest, registration_of
 from hallmark_client.device.life.software import SoftwareAttester
@@ -15,6 +15,7 @@ from hallmark_client.errors import TransportRefused, Unavailable
 from hallmark_client.model.enums import ChallengePurpose
 from hallmark_client.profile import Profile
 from hallmark_client.system import System
+from unit.hallmark_client.device.life.conftest import Drawer
 from unit.hallmark_client.device.life.service import AUTHORITY, LIFE, Registrar
 
 KEY = SoftwareKey(ec.generate_private_key(ec.SECP256R1()))
@@ -54,14 +55,16 @@ class Bench:
         answer = attest(self.first.client(), SoftwareAttester(), KEY, hpke_public=b"hpke", trusted_keys=self.first.keys)
         made = registration_of(answer, self.bootstrap, key=KEY, place=KeyPlace.VAULT, purpose=PURPOSE)
         self.store = LifeStore(folder)
-        keep_registration(self.store, made)
+        self.secrets = Drawer()
+        keep_registration(self.store, self.secrets, made)
         self.now = self.own.now
         self.link = self.linked()
 
     def linked(self, bootstrap=True, jitter: float = 0.5) -> Link:
         return Link(
             store=self.store,
-            registration=kept_registration(self.store),
+            secrets=self.secrets,
+            registration=kept_registration(self.secrets),
             trust=Given(self.own),  # type: ignore[arg-type]
             key=KEY,
             hpke_public=b"hpke",
@@ -105,8 +108,7 @@ def test_renewed_over_the_devices_own_certificate(bench) -> None:
     assert bench.closed == [], "calls under way come to their end"
     bench.link.renew()
     assert bench.closed == [0]
-    kept = kept_registration(bench.store)
-    assert kept == bench.link.registration
+    assert kept_registration(bench.secrets) == told_registration(bench.store) == bench.link.registration
     bench.link.close()
     assert sorted(bench.closed) == [0, 1, 2]
 
@@ -135,7 +137,7 @@ def test_what_fails_leaves_the_one_before(bench, refusal) -> None:
     bench.own.refusal, bench.own.reasons = refusal, () if refusal else ("DEVICE_REVOKED",)
     with pytest.raises(type(refusal) if refusal else EnrolmentRefused):
         bench.link.renew()
-    assert bench.link.registration == kept_registration(bench.store) == before
+    assert bench.link.registration == kept_registration(bench.secrets) == before
     assert [which for which, _ in bench.connections] == ["own"], "who is refused does not ask as somebody else"
 
 

@@ -93,6 +93,23 @@ def test_a_countersignature_that_is_forged_is_no_answer(tmp_path, office) -> Non
         sent(tmp_path, office, signed())
 
 
+@pytest.mark.parametrize("about", ["another receipt", "another removal", "no receipt"])
+def test_what_was_countersigned_for_another_is_no_answer(tmp_path, about) -> None:
+    """Signed by the service all the same: an answer that somebody in between has kept."""
+
+    class Mistaken(Office):
+        def submit(self, removal, receipt, *, request_id):
+            if about == "another receipt":
+                receipt = replace(receipt, set=receipt.set + b" ")
+            if about == "another removal":
+                removal = command(2).removal
+            answer = super().submit(removal, receipt, request_id=request_id)
+            return replace(answer, receipt=None) if about == "no receipt" else answer
+
+    with pytest.raises(VerificationFailed, match="about"):
+        sent(tmp_path, Mistaken(), signed())
+
+
 def test_evidence_that_is_not_believed_is_left_out(tmp_path, office) -> None:
     class Doubting(Office):
         def submit(self, removal, receipt, *, request_id):

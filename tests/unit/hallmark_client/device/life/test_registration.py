@@ -1,4 +1,6 @@
+import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,9 +19,10 @@ from hallmark_client.errors import SignatureInvalid
 from hallmark_client.model.enums import ChallengePurpose
 from hallmark_client.profile import Profile
 from unit.hallmark_client.device.life.conftest import DEVICE
-from unit.hallmark_client.device.life.service import AUTHORITY, Registrar, certificate, spki_of_another
+from unit.hallmark_client.device.life.service import AUTHORITY, LIFE, Registrar, certificate, spki_of_another
 
 KEY = SoftwareKey(ec.generate_private_key(ec.SECP256R1()))
+KEY_SHA256 = hashlib.sha256(KEY.spki).hexdigest()
 OTHER = "tenants/default/devices/0b8f5b0e-0000-4000-8000-000000000002"
 
 
@@ -76,3 +79,49 @@ def test_a_result_that_the_service_did_not_sign_is_refused() -> None:
     spoil = lambda answer: replace(answer, result=replace(answer.result, payload=b"{}"))  # noqa: E731
     with pytest.raises(SignatureInvalid):
         attested(Registrar(spoil=spoil))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"eat_nonce": "AAAA"},
+        {"submods": {"device": {"hallmark_verdict": {"appraised": True, "key_sha256": "00" * 32}}}},
+        {"submods": {"device": {"hallmark_verdict": {"appraised": False, "key_sha256": KEY_SHA256}}}},
+        {"submods": {}},
+    ],
+    ids=["an earlier challenge", "another key", "a refusal", "nothing"],
+)
+def test_a_signed_result_about_something_else_is_refused(claims) -> None:
+    """A front that was taken over has no key of the service, but may have its verdicts on others."""
+    with pytest.raises(EnrolmentRefused, match="another key or challenge"):
+        attested(Registrar(claims=claims))
+
+
+def registered_for(tenant: str, registrar: Registrar):
+    backend = AUTHORITY.client("backend")
+    profile = Profile(
+        address="localhost:1", ca_pem=AUTHORITY.pem, cert_pem=backend.cert_pem, key_pem=backend.key_pem, tenant=tenant
+    )
+    answer = attested(registrar)
+    return registration_of(answer, profile, key=KEY, place=KeyPlace.VAULT, purpose=ChallengePurpose.SOFTWARE_SEALED)
+
+
+def test_a_device_of_another_tenant_is_refused() -> None:
+    with pytest.raises(EnrolmentRefused, match="another tenant"):
+        registered_for("acme", Registrar())
+
+
+def test_the_life_of_a_certificate_is_what_it_says_itself() -> None:
+    """Told ones could keep it from being renewed for ever, or make it ask every second."""
+    registrar = Registrar()
+    for years in (-5, 5):
+        wrong = registrar.now + timedelta(days=365 * years)
+        registrar.spoil = lambda answer, wrong=wrong: replace(
+            answer, certificate=replace(answer.certificate, expire_time=wrong)
+        )
+        assert registered_for("default", registrar).expire_time == registrar.now + LIFE
+    registrar.spoil = lambda answer: replace(
+        answer, verdict=replace(answer.verdict, verify_time=registrar.now + timedelta(days=1))
+    )
+    with pytest.raises(EnrolmentRefused, match="is over"):
+        registered_for("default", registrar)

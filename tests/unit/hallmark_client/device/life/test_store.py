@@ -1,3 +1,4 @@
+import sqlite3
 import stat
 from dataclasses import replace
 
@@ -5,7 +6,7 @@ import pytest
 
 from hallmark_client.device.life.errors import LifeStoreFailed
 from hallmark_client.device.life.model import Step, Work
-from hallmark_client.device.life.store import LifeStore
+from hallmark_client.device.life.store import FILE, LifeStore
 from unit.hallmark_client.device.life.conftest import artifact, command
 
 
@@ -69,3 +70,22 @@ def test_a_format_of_another_version_is_refused(tmp_path) -> None:
     store.close()
     with pytest.raises(LifeStoreFailed, match="another version"):
         LifeStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    ["UPDATE work SET own = '{'", "UPDATE fact SET value = '{'"],
+)
+def test_edited_rows_are_its_own_error(tmp_path, edit) -> None:
+    store = LifeStore(tmp_path)
+    store.ask(command())
+    store.keep_fact("a", 1)
+    store.close()
+    database = sqlite3.connect(tmp_path / FILE)
+    with database:
+        database.execute(edit)
+    database.close()
+    store = LifeStore(tmp_path)
+    with pytest.raises(LifeStoreFailed, match="not what is written here"):
+        store.works(), store.fact("a")
+    store.close()

@@ -1,5 +1,6 @@
 """The passphrase root: what it refuses, and that a crash or a full disk leaves one epoch or the other."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -15,28 +16,10 @@ from hallmark_client.device.errors import RootLost, RootUnavailable
 from hallmark_client.device.model import Enforcement
 from hallmark_client.device.roots.passphrase import open_passphrase_root
 from hallmark_client.device.roots.passphrase_file import Argon2Cost, PassphraseFile, parse_file
-from hallmark_client.device.roots.port import RootPower
+from hallmark_client.device.roots.port import RootOfTrust, RootPower
 
 PASSPHRASE = b"correct horse battery staple"
 GOOD = PassphraseFile(root="0" * 32, epoch=1, cost=Argon2Cost(), salt=bytes(16), keys=bytes(60)).to_bytes()
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from hallmark_client.device.roots.passphrase import open_passphrase_root
-root = open_passphrase_root(Path(sys.argv[1]), lambda: b"correct horse battery staple")
-left = int(sys.argv[2])
-def counted(real):
-    def call(*arguments, **named):
-        global left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-        return real(*arguments, **named)
-    return call
-for name in ("open", "fsync", "rename"):
-    setattr(os, name, counted(getattr(os, name)))
-root.advance(2)
-"""
 
 
 def opened(path: Path):
@@ -128,23 +111,49 @@ def test_any_bytes_are_a_file_or_a_lost_root(data: bytes) -> None:
         assert parse_file(data).to_bytes() == data
 
 
-@pytest.mark.parametrize("writes", range(8))
-def test_a_kill_at_any_step_of_advance_leaves_one_epoch_or_the_other(tmp_path: Path, writes: int) -> None:
+def advanced_and_killed(root: RootOfTrust, to: int, writes: int) -> int:
+    """In a process of its own that dies at its n-th call to the disk: how it ended."""
+    child = os.fork()
+    if child == 0:
+        left = iter(range(writes, -1, -1))
+
+        def counted(real):
+            def call(*arguments, **named):
+                if next(left) == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments, **named)
+
+            return call
+
+        for name in ("open", "fsync", "rename"):
+            setattr(os, name, counted(getattr(os, name)))
+        try:
+            root.advance(to)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_kill_at_any_step_of_advance_leaves_one_epoch_or_the_other(tmp_path: Path) -> None:
     path = tmp_path / "root"
     root = opened(path)
-    present, ahead = (root.seal(b"kek", epoch=epoch, label=b"l") for epoch in (1, 2))
-    root.close()
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(writes)], timeout=60, check=False)
-    assert done.returncode in (-signal.SIGKILL, 0)
-    root = opened(path)
-    if root.epoch() == 1:
-        assert root.open(present, epoch=1, label=b"l") == b"kek"
-        root.advance(2)
-    assert root.open(ahead, epoch=2, label=b"l") == b"kek"
-    with pytest.raises(RootLost):
-        root.open(present, epoch=1, label=b"l")
-    root.advance(3)
+    ends = []
+    for writes in range(8):
+        epoch = root.epoch()
+        present, ahead = (root.seal(b"kek", epoch=number, label=b"l") for number in (epoch, epoch + 1))
+        ends.append((advanced_and_killed(root, epoch + 1, writes), root.epoch() - epoch))
+        if root.epoch() == epoch:
+            assert root.open(present, epoch=epoch, label=b"l") == b"kek"
+            root.advance(epoch + 1)
+        assert root.open(ahead, epoch=epoch + 1, label=b"l") == b"kek"
+        with pytest.raises(RootLost):
+            root.open(present, epoch=epoch, label=b"l")
+    assert ends[0] == (-signal.SIGKILL, 0)
+    assert ends[-1] == (0, 1)
+    assert (-signal.SIGKILL, 1) in ends
+    assert root.epoch() == 9
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root", "root.lock"]
+    assert opened(path).epoch() == 9
 
 
 def test_a_disk_that_takes_nothing_leaves_the_old_epoch(tmp_path: Path) -> None:

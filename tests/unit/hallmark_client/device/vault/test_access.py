@@ -1,6 +1,7 @@
 """Who gets what: policy, leases, suspensions, limits; and that denials are written down."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import pytest
@@ -14,10 +15,14 @@ from hallmark_client.device.policy import (
     ConcurrentReaders,
     MaxBytes,
     MaxUses,
+    NotAfter,
     Operation,
+    PolicyInvalid,
     PolicyRolledBack,
     Rule,
+    TimeToLive,
     VaultPolicy,
+    VerifiedPolicy,
 )
 from hallmark_client.device.roots.memory import FACTS, MemoryRoot
 from hallmark_client.device.roots.port import RootPower
@@ -229,3 +234,61 @@ def test_a_suspension_ends_readers_and_outlives_a_restart(world: World, app: Cal
     assert caught.value.metadata == {"why": "revoked by the service"}
     vault.resume("m")
     assert vault.read("m", caller=app) == b"x"
+
+
+def test_a_reader_that_stays_open_does_not_outlive_the_policy(world: World, app: Caller) -> None:
+    end = world.time + timedelta(seconds=10)
+    callers = Callers(applications=("app",))
+    rule = Rule(operations=(Operation.GET,), callers=callers, not_after=NotAfter(time=end), max_uses=MaxUses(uses=2))
+    world.policy = VaultPolicy(version=1, administrators=callers, kinds={"*": rule})
+    vault = world.open()
+    vault.put([b"x" * 100], name="m", kind=OTHER)
+    first = vault.get("m", caller=app)
+    world.passes(9)
+    second = vault.get("m", caller=app)
+    assert first.read(1) == b"x"
+    world.passes(1)
+    with pytest.raises(LimitReached) as caught:
+        first.read(1)
+    assert caught.value.clause == "not-after"
+    assert vault.audit.entries()[-1].record.act is AuditAct.DENIED
+    vault.set_policy(VaultPolicy(version=2), app)
+    world.passes(1)
+    with pytest.raises(PolicyViolation) as refused:
+        second.read(1)
+    assert refused.value.clause == "default-deny"
+
+
+@pytest.mark.parametrize("year", [1, 1900, 1970, 2038, 2262, 9999])
+def test_a_clock_that_shows_any_year_is_only_a_clock(year: int, world: World, app: Caller) -> None:
+    """A phone with an empty battery, or an owner who plays: limits go on to count, and nothing but our errors comes."""
+    world.time = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    callers = Callers(applications=("app",))
+    uses = MaxUses(uses=2, seconds=31 * 24 * 3600)
+    rule = Rule(operations=tuple(sorted(Operation)), callers=callers, ttl=TimeToLive(seconds=3600), max_uses=uses)
+    world.policy = VaultPolicy(version=1, administrators=callers, kinds={"*": rule})
+    vault = world.open()
+    vault.put([b"x"], name="m", kind=OTHER)
+    assert vault.read("m", caller=app) == b"x"
+    world.time = datetime(2026, 11, 22, tzinfo=UTC)
+    world.reopen()
+    world.time = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    vault = world.reopen()
+    assert vault.read("m", caller=app) == b"x"
+    with pytest.raises(LimitReached):
+        vault.read("m", caller=app)
+    vault.delete("m")
+    assert vault.audit.verify() == vault.audit.head()
+
+
+def test_a_policy_comes_in_by_one_door(world: World, app: Caller) -> None:
+    vault = world.open()
+    before = vault.policy
+    mine = VaultPolicy(version=9, administrators=Callers(applications=("evil",)))
+    with pytest.raises(ValueError, match="set_policy"):
+        vault.keep_secret("hallmark.policy", mine.to_bytes())
+    for tenant in ("", "other"):
+        foreign = VerifiedPolicy(policy=replace(mine, tenant=tenant), key_version="tenants/system/keys/k/versions/1")
+        with pytest.raises(PolicyInvalid, match="not for 'default'"):
+            vault.set_policy(foreign, app)
+    assert world.reopen().policy == before

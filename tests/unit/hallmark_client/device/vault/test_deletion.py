@@ -190,3 +190,53 @@ def test_evidence_is_of_the_epoch_after(world: World) -> None:
     world.vault.put([b"x"], name="old", kind=OTHER)
     evidence = world.vault.delete("old", nonce=b"n" * 16).evidence
     assert evidence == EpochEvidence(epoch=2, parts={"nonce": b"n" * 16})
+
+
+def test_what_is_deleted_while_the_root_is_away_is_gone_at_once_too(world: World, app: Caller) -> None:
+    """The second deletion comes when the keys of the epoch after the first are made already: it needs an epoch more."""
+    world.open()
+    world.close()
+    root = AwayRoot(world.root.state)
+    vault = world.vault = Vault.open(world.folder, root)
+    for name in ("first", "second", "kept"):
+        vault.put([name.encode()], name=name, kind=OTHER)
+    root.away = True
+    with pytest.raises(RootUnavailable):
+        vault.delete("first")
+    taken = sqlite3.connect(world.folder.with_name("taken.sqlite"))
+    vault._state.index.connection.backup(taken)
+    taken.close()
+    for again in range(2):
+        with pytest.raises(RootUnavailable):
+            vault.delete("second")
+        with pytest.raises(ArtifactUnknown):
+            vault.read("second", caller=app)
+        assert vault.read("kept", caller=app) == b"kept", again
+    root.away = False
+    done = vault.delete("second", "first")
+    assert {artifact.name for artifact in done.artifacts} == {"first", "second"}
+    assert vault.delete().epoch_after == vault.epoch == root.epoch() == 3
+    assert vault.read("kept", caller=app) == b"kept"
+    world.close()
+    shutil.copy(world.folder.with_name("taken.sqlite"), world.folder / "index.sqlite")
+    with pytest.raises(RolledBack):
+        world.open()
+
+
+def test_a_crash_between_two_such_deletions_leaves_neither(world: World) -> None:
+    world.open()
+    world.close()
+    root = AwayRoot(world.root.state)
+    vault = Vault.open(world.folder, root)
+    for name in ("first", "second", "kept"):
+        vault.put([name.encode()], name=name, kind=OTHER)
+    root.away = True
+    for name in ("first", "second"):
+        with pytest.raises(RootUnavailable):
+            vault.delete(name)
+    copy = world.folder.with_name("after-the-crash")
+    shutil.copytree(world.folder, copy)
+    vault.close()
+    found = world.open(copy)
+    assert [artifact.name for artifact in found.artifacts()] == ["kept"]
+    assert (found.epoch, world.root.epoch()) == (3, 3)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hallmark_client.device.errors import ArtifactExists, ArtifactUnknown, LimitReached, StoreFailed
+from hallmark_client.device.errors import ArtifactExists, ArtifactSuspended, ArtifactUnknown, LimitReached, StoreFailed
 from hallmark_client.device.model import Caller
 from hallmark_client.device.policy import Callers, MaxUses, Operation, Rule, VaultPolicy
 from hallmark_client.device.vault import Vault
@@ -116,3 +116,40 @@ async def test_a_cancelled_put_leaves_nothing(vault: Vault, tmp_path: Path) -> N
         await task
     assert vault.artifacts() == ()
     assert not [path for path in (tmp_path / "vault" / "blobs").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("act", ["delete", "suspend", "close"])
+def test_a_long_read_ends_with_the_artifact(act: str, vault: Vault, app: Caller) -> None:
+    """It does not hold up the deletion, and gives no more than the piece that was under way."""
+    piece = 4 * 1024 * 1024
+    vault.put([bytes(piece)] * 4, name="m", kind=OTHER)
+    reader = vault.get("m", caller=app)
+    begun, go_on = threading.Event(), threading.Event()
+    read_into, pieces = reader._file.read_into, []
+
+    def slow(offset: int, buffer: memoryview) -> int:
+        pieces.append(offset)
+        count = read_into(offset, buffer)
+        begun.set()
+        assert go_on.wait(10)
+        return count
+
+    reader._file.read_into = slow  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(reader.readall)
+        assert begun.wait(10)
+        end = {"delete": lambda: vault.delete("m"), "suspend": lambda: vault.suspend("m"), "close": vault.close}[act]
+        end()
+        go_on.set()
+        with pytest.raises((ArtifactUnknown, ArtifactSuspended, StoreFailed)):
+            reading.result()
+    assert pieces == [0]
+
+
+def test_nothing_is_left_of_the_key_when_a_reader_has_ended(vault: Vault, app: Caller) -> None:
+    vault.put([b"x"], name="m", kind=OTHER)
+    reader = vault.get("m", caller=app)
+    file = reader._file
+    vault.delete("m")
+    assert file._message is None
+    assert bytes(file._cache) == bytes(len(file._cache))

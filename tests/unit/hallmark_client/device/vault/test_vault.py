@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hallmark_client.device.model import Caller
 from hallmark_client.device.roots.memory import MemoryRoot
 from hallmark_client.device.vault import Vault
 from hallmark_client.model.consents import ArtifactKind
+from support.fault_runs import LONG
 from unit.hallmark_client.device.vault.device_world import World
 
 CONTENT = hashlib.shake_256(b"content").digest(2_500_000)
@@ -194,3 +196,43 @@ def test_files_without_an_index_are_not_swept(world: World) -> None:
     with pytest.raises(StoreFailed, match="put index"):
         world.open()
     assert any(path.is_file() for path in (world.folder / "blobs").rglob("*"))
+
+
+def test_a_number_that_is_none_never_breaks_the_audit(vault: Vault, app: Caller) -> None:
+    """True is a number to Python, and another word to JSON: such an entry could never be read again."""
+    for version in (True, False, 1.0, "1", None):
+        with pytest.raises(ValueError, match="the version of an artifact"):
+            vault.put([b"x"], name="m", kind=OTHER, version=version, caller=app)  # type: ignore[arg-type]
+    with pytest.raises(ArtifactUnknown):
+        vault.get("m", version=True, caller=app)
+    assert vault.audit.verify() == vault.audit.head()
+
+
+def test_what_it_tells_of_itself_changes_nothing_in_it(vault: Vault) -> None:
+    artifact = vault.put([b"x"], name="m", kind=OTHER, labels={"model": "a"})
+    for told in (artifact, vault.find("m")):
+        with pytest.raises(TypeError):
+            told.labels["model"] = "b"  # type: ignore[index]
+    assert vault.find("m").labels == {"model": "a"}
+
+
+def test_a_thousand_opens_and_reads_leave_nothing_behind(world: World, app: Caller) -> None:
+    opens, reads = (1_000, 10_000) if LONG else (20, 200)
+    world.open().put([b"x" * 20_000], name="m", kind=OTHER)
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208
+
+    vault = world.reopen()
+    before = held()
+    for number in range(reads):
+        reader = vault.get("m", caller=app)
+        assert reader.read(1) == b"x"
+        if number % 2:
+            reader.close()
+        del reader
+    vault.flush()
+    assert held() == before
+    for _ in range(opens):
+        world.reopen()
+    assert held() == before

@@ -7,6 +7,14 @@ ALL = {
     "attested": True,
     "tampered_refused": True,
     "revocation_latency_ms": 1.5,
+    "release_published": True,
+    "tampered_release_refused": True,
+    "unconsented_refused": True,
+    "update_installed": True,
+    "update_latency_ms": 2.5,
+    "removal_proven": True,
+    "removal_latency_ms": 3.5,
+    "receipt_grade": "A1",
     "restarted_without_loss": True,
     "log_size": 9,
     "inclusion_verified": True,
@@ -26,4 +34,8 @@ def test_nothing_holds_before_it_happened() -> None:
 
 
 def test_what_did_not_hold_is_named() -> None:
-    assert Findings(**{**ALL, "rotated": False, "log_size": 0}).missing() == ["rotated", "log_size"]
+    assert Findings(**{**ALL, "rotated": False, "receipt_grade": "", "log_size": 0}).missing() == [
+        "rotated",
+        "receipt_grade",
+        "log_size",
+    ]

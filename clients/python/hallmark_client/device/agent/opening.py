@@ -1,0 +1,58 @@
+"""A vault with its root of trust, as command lines name them; with the device's life, where it was enrolled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from hallmark_client.device.life.attester import Attester
+from hallmark_client.device.life.device import Device
+from hallmark_client.device.life.store import FILE
+from hallmark_client.device.roots.choose import Ask, open_root
+from hallmark_client.device.roots.port import RootOfTrust
+from hallmark_client.device.vault import Vault
+
+ROOT_STATE: Final = "root.json"
+"""In the vault's folder, for a TPM root."""
+
+
+@contextmanager
+def opened_root(folder: Path, address: str, *, secret: Ask | None = None) -> Iterator[RootOfTrust]:
+    """Makes the folder and the root where there is none. secret: passphrase or PIN. Raises RootFailed."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root = open_root(address, state=folder / ROOT_STATE, passphrase=secret, pin=secret)
+    try:
+        yield root
+    finally:
+        root.close()
+
+
+@contextmanager
+def opened_vault(folder: Path, root: RootOfTrust, *, tenant: str = "default") -> Iterator[Vault | Device]:
+    """An enrolled device lives with the service from here on, in threads of its own. Raises DeviceError."""
+    if not (folder / FILE).exists():
+        with Vault.open(folder, root, tenant=tenant) as vault:
+            yield vault
+        return
+    with Device.open(folder, root=root, attester=_attester(root)) as device:
+        device.start()
+        yield device
+
+
+def _attester(root: RootOfTrust) -> Attester | None:
+    """What can vouch for a device with this root of trust, as it did when it was enrolled."""
+    match root.facts.name:
+        case "tpm2":
+            from hallmark_client.device.roots.tpm2.attestation import TpmAttester
+            from hallmark_client.device.roots.tpm2.root import Tpm2Root
+
+            assert isinstance(root, Tpm2Root)
+            return TpmAttester(root)
+        case "bridge":
+            from hallmark_client.device.roots.bridge import BridgeRoot
+            from hallmark_client.device.roots.bridge_attester import BridgeAttester
+
+            assert isinstance(root, BridgeRoot)
+            return BridgeAttester(root)
+        case _:
+            return None
