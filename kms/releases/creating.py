@@ -18,12 +18,13 @@ from kms.artifacts.changing import Asker, SignedChange, StatusChanges, next_stat
 from kms.artifacts.model import ArtifactStatus
 from kms.core.canonical import Json
 from kms.core.database import Database
-from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Reason, Unavailable
+from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Reason, Unavailable
 from kms.core.idempotency import Replays
 from kms.core.names import DigestName
 from kms.envelopes.model import DATA_KEY_BYTES, kem_of, may_open, not_open, opening_version
 from kms.envelopes.opening import EnvelopeOpener
 from kms.events.appending import Events, Overtaken
+from kms.events.model import InitiatingEntity
 from kms.keys import signing_store
 from kms.keys import store as key_store
 from kms.keys.model import KeyVersion
@@ -125,10 +126,12 @@ class ReleaseCreation:
             raise InvalidArgument(error.reason, error.message, field=_FIELD) from error
 
     async def _sign_minimum(self, wanted: Release, before: ArtifactStatus | None, asker: Asker) -> SignedChange | None:
-        """None where so much is said already."""
+        """None where so much is said already. What it closes stays closed: for admins, as SetMinimumVersion is."""
         version = wanted.minimum_epoch
         if version <= (0 if before is None else before.minimum_version):
             return None
+        if asker.initiating_entity is not InitiatingEntity.ADMIN:
+            raise PermissionDenied(Reason.ROLE_NOT_ALLOWED, "only an admin may raise the minimum epoch of a model")
         after = next_status(wanted.model, before, minimum_version=version, now=asker.now)
         return await StatusChanges(self.events).sign(after, asker)
 

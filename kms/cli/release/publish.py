@@ -61,7 +61,7 @@ def publish(
 
     \b
     Example:  hallmark release publish ./example-7b --model example-7b --version 1.0.0
-              hallmark release publish ./example-7b --model example-7b --version 1.0.1 --minimum-epoch 2
+              hallmark release publish ./example-7b --model example-7b --version 1.0.1 --minimum-epoch 2 --as admin
               hallmark release publish built
     Then:     hallmark release verify example-7b
     """

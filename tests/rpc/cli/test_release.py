@@ -73,7 +73,7 @@ def test_from_nothing_to_verified(made: Names) -> None:
     told = run("verify", made.model, "--parts", "--folder", "model", "--state", "state").output
     assert "holds" in told
     assert "files compared" in told
-    assert "epoch 2" in publish(made, "1.0.1", "--minimum-epoch", "2").output
+    assert "epoch 2" in publish(made, "1.0.1", "--minimum-epoch", "2", "--as", "admin").output
     run("refresh")
     run("rotate", "timestamp", "--keys", made.keys)
     run("rotate", "root", "--keys", made.keys)
@@ -135,7 +135,7 @@ def test_what_can_go_wrong(names: Names, tmp_path: Path) -> None:
     run("publish", "model", fails=SystemExit)
     publish(names, "1", "--repository", "nowhere", fails=RepositoryUnusable)
     publish(names, "1\n", fails=SystemExit)
-    publish(names, "1", "--minimum-epoch", "2", fails=SystemExit)
+    publish(names, "1", "--minimum-epoch", "2", "--as", "admin", fails=SystemExit)
     assert "lower-case" in run("verify", "Model_7B", fails=SystemExit).output
     run("verify", names.model, "--trust", "nowhere", fails=TrustUnusable)
     (tmp_path / "model/link").symlink_to("config.json")
@@ -174,10 +174,10 @@ def test_what_no_device_would_take_is_neither_made_known_nor_listed(made: Names,
     (tmp_path / "two/model.sig").write_bytes(right)
     run("sign", "two", "--keys", made.keys)
     (tmp_path / "two/release.tlog-proof").write_bytes((built / "release.tlog-proof").read_bytes())
-    run("publish", "two", fails=ReleaseMismatch)
+    run("publish", "two", "--as", "admin", fails=ReleaseMismatch)
     assert json.loads(run("verify", made.model, "--json").output)["epoch"] == 1
     (tmp_path / "two/release.tlog-proof").unlink()
-    run("publish", "two")
+    run("publish", "two", "--as", "admin")
     run("publish", "two", "--requires-consent", fails=CommandError)
     for changed in (("--minimum-epoch", "2"), ("--ignore", "a"), ("--kind", "lora-adapter")):
         run("publish", "two", *changed, fails=SystemExit)

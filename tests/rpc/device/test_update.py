@@ -75,7 +75,7 @@ def test_installed_replaced_and_revoked(service: RunningService, place: Place, s
         first = device.update(shop.model, shop.repository(), shop.trust())
         assert device.vault.read(shop.model, part="w.bin", caller=APP) == shop.weights
         assert isinstance(device.updater(shop.repository(), shop.trust()).check(shop.model), UpToDate)
-        digest = shop.publish("1.1", "--minimum-epoch", "2")
+        digest = shop.publish("1.1", "--minimum-epoch", "2", "--as", "admin")
         until(lambda: not device.vault.artifacts(), device.status)  # by the minimum epoch that the feed tells
         second = device.update(shop.model, shop.repository(), shop.trust())
         assert (first.artifact.version, second.artifact.version) == (1, 2)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hallmark.v1 import artifacts_pb2, releases_pb2
-from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Reason
+from kms.core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Reason
+from kms.core.identity import Role
 from kms.events.history import state_after
 from kms.events.model import GLOBAL
 from kms.keys.attestation_gate import AttestationGate
@@ -86,6 +87,15 @@ async def test_the_minimum_goes_out_in_the_global_feed(bench: ReleaseBench) -> N
     assert ((await bench.get(1)).state, (await bench.get(2)).state) == (Release.SUPERSEDED, Release.AVAILABLE)
     await bench.create(3, minimum_epoch=2)
     assert len(await bench.logged("model.minimum-version-set")) == 1, "it was so already"
+
+
+async def test_only_an_admin_raises_the_minimum(bench: ReleaseBench) -> None:
+    await bench.create(1)
+    with pytest.raises(PermissionDenied):
+        await bench.create(2, who={"role": Role.BACKEND}, minimum_epoch=2)
+    await bench.create(2, minimum_epoch=2)
+    await bench.create(3, who={"role": Role.BACKEND}, minimum_epoch=2)
+    assert len(await bench.logged("model.minimum-version-set")) == 1
 
 
 async def test_a_minimum_that_changes_meanwhile_is_looked_at_again(bench: ReleaseBench) -> None:

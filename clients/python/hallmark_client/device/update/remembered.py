@@ -83,7 +83,7 @@ def check_epoch_is_new(release: VerifiedRelease, epoch: int, digest: str) -> Non
 
 
 def _label(model: str) -> str:
-    return f"hallmark.update/{model}"
+    return f"hallmark-update/{model}"
 
 
 def _invalid(why: str) -> ContentInvalid:

@@ -9,7 +9,6 @@ from hallmark_client.device.vault.ledger import Ledger
 from hallmark_client.device.vault.rows import TEXT_MAX, secret_bound
 
 SECRET_MAX: Final = 64 * 1024
-_OURS: Final = "hallmark."
 POLICY: Final = "hallmark.policy"
 """The policy is kept here: not because it is secret, but because the epoch key authenticates it."""
 
@@ -22,8 +21,8 @@ class Secrets:
 
     def keep(self, label: str, secret: bytes | bytearray) -> None:
         """Durable; in place of one with this label."""
-        if label.startswith(_OURS):
-            raise ValueError(f"labels that begin with {_OURS} are the vault's own: the policy is changed by set_policy")
+        if label == POLICY:
+            raise ValueError("the policy is changed by set_policy, which asks who may")
         if not 1 <= len(label) <= TEXT_MAX or len(secret) > SECRET_MAX:
             raise ValueError(f"a secret has up to {SECRET_MAX} bytes, its label 1 to {TEXT_MAX} characters")
         with self._ledger.transaction():

@@ -165,11 +165,9 @@ def test_bad_frames_of_a_bridge_are_an_error_of_it(frame: bytes, tmp_path: Path)
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_answer_or_the_protocols_error(data: bytes) -> None:
-    with suppress(DeviceError):
-        assert isinstance(parse_body(data), dict)
-    for read in (parse_answer, parse_request, lambda data: claim_of(parse_body(data))):
-        with pytest.raises(DeviceError):
-            read(data)
+    for read in (parse_body, parse_answer, parse_request, lambda data: claim_of(parse_body(data))):
+        with suppress(DeviceError):
+            assert read(data) is not None
 
 
 @given(
