@@ -1,9 +1,9 @@
 """Encrypting the files of a release: one pass over each file gives its shards, its pieces and every digest.
 
 Each file becomes one Cobblestone-256 message (C2SP chunked-encryption, by `cryptography.cobblestone`) under the content
-key, bound to its context. Two threads share the work on blocks of 1 MiB: one reads, encrypts, writes and hashes pieces,
-the other hashes what needs no piece borders; all of it releases the interpreter's lock. There are two blocks in memory,
-whatever the size of the file.
+key, bound to its context. Three threads share the work on blocks of 1 MiB: one reads, encrypts, writes and hashes
+pieces, one hashes the plaintext, one the whole encrypted file; all of it releases the interpreter's lock. There are two
+blocks in memory, whatever the size of the file. The disk writes meanwhile, so that little is left for the last sync.
 """
 
 import hashlib
@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 from cryptography.cobblestone import Cobblestone256Encryptor
 
@@ -36,6 +37,7 @@ from hallmark_release.statement import SignedFile
 CONTENT_KEY_BYTES: Final = 32
 _IN_MEMORY: Final = 2
 _BLOCK_BYTES: Final = 1024 * 1024
+_SYNC_BLOCKS: Final = 64
 _OUT_BYTES: Final = HEADER_BYTES + _BLOCK_BYTES + TAG_BYTES * (_BLOCK_BYTES // CHUNK_BYTES + 2)
 
 
@@ -82,35 +84,33 @@ def encrypt_file(
     key: 32 bytes. Raises FolderUnusable, also for a file that changes its size meanwhile; OSError of the target.
     """
     encryptor = Cobblestone256Encryptor(key, context)
-    plain, pieces, whole = _PlainHash(), PieceHash(), hashlib.sha256()
+    pieces = PieceHash()
     outputs = [memoryview(bytearray(_OUT_BYTES)) for _ in range(_IN_MEMORY)]
-    waiting: list[Future[None]] = []
-    with _new_file(folder / "parts") as (temporary, target), ThreadPoolExecutor(1) as helper:
-        for number, block in enumerate(_blocks(file)):
+    with _new_file(folder / "parts") as (temporary, target), _Flushing(target) as flushing, _Hashing() as hashing:
+        for number, block in enumerate(_blocks(file), 1):
             output = outputs[number % _IN_MEMORY]
             taken = output[: encryptor.update_into(block, output)]
-            waiting.append(helper.submit(_hash, plain, block, whole, taken))
+            hashing.begin(block, taken)
             _write(target, taken)
+            if number % _SYNC_BLOCKS == 0:
+                flushing.begin()
             pieces.update(taken)
-            if len(waiting) == _IN_MEMORY:  # the older block and its output are about to be overwritten
-                waiting.pop(0).result()
+            hashing.free_one()
             if progress:
                 progress(len(block))
-        for each in waiting:
-            each.result()
         last = memoryview(encryptor.finalize())
+        hashing.begin(memoryview(b""), last)
         _write(target, last)
         pieces.update(last)
-        whole.update(last)
-        os.fsync(target.fileno())
-        _place(temporary, folder / part_location(whole.hexdigest()))
-    sha256, shards = plain.finish()
+        (sha256, shards), encrypted_sha256 = hashing.finish()
+        flushing.finish()
+        _place(temporary, folder / part_location(encrypted_sha256))
     part = IndexPart(
         path=file.path,
         size=file.size,
         sha256=sha256,
         encrypted_size=encrypted_size(file.size),
-        encrypted_sha256=whole.hexdigest(),
+        encrypted_sha256=encrypted_sha256,
         pieces=pieces.finish(),
     )
     return EncryptedPart(SignedFile(file.path, file.size, shards), part)
@@ -131,9 +131,67 @@ class _PlainHash:
         return self._whole.hexdigest(), self._shards.finish()
 
 
-def _hash(plain: _PlainHash, block: memoryview, whole: "hashlib._Hash", taken: memoryview) -> None:
-    plain.update(block)
-    whole.update(taken)
+class _Hashing:
+    """What needs no borders of pieces: the plaintext and the encrypted file, each in order in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._plain, self._whole = _PlainHash(), hashlib.sha256()
+        self._threads = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._begun: list[tuple[Future[None], Future[None]]] = []
+
+    def begin(self, block: memoryview, taken: memoryview) -> None:
+        """taken: the encrypted bytes that encrypting `block` gave."""
+        of_plain, of_whole = self._threads
+        self._begun.append((of_plain.submit(self._plain.update, block), of_whole.submit(self._whole.update, taken)))
+
+    def free_one(self) -> None:
+        """When this returns, the next block and its output may overwrite the oldest ones."""
+        while len(self._begun) >= _IN_MEMORY:
+            for each in self._begun.pop(0):
+                each.result()
+
+    def finish(self) -> tuple[tuple[str, tuple[bytes, ...]], str]:
+        """As `_PlainHash.finish`; the digest of the encrypted file, hex."""
+        for each in chain.from_iterable(self._begun):
+            each.result()
+        return self._plain.finish(), self._whole.hexdigest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for thread in self._threads:
+            thread.shutdown(wait=True)
+
+
+class _Flushing:
+    """Syncs in a thread of its own. A disk reports a failed write to one sync alone, so each is asked what it met."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._thread = ThreadPoolExecutor(1)
+        self._begun: Future[None] | None = None
+
+    def begin(self) -> None:
+        """Unless the disk has not come so far yet. Raises OSError of the sync before."""
+        if self._begun is None or self._begun.done():
+            self._settle()
+            self._begun = self._thread.submit(os.fsync, self._target.fileno())
+
+    def finish(self) -> None:
+        """All that was written is durable. Raises OSError."""
+        self._settle()
+        os.fsync(self._target.fileno())
+
+    def _settle(self) -> None:
+        if self._begun is not None:
+            self._begun.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True)
 
 
 def _blocks(file: FoundFile) -> Iterator[memoryview]:

@@ -40,7 +40,7 @@ class Measured:
     """CPU in microseconds, of the server. `message_us`: an event or a bookmark to one stream. Sizes in bytes."""
 
     streams_per_process: int = 10_000
-    stream_kib: float = 85.0
+    stream_kib: float = 93.0
     process_mib: float = 160.0
     connect_us: float = 1300.0
     message_us: float = 45.0

@@ -25,7 +25,7 @@ class Part(Result):
     """One file of an artifact. A single stored file is one part with path "".
 
     path: relative POSIX path. size, sha256: of the plaintext (64 hex digits). blob: file name of the encrypted bytes in
-    the vault (64 hex digits, SHA-256 of them). context: what the encryption is bound to beside the key.
+    the vault (64 hex digits, a digest of them). context: what the encryption is bound to beside the key.
     """
 
     path: str

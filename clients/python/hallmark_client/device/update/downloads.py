@@ -92,6 +92,13 @@ class Download:
         except OSError as error:
             raise _unusable(self.path(part), error) from error
 
+    def is_whole(self, part: IndexPart) -> bool:
+        """Every piece, and nothing beyond. Reads it. Raises UpdateStoreFailed."""
+        if self.missing(part):
+            return False
+        with refused_by_disk(self.path(part)):
+            return self.path(part).stat().st_size == part.encrypted_size
+
     def check_room(self, needed: int) -> None:
         """Raises NoSpace."""
         with refused_by_disk(self._folder):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from hallmark_client.backoff import full_jitter
+from hallmark_client.device.update.buffers import buffer
 from hallmark_client.device.update.downloads import Download, Flushing, PartFile
 from hallmark_client.device.update.gate import EVERY_SECONDS, Gate
 from hallmark_client.device.update.model import UpdateSettings
@@ -82,7 +83,7 @@ class Fetching:
                 raise error
 
     def _work(self) -> None:
-        buffer = memoryview(bytearray(PIECE_SIZE))
+        piece = buffer(PIECE_SIZE)
         try:
             while True:
                 with self._lock:
@@ -90,16 +91,16 @@ class Fetching:
                 if run is None:
                     return
                 with self._download.writing(run.part) as file:
-                    self._fetch_run(run, file, buffer)
+                    self._fetch_run(run, file, piece)
         except BaseException:
             self._stop.set()
             raise
 
-    def _fetch_run(self, run: Run, file: PartFile, buffer: memoryview) -> None:
+    def _fetch_run(self, run: Run, file: PartFile, piece: memoryview) -> None:
         number, failures = run.first, 0
         while number < run.end:
             try:
-                for following in self._pieces(Run(run.part, number, run.end), file, buffer):
+                for following in self._pieces(Run(run.part, number, run.end), file, piece):
                     number, failures = following, 0
                     if (number - run.first) % _SYNC_PIECES == 0:
                         self._flushing.begin(file)
@@ -110,7 +111,7 @@ class Fetching:
                     raise
                 self._pause(failures)
 
-    def _pieces(self, run: Run, file: PartFile, buffer: memoryview) -> Iterator[int]:
+    def _pieces(self, run: Run, file: PartFile, piece: memoryview) -> Iterator[int]:
         """After each piece that was written, the number of the next one."""
         part, number, filled, digest = run.part, run.first, 0, hashlib.sha256()
         stream = self._source.stream(part.location, start=number * PIECE_SIZE)
@@ -122,13 +123,13 @@ class Fetching:
                     if number == len(part.pieces):
                         raise PieceInvalid(f"{part.path!r} is longer than was published")
                     taken = left[: piece_size(part, number) - filled]
-                    buffer[filled : filled + len(taken)] = taken
+                    piece[filled : filled + len(taken)] = taken
                     digest.update(taken)
                     filled, left = filled + len(taken), left[len(taken) :]
                     if filled == piece_size(part, number):
                         if digest.digest() != part.pieces[number]:
                             raise PieceInvalid(f"piece {number} of {part.path!r} is not the one that was published")
-                        file.write(number, buffer[:filled])
+                        file.write(number, piece[:filled])
                         self._tell(filled)
                         number, filled, digest = number + 1, 0, hashlib.sha256()
                         yield number

@@ -1,11 +1,16 @@
 """A part that is whole is opened in memory once and compared with what was signed, before anybody can see it.
 
-One thread reads and opens blocks of 1 MiB; three hash: the encrypted bytes, the plaintext, and its shards, each in
-order. All of them release the interpreter's lock. Three blocks are in memory, whatever the size; none is written.
+One thread reads and opens blocks of 1 MiB; two hash: the plaintext, and its shards, each in order. All of them release
+the interpreter's lock. Three blocks are in memory, whatever the size; none is written.
+
+The encrypted bytes are not hashed again. Each piece was compared with the index before it was written, and what opens
+under content key and context with the signed shards in it is no other content: whoever changes the file on this disk
+without the key makes it fail to open (C2SP chunked-encryption), and only then the pieces are compared to say why.
+The digest of the whole plaintext is compared, although the shards say what the content is: the statement does not hold
+it, only the index does, and the vault and the agent tell it to applications.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,6 +20,7 @@ from typing import Final, Self
 from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.exceptions import InvalidTag
 
+from hallmark_client.device.update.buffers import buffer
 from hallmark_client.device.update.downloads import Download, refused_by_disk
 from hallmark_release.errors import ContentInvalid, PieceInvalid
 from hallmark_release.index import CHUNK_BYTES, IndexPart
@@ -24,7 +30,7 @@ from hallmark_release.verify import VerifiedRelease
 
 _BLOCK: Final = 1024 * 1024
 _SLOTS: Final = 3
-_STREAMS: Final = 3
+_STREAMS: Final = 2
 Update = Callable[[memoryview], object]
 
 
@@ -39,9 +45,12 @@ def check_parts(download: Download, release: VerifiedRelease, key: bytearray, op
             checking = _Checking(part, signed, threads)
             try:
                 checking.run(download.path(part), key, release.index.context(part), opened)
-            except PieceInvalid:
+            except ContentInvalid as error:
+                if download.is_whole(part):
+                    raise
                 download.drop(part)
-                raise
+                sentence = f"{part.path!r} was changed on this disk since it was fetched: update again"
+                raise PieceInvalid(sentence) from error
 
 
 class _Threads:
@@ -50,8 +59,8 @@ class _Threads:
     def __init__(self) -> None:
         self._open = ExitStack()
         self._blocks: list[list[Future[object]]] = [[]]
-        self.sealed = [memoryview(bytearray(_BLOCK)) for _ in range(_SLOTS)]
-        self.plain = [memoryview(bytearray(_BLOCK + CHUNK_BYTES)) for _ in range(_SLOTS)]
+        self.sealed = buffer(_BLOCK)
+        self.plain = [buffer(_BLOCK + CHUNK_BYTES) for _ in range(_SLOTS)]
 
     def __enter__(self) -> Self:
         self._streams = [self._open.enter_context(ThreadPoolExecutor(1)) for _ in range(_STREAMS)]
@@ -84,46 +93,34 @@ class _Threads:
 class _Checking:
     def __init__(self, part: IndexPart, signed: SignedFile, threads: _Threads) -> None:
         self._part, self._signed, self._threads = part, signed, threads
-        self._sealed, self._plain, self._shards = hashlib.sha256(), hashlib.sha256(), PieceHash()
+        self._plain, self._shards = hashlib.sha256(), PieceHash()
 
     def run(self, path: Path, key: bytearray, context: bytes, opened: Callable[[int], None]) -> None:
-        opens = self._open(path, Cobblestone256Decryptor(key, context), opened)
-        self._threads.settle()
-        if self._sealed.hexdigest() != self._part.encrypted_sha256:
-            raise PieceInvalid(f"{self._part.path!r} was changed on this disk since it was fetched: update again")
-        if not opens:
-            raise ContentInvalid(f"{self._part.path!r} does not open: another key, or not the bytes of this release")
+        """Raises ContentInvalid."""
+        try:
+            self._open(path, Cobblestone256Decryptor(key, context), opened)
+        except InvalidTag:
+            sentence = f"{self._part.path!r} does not open: another key, or not the bytes of this release"
+            raise ContentInvalid(sentence) from None
+        finally:
+            self._threads.settle()
         if self._shards.finish() != self._signed.shards or self._plain.hexdigest() != self._part.sha256:
             raise ContentInvalid(f"{self._part.path!r} is not the file that was signed")
 
-    def _open(self, path: Path, opener: Cobblestone256Decryptor, opened: Callable[[int], None]) -> bool:
-        """Whether it opened to its end. It is read to its end in any case: the digest tells whose fault it is."""
-        opens = True
+    def _open(self, path: Path, opener: Cobblestone256Decryptor, opened: Callable[[int], None]) -> None:
         for number, block in enumerate(self._read(path)):
-            self._threads.hash(0, self._sealed.update, block)
             output = self._threads.plain[number % _SLOTS]
-            try:
-                if opens:
-                    self._take(output[: opener.update_into(block, output)])
-            except InvalidTag:
-                opens = False
+            self._take(output[: opener.update_into(block, output)])
             opened(len(block))
-        try:
-            if opens:
-                self._take(memoryview(opener.finalize()))
-        except InvalidTag:
-            opens = False
-        return opens
+        self._take(memoryview(opener.finalize()))
 
     def _take(self, plain: memoryview) -> None:
-        self._threads.hash(1, self._plain.update, plain)
-        self._threads.hash(2, self._shards.update, plain)
+        self._threads.hash(0, self._plain.update, plain)
+        self._threads.hash(1, self._shards.update, plain)
 
     def _read(self, path: Path) -> Iterator[memoryview]:
         """Blocks of 1 MiB, the last may be short."""
-        number = 0
         with refused_by_disk(path), path.open("rb", buffering=0) as file:
-            while count := os.readv(file.fileno(), [self._threads.sealed[number % _SLOTS]]):
-                yield self._threads.sealed[number % _SLOTS][:count]
-                number += 1
+            while count := file.readinto(self._threads.sealed):
+                yield self._threads.sealed[:count]
                 self._threads.next_block()

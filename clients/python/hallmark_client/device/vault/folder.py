@@ -1,10 +1,10 @@
-"""The vault's folder: one index, one lock, and encrypted files by the SHA-256 of what is in them.
+"""The vault's folder: one index, one lock, and encrypted files by a digest of what is in them.
 
 vault/                0700
   index.sqlite        0600, and its write-ahead log beside it while the vault is open
   lock                held while the vault is open (flock(2))
   blobs/incoming-...  being written; swept when the vault opens
-  blobs/ab/abcd...    64 hex digits
+  blobs/ab/abcd...    64 hex digits: SHA-256 of the file, or of an update its digest over the digests of the pieces
 """
 
 import contextlib

@@ -41,7 +41,7 @@ class Wanted:
 class AdoptedPart:
     """An encrypted file, and the part that it becomes. file: anywhere; it stays until the artifact is stored.
 
-    blob: SHA-256 of the encrypted bytes, which the caller has checked. size, sha256: of the plaintext.
+    blob: a digest that stands for all encrypted bytes and that the caller has checked. size, sha256: of the plaintext.
     """
 
     file: Path
