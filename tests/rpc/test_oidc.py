@@ -12,6 +12,7 @@ import pytest
 from hallmark.v1 import approvals_pb2, approvals_pb2_grpc, keys_pb2, keys_pb2_grpc, log_pb2, log_pb2_grpc
 from hallmark_client import Client, Profile, ProfileInvalid, TransportRefused, Unauthenticated
 from hallmark_client.rpc import GET_CAPABILITIES
+from hallmark_client.token_credentials import keep_grpc_running
 from hallmark_client.watch.grpc_aio import AioConnection
 from rpc.wire import Refusal, credentials, fresh_id, read_refusal, refused
 from support.oidc_issuer import OidcIssuer, new_key, running_issuer, thumbprint
@@ -40,6 +41,7 @@ def _ca(service: RunningService) -> bytes:
 @contextmanager
 def _tokens(service: RunningService, *tokens: str) -> Iterator[grpc.Channel]:
     """On the port for tokens, with these in the metadata of each call."""
+    keep_grpc_running()
     tls = grpc.ssl_channel_credentials(_ca(service))
     for token in tokens:
         tls = grpc.composite_channel_credentials(tls, grpc.access_token_call_credentials(token))

@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -84,7 +85,18 @@ def channel_credentials(
     )
     if token is None:
         return tls
+    keep_grpc_running()
     return grpc.composite_channel_credentials(tls, grpc.metadata_call_credentials(_Bearer(token), "hallmark-token"))
+
+
+@cache
+def keep_grpc_running() -> grpc.Channel:
+    """A channel that is never used or closed, for programs whose calls take credentials from Python.
+
+    When the last channel of a process is closed, gRPC (1.85) waits for its threads and holds the interpreter meanwhile;
+    a thread that ends such credentials waits for the interpreter, and neither goes on.
+    """
+    return grpc.insecure_channel("unix:/never-used")
 
 
 class _Bearer(grpc.AuthMetadataPlugin):
