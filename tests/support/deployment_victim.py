@@ -1,13 +1,14 @@
 """A tenant with one of everything, for callers of another tenant to look for."""
 
 import hashlib
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from google.protobuf import empty_pb2  # noqa: F401 - the well-known types are loaded with the API's
 
-from hallmark_client import Client
+from hallmark_client import ArtifactKind, Client
 from rpc.test_appraisal import NEW_PATCHES
 from rpc.test_gated_keys import Phone
 from rpc.wire import fresh_name
@@ -35,6 +36,7 @@ def one_of_everything(service: RunningService, folder: Path) -> Names:
             **_keys(admin),
             **_governance(admin, phone.name),
         }
+        names |= _release(admin, names["envelopeKey"])
         names["removal"] = backend.removals.request(phone.name, artifact.rpartition("/")[2]).name
         consent = backend.consents.grant(
             "a person of the victim",
@@ -60,6 +62,21 @@ def _keys(admin: Client) -> Names:
         "eventKey": key.log.event_key,
         "wrappingKey": admin.keys.wrapping_key().name,
     }
+
+
+def _release(admin: Client, envelope_key: str) -> Names:
+    key = admin.envelopes.data_key(envelope_key)
+    made = admin.releases.create(
+        fresh_name("victim"),
+        version="1",
+        epoch=1,
+        kind=ArtifactKind.MODEL_WEIGHTS,
+        statement_sha256=os.urandom(32),
+        index_sha256=bytes(32),
+        key_version=key.key_version,
+        content_key_envelope=key.envelope,
+    )
+    return {"release": made.release.name, "released": made.release.artifact}
 
 
 def _governance(admin: Client, device: str) -> Names:

@@ -1,6 +1,7 @@
 """`hallmark audit` against the real service."""
 
 import json
+import time
 from pathlib import Path
 
 from cyclonedx.schema import SchemaVersion
@@ -35,7 +36,10 @@ def test_all_tenants_are_for_operators(hallmark: Console) -> None:
 
 
 def test_sessions_are_listed_newest_first(hallmark: Console) -> None:
-    listed = json.loads(hallmark("audit", "sessions", "--json", "--limit", "5").out)["sessions"]
+    deadline = time.monotonic() + 20  # sessions are written down by and by
+    while len(listed := json.loads(hallmark("audit", "sessions", "--json", "--limit", "5").out)["sessions"]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     assert len(listed) <= 5
     assert "--limit" in hallmark("audit", "sessions", "--limit", "1").err
     assert [each["start_time"] for each in listed] == sorted((each["start_time"] for each in listed), reverse=True)

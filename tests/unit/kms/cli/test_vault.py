@@ -129,12 +129,15 @@ def test_serving(made: Console) -> None:
     )
     arguments = ["vault", "serve", "--socket", "run/s", "--app", f"assistant=uid={os.geteuid()}"]
     with subprocess.Popen([sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE, text=True) as agent:
-        assert agent.stdout
-        assert agent.stdout.readline() == "serving run/s\n"
-        with AgentClient(Path("run/s")) as client:
-            assert client.read("chat") == CONTENT
-            assert client.status().application == "assistant"
-        assert made("vault", "list").code == 2  # VAULT_IN_USE
-        agent.send_signal(signal.SIGINT)
-        assert agent.wait(30) == 0
+        try:
+            assert agent.stdout
+            assert agent.stdout.readline() == "serving run/s\n"
+            with AgentClient(Path("run/s")) as client:
+                assert client.read("chat") == CONTENT
+                assert client.status().application == "assistant"
+            assert made("vault", "list").code == 2  # VAULT_IN_USE
+            agent.send_signal(signal.SIGTERM)  # a shell's background jobs ignore Ctrl-C, and so do their children
+            assert agent.wait(30) == 0
+        finally:
+            agent.kill()
     assert made("vault", "list").code == 0

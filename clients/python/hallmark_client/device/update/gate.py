@@ -1,7 +1,7 @@
 """May this release still be had? Asked before anything is fetched, at most a second later all the time, and at the end.
 
-An update is not stopped because a lease is missing: whoever has the content key says so, and the vault at each use. It
-is stopped by what takes away.
+An update is not stopped because a lease is missing, or has not begun by the device's own reckoning, which is a little
+behind the service's: whoever has the content key says so, and the vault at each use. What takes away stops it.
 """
 
 import threading
@@ -15,9 +15,7 @@ from hallmark_client.device.vault import Permissions
 from hallmark_events.lease import Why
 
 EVERY_SECONDS: Final = 1.0
-_FOR_A_TIME: Final = frozenset(
-    why.value for why in (Why.SUSPENDED, Why.NOT_YET, Why.SILENT, Why.CLOCK_UNKNOWN, Why.CLOCK_LATE)
-)
+_FOR_A_TIME: Final = frozenset(why.value for why in (Why.SUSPENDED, Why.SILENT, Why.CLOCK_UNKNOWN, Why.CLOCK_LATE))
 
 
 class Gate:
@@ -48,6 +46,8 @@ class Gate:
             self._permissions.check(self._artifact)
         except ArtifactSuspended as error:
             why = error.metadata.get("why", "")
+            if why == Why.NOT_YET.value:
+                return
             kind, reason = (
                 (ReleaseSuspended, "RELEASE_SUSPENDED") if why in _FOR_A_TIME else (ReleaseRevoked, "RELEASE_REVOKED")
             )

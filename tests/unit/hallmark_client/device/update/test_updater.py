@@ -200,7 +200,6 @@ class Saying:
         ("DEVICE_REVOKED", ReleaseRevoked),
         ("suspended", ReleaseSuspended),
         ("silent", ReleaseSuspended),
-        ("not yet", ReleaseSuspended),
     ],
 )
 def test_permission_is_asked_before_anything_is_fetched(
@@ -215,7 +214,7 @@ def test_permission_is_asked_before_anything_is_fetched(
     assert source.part_bytes == 0
     assert device.installed() is None
     assert acts(device)[-1] == (AuditAct.UPDATE_INSTALLED, AuditOutcome.DENIED)
-    device.permissions = Saying("")
+    device.permissions = Saying("not yet")  # a lease that is as old as the last word of the service
     device.update()
     device.permissions = None
     device.reopen()
