@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from kms.cli.failure import CommandError, ExitCode
+from kms.cli.lasting_port import lasting_port
 
 _POLL_SECONDS: Final = 0.02
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
+_BESIDE_OTHERS: Final = {"HALLMARK__OBSERVING__PORT": "0"}
+"""A server of the user's own may have the well-known port of metrics and health."""
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -82,7 +85,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=clean_environment(),
+                env=clean_environment() | _BESIDE_OTHERS,
             )
         while not self._serves():
             if time.monotonic() - began > _START_SECONDS:
@@ -129,9 +132,9 @@ class ServerProcess:
 
 
 def _port(place: str) -> str:
-    """Of host:port or http://host:port; 0 takes a free one."""
+    """Of host:port or http://host:port; where there is none yet, one to keep."""
     port = place.rpartition(":")[2]
-    return port if port.isdigit() else "0"
+    return port if port.isdigit() else str(lasting_port())
 
 
 def as_toml(value: str | Sequence[str]) -> str:

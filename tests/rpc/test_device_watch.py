@@ -138,14 +138,12 @@ def test_a_revoked_phone_falls_back_to_the_files(service, phone) -> None:
 
 def test_it_goes_on_after_a_restart_of_the_service(tmp_path) -> None:
     told = Told()
-    with running_service(tmp_path / "home") as service, service.client() as admin:
+    with running_service(tmp_path / "home", same_ports=True) as service, service.client() as admin:
         phone = Phone(service, tmp_path / "phone")
         with phone.client() as client, Watcher(client, on_change=told.append, **FAST, **trust(client)) as watcher:
             until(lambda: watcher.status.status is Status.VALID, watcher.status)
-            port = str(service.facts["address"]).rpartition(":")[2]
             service.kill()
             until(lambda: watcher.status.status is Status.INTERRUPTED, watcher.status)
-            service.options = ("--port", port)
             service.start()
             admin.keys.create("first", request_id=fresh_id())
             admin.revocations.revoke("first", "SUPERSEDED")

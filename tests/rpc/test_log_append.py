@@ -127,8 +127,7 @@ def test_bytes_that_are_no_message_end_a_stream_with_a_typed_status(service: Run
 def test_every_event_is_there_once_however_the_server_ends(tmp_path: Path, end: str) -> None:
     count = 400
     items = [ToAppend(event_type=TYPE, subject=f"models/{number}", request_id=fresh_id()) for number in range(count)]
-    with running_service(tmp_path / "home", settings="[server]\ndrain_seconds = 1") as service:
-        port = str(service.facts["address"]).rpartition(":")[2]
+    with running_service(tmp_path / "home", settings="[server]\ndrain_seconds = 1", same_ports=True) as service:
         vkeys = read_vkeys(service)
         with service.client("backend", timeout_seconds=40) as client:
             answers = []
@@ -136,7 +135,6 @@ def test_every_event_is_there_once_however_the_server_ends(tmp_path: Path, end: 
                 answers.append(answer)
                 if number == 100:
                     getattr(service, end)()
-                    service.options = ("--port", port)
                     threading.Thread(target=service.start).start()
             assert sorted(item.request_id or "" for item, _ in answers) == sorted(
                 item.request_id or "" for item in items

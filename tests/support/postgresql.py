@@ -10,7 +10,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ import pytest
 import sqlalchemy as sa
 
 from kms import migrations
+from kms.cli.lasting_port import lasting_port
 from kms.core.database import metadata
 
 ENVIRONMENT = "HALLMARK_TEST_POSTGRESQL"
@@ -112,7 +112,7 @@ class Cluster:
         how = ["--auth-local=reject", "--auth-host=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
         command = [self.binaries / "initdb", "--no-sync", "--username=hallmark", "--locale=C.UTF-8", *how]
         subprocess.run([*command, self.folder / "data"], check=True, capture_output=True, **_as_server_user())
-        self.port = _free_port()
+        self.port = lasting_port()
 
     def start(self) -> None:
         """Returns when it takes connections."""
@@ -219,9 +219,3 @@ def _server_user() -> str | None:
 def _as_server_user() -> dict[str, Any]:
     user = _server_user()
     return {} if user is None else {"user": user, "group": user, "extra_groups": [], "cwd": "/"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation.testing import VirtualPhone, VirtualVendor
 from hallmark_client import Client, Profile
+from kms.cli.lasting_port import lasting_port
 
 START_SECONDS = 60
 _FOR_TESTS = {
@@ -106,10 +107,19 @@ def prepare_home(home: Path, *, settings: str = "") -> VirtualPhone:
 
 @contextmanager
 def running_service(
-    home: Path, *, settings: str = "", options: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    home: Path,
+    *,
+    settings: str = "",
+    options: tuple[str, ...] = (),
+    environment: dict[str, str] | None = None,
+    same_ports: bool = False,
 ) -> Iterator[RunningService]:
+    """`same_ports`: started again, it serves where it served before."""
     home.mkdir(exist_ok=True)
     service = RunningService(home, prepare_home(home, settings=settings), options, environment or {})
+    if same_ports:
+        service.options += ("--port", str(lasting_port()), "--public-port", str(lasting_port()))
+        service.environment = {"HALLMARK__OBSERVING__PORT": "0", **service.environment}  # not the well-known one
     try:
         service.start()
         yield service

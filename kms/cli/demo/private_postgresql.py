@@ -5,7 +5,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kms.cli.failure import CommandError, ExitCode, not_usable
+from kms.cli.lasting_port import lasting_port
 
 _PROGRAMS: Final = ("postgres", "initdb", "pg_isready")
 _PLACES: Final = (
@@ -54,7 +54,7 @@ class PrivatePostgresql:
         """Makes the cluster and returns when it takes connections. Raises CommandError."""
         self.folder = folder = Path(tempfile.mkdtemp(prefix="hallmark-demo-postgresql-"))
         self._make(folder)
-        self.port = _free_port()
+        self.port = lasting_port()
         settings = [*_SETTINGS, f"port={self.port}"]
         options = [word for setting in settings for word in ("-c", setting)]
         with (folder / "server.log").open("ab") as log:
@@ -138,9 +138,3 @@ def _as_server_user() -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     return {"user": _USER, "group": _USER, "extra_groups": [], "cwd": "/"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ server, or as many as a busy machine does in four and a half minutes; HALLMARK_F
 """
 
 import random
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -72,14 +71,8 @@ def _live(folder: Path, environment: dict[str, str], kills: int) -> str:
     """The whole life. Gives what it came to."""
     randomness, seen, book = random.Random(SEED), list[Checkpoint](), PermissionBook()
     with ExitStack() as stack:
-        options = ("--port", str(_free_port(randomness)), "--public-port", str(_free_port(randomness)))
-        metrics = {
-            "HALLMARK__OBSERVING__PORT": "0"
-        }  # with a port of its own for calls it would take the well-known one
         service = stack.enter_context(
-            running_service(
-                folder / "home", settings=SETTINGS, options=options, environment=ONE_SIGNER | metrics | environment
-            )
+            running_service(folder / "home", settings=SETTINGS, environment=ONE_SIGNER | environment, same_ports=True)
         )
         trust = Trust.of(service)
         phones = _enrolled(service, folder, trust)
@@ -204,12 +197,3 @@ def until(book: PermissionBook, condition: Callable[[], bool], seconds: float = 
         assert not book.findings, book.findings
         assert time.monotonic() < deadline, f"not in time: {book.counts()}"
         time.sleep(0.1)
-
-
-def _free_port(randomness: random.Random) -> int:
-    """Below those that the system gives away by itself, so that nobody takes it while the server is dead."""
-    while True:
-        port = randomness.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
