@@ -1,22 +1,21 @@
 """What `get` gives to an app: plaintext of one file of an artifact, from any place, through the agent."""
 
-import io
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hallmark_client.device.agent.asking import Opened
 from hallmark_client.device.agent.frames import ASKED, PIECE, READ_MAX, PieceKind, parse_body, parse_piece
 from hallmark_client.device.agent.line import receive_into
 from hallmark_client.device.agent.refusals import read_error
 from hallmark_client.device.agent.sight import unknown
-from hallmark_client.device.model import Artifact, Part
+from hallmark_client.device.part_reader import PartReader
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-class AgentReader(io.RawIOBase):
+class AgentReader(PartReader):
     """As vault.ArtifactReader: seekable raw IO; `pread` and `pread_into` leave the position alone, from any thread.
 
     Raises what that raises, and AgentFailed. When the agent was restarted, it is opened again (one more use, where
@@ -25,29 +24,19 @@ class AgentReader(io.RawIOBase):
 
     def __init__(self, opening: Callable[[], Opened], *, seconds: float) -> None:
         """seconds: without any byte before the agent counts as gone."""
-        super().__init__()
+        opened = opening()
+        super().__init__(opened.artifact, opened.part)
         self._opening = opening
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._position = 0
-        opened = opening()
-        self.artifact: Final[Artifact] = opened.artifact
-        self.part: Final[Part] = opened.part
         self._channel = opened.channel
         self._channel.settimeout(seconds)
 
-    @property
-    def size(self) -> int:
-        """Of the plaintext, in bytes."""
-        return self.part.size
-
     def pread(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset` on; fewer only at the end."""
         buffer = bytearray(max(0, min(size, self.size - max(0, offset))))
         return bytes(buffer[: self.pread_into(offset, buffer)])
 
     def pread_into(self, offset: int, buffer: "WriteableBuffer") -> int:
-        """Fills `buffer` from `offset` on, and says with how many bytes."""
         if offset < 0:
             raise ValueError(f"no position {offset}")
         view = memoryview(buffer).cast("B")
@@ -58,34 +47,8 @@ class AgentReader(io.RawIOBase):
             self._fetch_patiently(offset, view[:size])
         return size
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        count = self.pread_into(self._position, buffer)
-        self._position += count
-        return count
-
-    def readall(self) -> bytes:
-        found = self.pread(self._position, max(0, self.size - self._position))
-        self._position += len(found)
-        return found
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"no position {start + offset}")
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def close(self) -> None:
-        if not self.closed and hasattr(self, "_channel"):
+        if not self.closed and hasattr(self, "_channel"):  # not when opening it failed
             self._channel.close()
         super().close()
 

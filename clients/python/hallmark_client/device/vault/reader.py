@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from hallmark_client.device.chunks import SealedFile
 from hallmark_client.device.errors import DeviceError
 from hallmark_client.device.model import Artifact, Part
+from hallmark_client.device.part_reader import PartReader
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -17,7 +18,7 @@ _PIECE: Final = 4 * 1024 * 1024
 """A long read asks in between, so that it ends with the artifact: well under a second of a slow disk."""
 
 
-class ArtifactReader(io.RawIOBase):
+class ArtifactReader(PartReader):
     """Seekable raw IO. `pread` and `pread_into` leave the position alone, and may be called from any thread.
 
     Every read raises ArtifactSuspended or ArtifactUnknown as soon as the artifact was suspended, deleted or lost its
@@ -28,57 +29,21 @@ class ArtifactReader(io.RawIOBase):
     def __init__(
         self, file: SealedFile, artifact: Artifact, part: Part, may: Callable[[], None], monotonic: Callable[[], float]
     ) -> None:
-        super().__init__()
-        self.artifact: Final = artifact
-        self.part: Final = part
+        super().__init__(artifact, part)
         self._file = file
         self._may = may
         self._monotonic = monotonic
         self._asked = monotonic()
-        self._position = 0
         self._end: DeviceError | None = None
 
-    @property
-    def size(self) -> int:
-        """Of the plaintext, in bytes."""
-        return self._file.size
-
     def pread(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset` on; fewer only at the end."""
         found = io.BytesIO(bytes(max(0, min(size, self.size - offset))))  # takes and gives its bytes without a copy
         with found.getbuffer() as buffer:
             self._fill(offset, buffer)
         return found.getvalue()
 
     def pread_into(self, offset: int, buffer: "WriteableBuffer") -> int:
-        """Fills `buffer` from `offset` on, and says with how many bytes."""
         return self._fill(offset, memoryview(buffer).cast("B"))
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        count = self.pread_into(self._position, buffer)
-        self._position += count
-        return count
-
-    def readall(self) -> bytes:
-        found = self.pread(self._position, max(0, self.size - self._position))
-        self._position += len(found)
-        return found
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"no position {start + offset}")
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def close(self) -> None:
         if not self.closed:

@@ -1,8 +1,7 @@
 """What somebody can do who has the same TPM, or the files, but is not the vault."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,33 +12,11 @@ from hallmark_client.device.roots.tpm2 import open_tpm2_root, templates
 from hallmark_client.device.roots.tpm2.blob import Sealed, parse_blob
 from hallmark_client.device.roots.tpm2.root import Tpm2Root
 from hallmark_client.device.roots.tpm2.state import parse_state
-from support.swtpm import NEEDS_SWTPM, SoftwareTpm
+from support.swtpm import NEEDS_SWTPM
 from support.swtpm_bus import wired
-from support.swtpm_root import LABEL, SECRET, TpmRootBench, alone, short_lived_tpm, tpm_root_bench
+from support.swtpm_root import LABEL, SECRET, TpmRootBench, alone, tpm_root_bench
 
 pytestmark = [*NEEDS_SWTPM]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[SoftwareTpm]:
-    with short_lived_tpm() as tpm:
-        yield tpm
-
-
-@pytest.fixture
-def bench(request: pytest.FixtureRequest, shared: SoftwareTpm, tmp_path: Path) -> Iterator[TpmRootBench]:
-    if getattr(request, "param", None) != "alone":
-        yield TpmRootBench(shared, tmp_path / "root.json")
-        return
-    with tpm_root_bench() as bench:
-        yield bench
-
-
-@pytest.fixture
-def root(bench: TpmRootBench) -> Iterator[Tpm2Root]:
-    root = bench.open()
-    yield root
-    root.close()
 
 
 def test_a_counter_that_was_made_again_opens_nothing(bench: TpmRootBench, root: Tpm2Root) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +31,8 @@ from kms.core.errors import FailedPrecondition
 from kms.core.names import ChildName
 from kms.devices.tpm import make_for, read_tpm_keys
 from support.randomness import SeededRandomness
-from support.swtpm import NEEDS_SWTPM, SoftwareTpm
-from support.swtpm_root import TpmRootBench, alone, short_lived_tpm, tpm_root_bench
+from support.swtpm import NEEDS_SWTPM
+from support.swtpm_root import TpmRootBench, alone, tpm_root_bench
 from unit.kms.devices.test_purposes import attest_request
 from unit.kms.removal.bench import RemovalBench, removals_running
 from unit.kms.revocation.bench import TENANT
@@ -40,26 +40,6 @@ from unit.kms.revocation.bench import TENANT
 pytestmark = [*NEEDS_SWTPM]
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[SoftwareTpm]:
-    with short_lived_tpm() as tpm:
-        yield tpm
-
-
-@pytest.fixture
-def bench(request: pytest.FixtureRequest, shared: SoftwareTpm, tmp_path: Path) -> Iterator[TpmRootBench]:
-    if getattr(request, "param", None) != "alone":
-        yield TpmRootBench(shared, tmp_path / "root.json")
-        return
-    with tpm_root_bench() as bench:
-        yield bench
-
-
-@pytest.fixture
-def root(bench: TpmRootBench) -> Tpm2Root:
-    return bench.open()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 
@@ -13,32 +12,10 @@ from hallmark_client.device.model import Enforcement
 from hallmark_client.device.roots.port import Limits, RootPower
 from hallmark_client.device.roots.tpm2 import Tpm2Root, open_tpm2_root
 from support.fault_runs import long_only
-from support.swtpm import NEEDS_SWTPM, SoftwareTpm
-from support.swtpm_root import LABEL, SECRET, TpmRootBench, alone, short_lived_tpm, tpm_root_bench
+from support.swtpm import NEEDS_SWTPM
+from support.swtpm_root import LABEL, SECRET, TpmRootBench, alone
 
 pytestmark = [*NEEDS_SWTPM]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[SoftwareTpm]:
-    with short_lived_tpm() as tpm:
-        yield tpm
-
-
-@pytest.fixture
-def bench(request: pytest.FixtureRequest, shared: SoftwareTpm, tmp_path: Path) -> Iterator[TpmRootBench]:
-    if getattr(request, "param", None) != "alone":
-        yield TpmRootBench(shared, tmp_path / "root.json")
-        return
-    with tpm_root_bench() as bench:
-        yield bench
-
-
-@pytest.fixture
-def root(bench: TpmRootBench) -> Iterator[Tpm2Root]:
-    root = bench.open()
-    yield root
-    root.close()
 
 
 @pytest.mark.parametrize("size", [1, 32, 129, 256])  # a TPM seals 128 bytes at most
