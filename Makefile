@@ -27,7 +27,7 @@ test-postgres: setup  ## everything that runs on PostgreSQL, with a private one 
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -k postgresql tests/unit tests/property tests/contract tests/fault/kms
 
 test-fault: setup  ## the fault tables, 200 random kills of servers (KILLS=60: fewer), 1,000 of the log; ends with a table
-	HALLMARK_FAULT_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/fault tests/compat
+	HALLMARK_FAULT_KILLS=$(or $(KILLS),200) $(BIN)/pytest -o faulthandler_timeout=7200 tests/fault tests/compat
 
 lint: setup  ## formatting, rules, types, floors
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
+from kms import migrations
 from kms.config import Config
 from kms.core.database import Database
 from kms.log import store as log_store
@@ -90,7 +90,7 @@ def _require(url: sa.URL) -> None:
 
 
 def _facts(tx: Connection) -> DatabaseFacts:
-    revision = MigrationContext.configure(tx).get_current_revision()
+    revision = migrations.stored(tx)
     origin = None if revision is None else log_store.find_origin(tx)
     if revision is None or origin is None:
         raise BackupProblem("no server has used this database: there is nothing to back up")

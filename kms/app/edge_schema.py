@@ -1,6 +1,5 @@
 """Whether a database is one that an edge of this version can read: it changes nothing, so it can not make it so."""
 
-from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from kms import migrations
@@ -13,7 +12,7 @@ def open_cursors(tx: Connection) -> CursorCodec:
     """The key of cursors. Raises DatabaseUnfit unless API replicas of this version, or of a newer one, have used the
     database: migrations only add, so that an edge may be upgraded after them.
     """
-    stored, newest = MigrationContext.configure(tx).get_current_revision(), migrations.newest()
+    stored, newest = migrations.stored(tx), migrations.newest()
     if stored is None or (stored != newest and migrations.is_known(stored)):
         raise DatabaseUnfit(
             f"the database is of version {stored or 'none'}, this edge of {newest}: start an API replica of this "

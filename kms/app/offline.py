@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
 
 from hsm.provider import KeyProvider
 from kms import migrations
@@ -50,7 +49,7 @@ async def open_database_offline(config: Config) -> AsyncIterator[Database]:
             closing.callback(home.close)
         database = Database(config.database_url, readers=1)
         closing.callback(database.close)
-        stored = await database.read(lambda tx: MigrationContext.configure(tx).get_current_revision())
+        stored = await database.read(migrations.stored)
         if stored != migrations.newest():
             raise DatabaseUnfit(
                 f"the database is of version {stored or 'none'}, this program of {migrations.newest()}: start a server "

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine
 
 from kms import migrations
@@ -76,7 +75,7 @@ def _grant(engine: Engine, role: str) -> None:
 def _stored(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return migrations.stored(connection)
     except sa.exc.DBAPIError as error:
         raise as_service_error(error) from error
 

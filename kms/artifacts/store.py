@@ -37,7 +37,14 @@ def hold(tx: Connection, *names: DigestName | ModelName) -> None:
     """Until this transaction ends nobody says anything new of them, also where nothing was ever said and there is no
     row to lock. Look at them after this. Always the artifact before its model.
     """
-    _lock(tx, sa.func.pg_advisory_xact_lock_shared, *names)
+    _lock(tx, sa.func.pg_advisory_xact_lock_shared, *map(str, names))
+
+
+def hold_all(tx: Connection, tenant: str) -> None:
+    """As `hold`, for all artifacts of the tenant, by one lock: for batches of thousands, which PostgreSQL's table of
+    locks has no room for.
+    """
+    _lock(tx, sa.func.pg_advisory_xact_lock_shared, _all_of(tenant))
 
 
 def blocked(tx: Connection, tenant: str, digests: Collection[str]) -> dict[str, Status]:
@@ -60,7 +67,7 @@ def list_statuses(tx: Connection, tenant: str, *, after: str, limit: int) -> Seq
 
 def save(tx: Connection, status: ArtifactStatus, *, before: int) -> bool:
     """Compare and set: False when the revision is not `before` (0: none) any more, and then nothing was written."""
-    _lock(tx, sa.func.pg_advisory_xact_lock, status.name)
+    _lock_for_change(tx, status.name)
     values: dict[str, Any] = {
         "state": int(status.state),
         "minimum_version": status.minimum_version,
@@ -80,7 +87,7 @@ def save(tx: Connection, status: ArtifactStatus, *, before: int) -> bool:
 
 def set_revoked(tx: Connection, name: DigestName, now: datetime) -> None:
     """For ever, whether anything was said of it before or not."""
-    _lock(tx, sa.func.pg_advisory_xact_lock, name)
+    _lock_for_change(tx, name)
     values = {"state": int(Status.INVALID), "revision": _status.c.revision + 1, "update_time": now}
     if tx.execute(_status.update().where(_named(name)).values(values)).rowcount == 0:
         first = {"minimum_version": 0, "revision": 1, "state": int(Status.INVALID), "update_time": now}
@@ -91,10 +98,18 @@ def set_revoked(tx: Connection, name: DigestName, now: datetime) -> None:
             tx.execute(_status.update().where(_named(name)).values(values))
 
 
-def _lock(tx: Connection, function: Any, *names: DigestName | ModelName) -> None:
+def _lock_for_change(tx: Connection, name: DigestName | ModelName) -> None:
+    _lock(tx, sa.func.pg_advisory_xact_lock, str(name), _all_of(name.tenant))
+
+
+def _all_of(tenant: str) -> str:
+    return f"tenants/{tenant}/{COLLECTION}"
+
+
+def _lock(tx: Connection, function: Any, *names: str) -> None:
     """SQLite has one writer at a time anyway."""
     if tx.dialect.name == "postgresql":
-        tx.execute(sa.select(*(function(sa.func.hashtextextended(str(name), 0)) for name in names)))
+        tx.execute(sa.select(*(function(sa.func.hashtextextended(name, 0)) for name in names)))
 
 
 def _named(name: DigestName | ModelName) -> sa.ColumnElement[bool]:

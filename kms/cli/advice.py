@@ -71,6 +71,7 @@ _LISTS: Final = {
     "proposals": "`hallmark approvals list` shows the proposals that there are",
     "anchors": "`hallmark anchors list` shows the keys that count",
     "collateral": "`hallmark collateral list` shows what is in force",
+    "releases": "`hallmark release list` shows those that there are",
     "challenges": "A challenge is good once and for a short while: ask for another",
 }
 """By the collection of what was not found."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from kms.cli.advice import ADVICE, how_to_propose, where_to_look
+from kms.cli.device_advice import DEVICE_ADVICE, DEVICE_NOT_SO
 from kms.cli.invocation import Invocation
 
 
@@ -119,9 +120,17 @@ _SAID_BY_THE_SERVER: Final = frozenset(
 )
 
 
+def _device_failure(error: Any) -> Failure:
+    """A hallmark_client.device.errors.DeviceError: the vault says no, or can not be used like this."""
+    code = ExitCode.NOT_SO if error.reason in DEVICE_NOT_SO else ExitCode.NOT_USABLE
+    return Failure(code, error.reason, error.message, DEVICE_ADVICE.get(error.reason, ""))
+
+
 def _client_failure(error: Exception) -> Failure:
     """An error of hallmark_client, which has reason, message, metadata and retry_after_seconds."""
     found: Any = error
+    if any(kind.__name__ == "DeviceError" for kind in type(error).__mro__):
+        return _device_failure(error)
     advice = ADVICE.get(found.reason, "")
     if found.reason == "APPROVAL_REQUIRED" and "act" in found.metadata:
         advice = how_to_propose(found.metadata)

@@ -1,15 +1,19 @@
 """`hallmark`, the command line. A command's module is loaded when it is called, so that help is there at once."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
 from kms.cli.failure import report
 from kms.cli.invocation import Invocation, debug_option
+
+_GC_THRESHOLD: Final = (50_000, 10, 10)
+"""What modules are made of stays: to look through it every 700 objects is a sixth of the time they take to load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Console entry."""
+    gc.set_threshold(*_GC_THRESHOLD)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -72,6 +72,7 @@ class LeaseService:
             found = lease_store.find(tx, ChildName(earlier.tenant, "leases", earlier.lease))
             assert found is not None  # leases are never deleted
             return found
+        self.giving.conditions.artifacts.hold(tx, frozenset({wanted.artifact}))
         consent = store.find(tx, wanted.consent, lock=True)
         if consent is None or (wanted.for_itself and consent.devices and wanted.device not in consent.devices):
             raise not_found(str(wanted.consent))

@@ -26,8 +26,8 @@ class Giving:
     renew_fraction: float
 
     def give_in(self, tx: Connection, consent: Consent, pairs: Sequence[Pair], now: datetime) -> list[Lease]:
-        """The caller has seen the consent open and the devices trusted, and holds the consent against changes.
-        Artifacts that are withheld get none; a pair that had a lease gets it anew.
+        """The caller has seen the consent open and the devices trusted, and holds the consent and the artifacts against
+        changes. Artifacts that are withheld get none; a pair that had a lease gets it anew.
         """
         withheld = self.conditions.artifacts.withheld(tx, frozenset(artifact for _, artifact in pairs))
         wanted = [pair for pair in pairs if pair[1] not in withheld]

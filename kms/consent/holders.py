@@ -34,3 +34,9 @@ class RegisteredArtifacts:
             blocked = artifact_store.blocked(tx, tenant, [each.digest for each in mine])
             found.update(each for each in mine if each.digest in blocked)
         return frozenset(found)
+
+    def hold(self, tx: Connection, artifacts: frozenset[DigestName]) -> None:
+        artifact_store.hold(tx, *sorted(artifacts, key=str))
+
+    def hold_all(self, tx: Connection, tenant: str) -> None:
+        artifact_store.hold_all(tx, tenant)

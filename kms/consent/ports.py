@@ -22,3 +22,11 @@ class Artifacts(Protocol):
 
     def withheld(self, tx: Connection, artifacts: frozenset[DigestName]) -> frozenset[DigestName]:
         """Those that are revoked or suspended. An artifact that nobody has spoken about is not."""
+
+    def hold(self, tx: Connection, artifacts: frozenset[DigestName]) -> None:
+        """Until this transaction ends nobody revokes, suspends or resumes them. Look at them after this. Call it before
+        a consent is locked: who releases keys takes them in this order.
+        """
+
+    def hold_all(self, tx: Connection, tenant: str) -> None:
+        """As `hold`, for all of a tenant: for batches."""

@@ -1,8 +1,9 @@
 """Prolonging leases that are due, many in one batch.
 
 Hop by hop: (1) a read transaction: what is due, and who may have it? (2) no transaction: payloads and their tree; (3)
-one write transaction: it locks the consents, asks all conditions again, and writes leases, log entry and events; or
-nothing at all, when anything changed meanwhile. So nothing is ever renewed for a consent whose withdrawal committed.
+one write transaction: it locks artifacts and consents, asks all conditions again, and writes leases, log entry and
+events; or nothing at all, when anything changed meanwhile. So nothing is ever renewed for a consent whose withdrawal
+committed.
 """
 
 import asyncio
@@ -103,6 +104,7 @@ class Renewer:
 
     def _check(self, tx: Connection, batch: LeaseBatch, now: datetime) -> None:
         """Raises _Changed."""
+        self.giving.conditions.artifacts.hold_all(tx, batch.tenant)
         leases: Sequence[Lease] = batch.leases
         consents = {each.consent.id for each in leases}
         if lease_store.lock_open(tx, batch.tenant, consents, now) != consents:

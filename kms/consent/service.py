@@ -192,6 +192,7 @@ class ConsentService:
         consent, event, now = signed.consent, signed.event, signed.consent.update_time
         if (earlier := self._earlier(tx, request)) is not None:
             return _of_same_person(earlier, consent)
+        self.giving.conditions.artifacts.hold(tx, frozenset(each.name for each in consent.artifacts))
         store.insert(tx, consent)
         lists.allocate(tx, consent.name.tenant, str(consent.name), self.events.randomness)
         entry, facts = granted_entry(consent, event), personal_facts(consent, signed.receipt)

@@ -76,7 +76,7 @@ class RequestKey:
 
 @functools.cache
 def _adapter(answer_type: type[T]) -> TypeAdapter[T]:
-    """Milliseconds to make; one for each type."""
+    """Milliseconds to make: one for each type, when the first answer comes."""
     return TypeAdapter(answer_type)
 
 
@@ -90,9 +90,11 @@ class Replays(Generic[T]):
         encode: Callable[[T], bytes] | None = None,
         decode: Callable[[bytes], T] | None = None,
     ) -> None:
-        adapter = _adapter(answer_type)  # type: ignore[arg-type]  # a type is hashable
-        self._encode = encode or (lambda answer: cbor2.dumps(adapter.dump_python(answer)))
-        self._decode = decode or (lambda stored: adapter.validate_python(cbor2.loads(stored)))
+        def adapter() -> TypeAdapter[T]:
+            return _adapter(answer_type)  # type: ignore[arg-type]  # a type is hashable
+
+        self._encode = encode or (lambda answer: cbor2.dumps(adapter().dump_python(answer)))
+        self._decode = decode or (lambda stored: adapter().validate_python(cbor2.loads(stored)))
 
     def find(self, tx: Connection, key: RequestKey) -> T | None:
         """The earlier answer, or None. Raises AlreadyExists/REQUEST_ID_REUSED when the body differs."""

@@ -3,7 +3,6 @@
 from typing import Final, TypeVar
 
 from hallmark.v1 import consent_pb2, releases_pb2
-from hallmark_envelope import MAX_INFO_SIZE
 from kms.artifacts.model import ModelName
 from kms.consent.model import ArtifactKind
 from kms.consent.requests import KINDS, own_artifact, own_child, own_tenant
@@ -17,6 +16,7 @@ from kms.log.wire import wants_published
 from kms.releases.conditions import Asked
 from kms.releases.derived import derived_request
 from kms.releases.giving import KeyWanted
+from kms.releases.info import content_key_info
 from kms.releases.model import (
     COLLECTION,
     DIGEST_BYTES,
@@ -39,11 +39,12 @@ def release_from_wire(request: releases_pb2.CreateReleaseRequest, call: Call) ->
     """Raises InvalidArgument; the uniform not-found for what is another tenant's."""
     tenant = own_tenant(request.parent, call)
     statement = _bytes(request.statement_sha256, "statement_sha256", DIGEST_BYTES, DIGEST_BYTES)
-    epoch = _number(request.epoch, "epoch", 1, EPOCH_MAX)
+    epoch, version = _number(request.epoch, "epoch", 1, EPOCH_MAX), _version(request.version)
+    model = own_model(request.model, call)
     return Release(
         name=DigestName(tenant, COLLECTION, statement.hex()),
-        model=own_model(request.model, call),
-        version=_version(request.version),
+        model=model,
+        version=version,
         epoch=epoch,
         minimum_epoch=_number(request.minimum_epoch, "minimum_epoch", 0, epoch),
         kind=_kind(request.kind),
@@ -51,7 +52,7 @@ def release_from_wire(request: releases_pb2.CreateReleaseRequest, call: Call) ->
         content_key=SealedKey(
             key_version=_own(KeyVersionName.parse(request.key_version, "key_version"), call),
             envelope=request.content_key_envelope,
-            info=_bytes(request.content_key_info, "content_key_info", 0, MAX_INFO_SIZE),
+            info=_content_key_info(request.content_key_info, content_key_info(model, version, epoch)),
         ),
         requires_consent=request.requires_consent,
         creator=call.caller.spiffe_id,
@@ -133,6 +134,13 @@ def _kind(number: consent_pb2.ArtifactKind) -> ArtifactKind:
     if number and number not in KINDS:
         raise InvalidArgument(Reason.FIELD_INVALID, "kind is not one of the listed ones", field="kind")
     return KINDS.get(number, ArtifactKind.OTHER)
+
+
+def _content_key_info(given: bytes, wanted: bytes) -> bytes:
+    if given != wanted:
+        sentence = f"content_key_info must be {wanted.decode()}: have the content key sealed with it"
+        raise InvalidArgument(Reason.FIELD_INVALID, sentence, field="content_key_info")
+    return given
 
 
 def _version(text: str) -> str:

@@ -1,9 +1,10 @@
 """pqc-enclave-sdk's own tests and examples, unchanged, over this SDK; and what its README promises."""
 
 import json
+import re
 import subprocess
 import sys
-import textwrap
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,6 @@ HERE = Path(__file__).parent
 OURS = Path(ours.__file__).parent
 TESTS = 32
 EXAMPLES = ("device_attestation.py", "store_credentials.py", "store_model_weights.py")
-QUICK_START = """
-    from pqc_enclave_sdk import ArtifactKind, EnclaveVault, InMemoryEnclaveBackend
-    weights_bytes = b"w" * 4096
-    backend = InMemoryEnclaveBackend(device_id="d", device_model="m")
-    vault = EnclaveVault(backend=backend)
-    vault.unlock()
-    vault.put_artifact(name="llama", kind=ArtifactKind.MODEL_WEIGHTS, content=weights_bytes)
-    vault.save()
-    vault.lock()
-    vault.unlock()
-    assert vault.get_artifact("llama").content == weights_bytes
-"""
 
 
 def run_as_peer(peer: Peer, **what: str) -> dict[str, Any]:
@@ -76,9 +65,20 @@ def test_every_name_it_exports_is_here(peer: Peer, tmp_path: Path) -> None:
     assert all(hasattr(ours, name) for name in names["__all__"])
 
 
+def quick_start(peer: Peer) -> str:
+    """The Python example of its README as it stands, with the weights that it leaves to the reader, and what it promises."""
+    with tarfile.open(peer.sdist) as archive:
+        (readme,) = (member for member in archive if member.name.count("/") == 1 and member.name.endswith("/README.md"))
+        opened = archive.extractfile(readme)
+        assert opened
+        (example,) = re.findall(r"^```python\n(.*?)^```$", opened.read().decode(), re.DOTALL | re.MULTILINE)
+    assert "vault.unlock()" in example
+    return f"weights_bytes = b'w' * 4096\n{example}\nassert weights == weights_bytes\n"
+
+
 def test_its_quick_start_fails_there(peer: Peer, tmp_path: Path) -> None:
     path = peer.path(peer.unpack("src", tmp_path))
-    program = f"import sys\nsys.modules['oqs'] = None\nsys.path[:0] = {list(path)!r}\n" + textwrap.dedent(QUICK_START)
+    program = f"import sys\nsys.modules['oqs'] = None\nsys.path[:0] = {list(path)!r}\n" + quick_start(peer)
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "DecryptionError" in done.stderr.splitlines()[-1]
@@ -86,7 +86,7 @@ def test_its_quick_start_fails_there(peer: Peer, tmp_path: Path) -> None:
 
 def test_its_quick_start_works_here(peer: Peer, tmp_path: Path) -> None:
     script = tmp_path / "quick_start.py"
-    script.write_text(textwrap.dedent(QUICK_START))
+    script.write_text(quick_start(peer))
     assert_ours(run_as_peer(peer, script=str(script)))
 
 

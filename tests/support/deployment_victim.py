@@ -65,9 +65,10 @@ def _keys(admin: Client) -> Names:
 
 
 def _release(admin: Client, envelope_key: str) -> Names:
-    key = admin.envelopes.data_key(envelope_key)
+    model = fresh_name("victim")
+    key = admin.envelopes.data_key(envelope_key, info=admin.releases.content_key_info(model, version="1", epoch=1))
     made = admin.releases.create(
-        fresh_name("victim"),
+        model,
         version="1",
         epoch=1,
         kind=ArtifactKind.MODEL_WEIGHTS,

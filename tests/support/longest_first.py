@@ -11,7 +11,16 @@ from itertools import groupby, islice
 
 import pytest
 
-SLOW = ("tests/rpc/", "tests/fault/", "tests/peers/", "tests/web/", "tests/property/", "tests/unit/fleet/")
+SLOW = (
+    "tests/rpc/",
+    "tests/fault/",
+    "tests/compat/",
+    "tests/chaos/",
+    "tests/peers/",
+    "tests/web/",
+    "tests/property/",
+    "tests/unit/fleet/",
+)
 LONGEST = (
     "tests/rpc/cli/test_consent_demo.py",
     "tests/rpc/cli/test_demo.py",

@@ -94,15 +94,19 @@ class LivePhone:
         self.found += [f"{use.subject} is {use.decision} after a kill" for use in self.re_permitted()]
 
     def rest_when(self, condition: Callable[[], bool], rung: Rung, seconds: float) -> None:
-        """Killed again and again, until that holds of what its file has: no other may read it while it lives."""
-        deadline = time.monotonic() + seconds
+        """Killed again and again, until that holds of what its file has: no other may read it while it lives.
+
+        Each time it lives for longer: on a busy machine it takes seconds to begin.
+        """
+        deadline, lives = time.monotonic() + seconds, 1.0
         while True:
             self.kill()
             if condition():
                 return
             assert time.monotonic() < deadline, f"{self.name} does not come to hold what it should:\n{self.output}"
             self.start(rung)
-            time.sleep(2)
+            time.sleep(lives)
+            lives *= 1.5
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

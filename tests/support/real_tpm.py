@@ -20,8 +20,9 @@ needs_real_tpm = pytest.mark.skipif(
 class Tpm:
     """A TPM behind a socket in its own folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         self.folder = folder
+        self.process = process
         self.environment = {**os.environ, "TPM2TOOLS_TCTI": f"swtpm:path={folder}/server"}
 
     def run(self, tool: str, *arguments: str) -> None:
@@ -70,7 +71,7 @@ def running_tpm(folder: Path) -> Iterator[Tpm]:
         deadline = monotonic() + 10
         while not (folder / "server.ctrl").exists() and monotonic() < deadline:
             sleep(0.02)
-        yield Tpm(folder)
+        yield Tpm(folder, process)
     finally:
         process.terminate()
         process.wait(timeout=10)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from attestation.testing import VirtualPhone, VirtualVendor
 from hallmark_client import Client, Profile
 from kms.cli.lasting_port import lasting_port
+from support.database import migrated_sqlite
+from support.warm_server import WarmProcess
 
 START_SECONDS = 60
 _FOR_TESTS = {
@@ -39,7 +42,7 @@ class RunningService:
     phone: VirtualPhone
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | WarmProcess | None = None
     prefix: tuple[str, ...] = ()
     """A program that runs it, such as `ip netns exec`."""
 
@@ -53,12 +56,15 @@ class RunningService:
 
     def start(self) -> None:
         (self.home / "server.json").unlink(missing_ok=True)
-        command = [*self.prefix, sys.executable, "-m", "kms.cli.main", "serve", "--home", str(self.home)]
-        command += ["--config", str(self.home / "settings.toml"), "--port", "0", "--public-port", "0", *self.options]
-        with (self.home / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, **_FOR_TESTS, **self.environment}, cwd=self.home
-            )
+        arguments = ["serve", "--home", str(self.home), "--config", str(self.home / "settings.toml")]
+        arguments += ["--port", "0", "--public-port", "0", *self.options]
+        environment = {**os.environ, **_FOR_TESTS, **self.environment}
+        log = self.home / "server.log"
+        log.touch(0o600)
+        # What is not a setting of ours may be one of the interpreter, or of a library: those are read when they begin.
+        is_ours = all(name.startswith("HALLMARK") for name in self.environment)
+        start = WarmProcess if is_ours and not self.prefix else partial(_start_cold, self.prefix)
+        self.process = start(arguments, log=log, environment=environment, folder=self.home)
         deadline = time.monotonic() + START_SECONDS
         while not (self.home / "server.json").exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -90,13 +96,26 @@ class RunningService:
         return [line for line in lines if line["logger"] == "hallmark.audit"]
 
 
+def _start_cold(
+    prefix: tuple[str, ...], arguments: list[str], *, log: Path, environment: dict[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    command = [*prefix, sys.executable, "-m", "kms.cli.main", *arguments]
+    with log.open("ab") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
+
+
 def prepare_home(home: Path, *, settings: str = "") -> VirtualPhone:
-    """Settings, the throw-away root and an empty, fresh status list. Returns a phone under that root."""
+    """Settings, the throw-away root, an empty, fresh status list, and the tables that a first start would make.
+
+    Returns a phone under that root.
+    """
     now = datetime.now(UTC)
     vendor = VirtualVendor.create(now=now)
     root = x509.load_der_x509_certificate(vendor.certificate).public_bytes(Encoding.PEM)
     (home / "throw-away-root.pem").write_bytes(root)
     (home / "status.json").write_text('{"entries": {}}')
+    if not (home / "hallmark.db").exists():
+        (home / "hallmark.db").write_bytes(migrated_sqlite())
     (home / "settings.toml").write_text(
         f"{settings}\n[devices]\n"
         f'android_status = "{home / "status.json"}"\n'

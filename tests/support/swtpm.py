@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class SoftwareTpm(Tpm):
         self._running = contextlib.ExitStack()
 
     def start(self) -> None:
-        self._running.enter_context(running_tpm(self.folder))
+        self.process = self._running.enter_context(running_tpm(self.folder)).process
         deadline = monotonic() + 10
         while not self._answers() and monotonic() < deadline:
             sleep(0.02)
@@ -52,6 +53,16 @@ class SoftwareTpm(Tpm):
         except OSError:
             return False
         return True
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It takes commands, and answers none."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def handles(self, kind: str) -> str:
         """kind: transient, loaded-session, nv-index, persistent. What tpm2_getcap prints: nothing where there is none."""

@@ -7,7 +7,7 @@ from hallmark_client import releases_rpc as rpc
 from hallmark_client.calls import Calls
 from hallmark_client.model.consents import ArtifactKind
 from hallmark_client.model.enums import LogWait
-from hallmark_client.model.releases import Anchored, ArtifactKey, Release, ReleaseCreated
+from hallmark_client.model.releases import Anchored, ArtifactKey, Release, ReleaseCreated, release_key_info
 from hallmark_client.wire import releases as wire
 from hallmark_client.wire.scalars import log_wait_argument
 
@@ -16,10 +16,10 @@ class Releases:
     """Reached as `client.releases`. Names may be short: a model's id, the SHA-256 (hex) of a release's statement.
 
     The files of a release lie elsewhere; the service knows its digests (statement_sha256, index_sha256: 32 bytes each)
-    and keeps its content key sealed: key_version, content_key_envelope and content_key_info are what
-    `client.envelopes.data_key` gave and was given. epoch: greater than any before of the model. minimum_epoch: nothing
-    of the model below it may be used any more; 0 leaves it as it was. requires_consent: devices get the key under a
-    live lease only.
+    and keeps its content key sealed: key_version and content_key_envelope are what `client.envelopes.data_key` gave for
+    `info=client.releases.content_key_info(model, version=..., epoch=...)`; a key that was sealed for anything else is
+    refused. epoch: greater than any before of the model. minimum_epoch: nothing of the model below it may be used any
+    more; 0 leaves it as it was. requires_consent: devices get the key under a live lease only.
 
     To take a release back: `client.revocations.revoke("artifacts/{sha256}", ...)`, or `client.artifacts.suspend`.
     """
@@ -39,15 +39,17 @@ class Releases:
         index_sha256: bytes,
         key_version: str,
         content_key_envelope: bytes,
-        content_key_info: bytes = b"",
+        content_key_info: bytes | None = None,
         requires_consent: bool = False,
         wait: LogWait = "committed",
         request_id: str | None = None,
     ) -> ReleaseCreated:
-        """Make a release known; see the class. Raises AlreadyExists (RELEASE_EXISTS), FailedPrecondition
-        (EPOCH_NOT_NEWER, ARTIFACT_REVOKED, PURPOSE_MISMATCH, KEY_VERSION_NOT_ACTIVE), EnvelopeInvalid, NotFound,
-        InvalidArgument.
+        """Make a release known; see the class. content_key_info: None for what it has to be.
+
+        Raises AlreadyExists (RELEASE_EXISTS), FailedPrecondition (EPOCH_NOT_NEWER, ARTIFACT_REVOKED, PURPOSE_MISMATCH,
+        KEY_VERSION_NOT_ACTIVE), EnvelopeInvalid, NotFound, InvalidArgument.
         """
+        info = self.content_key_info(model, version=version, epoch=epoch)
         request = releases_pb2.CreateReleaseRequest(
             parent=self._calls.names.parent,
             model=self._name(model, "models"),
@@ -59,12 +61,16 @@ class Releases:
             index_sha256=index_sha256,
             key_version=self._calls.names.key(key_version),
             content_key_envelope=content_key_envelope,
-            content_key_info=content_key_info,
+            content_key_info=info if content_key_info is None else content_key_info,
             requires_consent=requires_consent,
             request_id=self._calls.request_id(request_id),
             log_wait=log_wait_argument(wait),
         )
         return self._calls(rpc.CREATE_RELEASE, request, wire.created_of)
+
+    def content_key_info(self, model: str, *, version: str, epoch: int) -> bytes:
+        """What the content key has to be sealed with."""
+        return release_key_info(model=self._name(model, "models"), version=version, epoch=epoch)
 
     def get(self, name: str) -> Release:
         """Raises NotFound."""

@@ -1,9 +1,10 @@
 """What time it is at least, on a device whose clock anybody can set.
 
-A *floor* is a time that the service signed: in a heartbeat over our nonce, or in a manifest. From there time goes on by
-the boot clock (CLOCK_BOOTTIME: seconds since boot, suspended ones too), which nobody can set back. After a reboot the
-floor still holds, and only the real-time clock (RTC) knows how long the device was off; it is believed as far as it
-says *later*, never for anything that cannot be undone. An RTC below the floor knows nothing: online again first.
+A *floor* is a time that the service signed: in a heartbeat over our nonce, in a manifest, or in an event. From there
+time goes on by the boot clock (CLOCK_BOOTTIME: seconds since boot, suspended ones too), which nobody can set back.
+After a reboot the floor still holds, and only the real-time clock (RTC) knows how long the device was off; it is
+believed as far as it says *later*, never for anything that cannot be undone. An RTC below the floor knows nothing:
+online again first.
 
 Limits: a floor is behind the true time by the delay of the message that brought it; and after a reboot somebody who
 sets the RTC gains the time that the device was off, but no time during which it runs.
@@ -102,6 +103,17 @@ class TrustedTime:
             return replace(self, fresh_at=fresh)
         heard = self.boot_id == clocks.boot_id and self.source is Source.HEARTBEAT
         return self._moved(issued_at, clocks, Source.HEARTBEAT if heard else Source.MANIFEST, fresh)
+
+    def told(self, signed_at: datetime, clocks: Clocks) -> Self:
+        """A verified event: it is at least as late as when it was signed, so a lease that begins then has begun. Only
+        forward, and only in a boot in which the service was heard: before that nothing becomes current by an old event,
+        and a real-time clock that is a little behind stays believed.
+        """
+        now = self.at(clocks)
+        if self.boot_id != clocks.boot_id or self.source is Source.STORED or signed_at <= now.proven:
+            return self
+        moved = self._moved(signed_at, clocks, self.source, self.fresh_at)
+        return moved if self.source is Source.HEARTBEAT else replace(moved, rtc_latest=now.time)
 
     def ticked(self, clocks: Clocks) -> Self:
         """The same knowledge, moved to now. Store it often: what was not stored, a reboot takes back."""

@@ -155,7 +155,7 @@ def _updater(folder: Path, source: ReleaseSource, trusted_root: bytes, now: date
 
 def _fetch(updater: Updater, target: TargetFile | None, model: str, name: str) -> bytes:
     if target is None:
-        raise ReleaseUnknown(f"the repository has no release of {model} (no {name})")
+        raise ReleaseUnknown(f"the repository has no release of {model}: {model}/{name} is not listed")
     if target.length > TARGET_SIZES[name]:
         raise TargetInvalid(f"{model}/{name} is larger than the {TARGET_SIZES[name]} bytes it can have")
     with _translated(what=f"{model}/{name}"):
@@ -191,18 +191,19 @@ def _state_folder(state: Path | None) -> Iterator[Path]:
 def _translated(what: str = "") -> Iterator[None]:
     """python-tuf's errors as ours. The order matters: its classes stand below one another."""
     told = f"{what}: " if what else ""
+    listed = told or "the repository's metadata: "
     try:
         yield
     except tuf.UnsignedMetadataError as error:
-        raise MetadataUnsigned(f"{told}{error}") from error
+        raise MetadataUnsigned(f"{listed}{error}") from error
     except tuf.ExpiredMetadataError as error:
-        raise MetadataExpired(f"{told}{error}", advice="Whoever publishes runs `hallmark release refresh`") from error
+        raise MetadataExpired(f"{listed}{error}") from error
     except tuf.BadVersionNumberError as error:
-        raise MetadataRolledBack(f"{told}{error}") from error
+        raise MetadataRolledBack(f"{listed}{error}") from error
     except (tuf.LengthOrHashMismatchError, tuf.DownloadLengthMismatchError) as error:
-        raise (TargetInvalid if what else MetadataInvalid)(f"{told}{error}") from error
+        raise (TargetInvalid if what else MetadataInvalid)(f"{listed}{error}") from error
     except tuf.RepositoryError as error:
-        raise MetadataInvalid(f"{told}{error}") from error
+        raise MetadataInvalid(f"{listed}{error}") from error
     except tuf.DownloadHTTPError as error:
         raise SourceMissing(f"{told}{error}") from error
     except tuf.DownloadError as error:

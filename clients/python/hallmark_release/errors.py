@@ -31,45 +31,55 @@ NOT_SO: Final = 1
 NOT_USABLE: Final = 2
 NOT_REACHABLE: Final = 4
 
+_DO_NOT_USE: Final = "Do not use it. Fetch it again, elsewhere if you can; where it stays so, tell whoever publishes"
+
 
 class ReleaseError(Exception):
     """Base. reason: UPPER_SNAKE, for programs. exit_code: of `python -m hallmark_release`. category: exit code of
-    `hallmark release` (1 not so, 2 not usable, 4 not reachable). advice: what to do next, may be empty.
+    `hallmark release` (1 not so, 2 not usable, 4 not reachable). advice: what to do next; else `next_step`.
     """
 
     reason: ClassVar[str] = "RELEASE"
     exit_code: ClassVar[int] = 1
     category: ClassVar[int] = NOT_SO
+    next_step: ClassVar[str] = ""
 
     def __init__(self, message: str, *, advice: str = "") -> None:
         # Servers and metadata are quoted in it: nothing of theirs may steer a terminal or break a line of a log.
         super().__init__("".join(each if each.isprintable() else ascii(each)[1:-1] for each in message))
-        self.advice = advice
+        self.advice = advice or self.next_step
 
 
 class FormatInvalid(ReleaseError):
     reason = "FORMAT_INVALID"
     exit_code = 10
+    next_step = _DO_NOT_USE
 
 
 class WrongKey(ReleaseError):
     reason = "WRONG_KEY"
     exit_code = 11
+    next_step = (
+        "Compare the key with the publisher's, over a safe way: the trust folder may be of another one, or too old"
+    )
 
 
 class SignatureInvalid(ReleaseError):
     reason = "SIGNATURE_INVALID"
     exit_code = 12
+    next_step = _DO_NOT_USE
 
 
 class CompositeInvalid(ReleaseError):
     reason = "COMPOSITE_SIGNATURE_INVALID"
     exit_code = 13
+    next_step = _DO_NOT_USE
 
 
 class ReleaseMismatch(ReleaseError):
     reason = "RELEASE_MISMATCH"
     exit_code = 14
+    next_step = _DO_NOT_USE
 
 
 class FilesMismatch(ReleaseError):
@@ -77,6 +87,7 @@ class FilesMismatch(ReleaseError):
 
     reason = "FILES_MISMATCH"
     exit_code = 15
+    next_step = "Fetch the folder again from where it was released"
 
     def __init__(self, *, changed: tuple[str, ...], missing: tuple[str, ...], extra: tuple[str, ...]) -> None:
         self.changed, self.missing, self.extra = changed, missing, extra
@@ -88,62 +99,74 @@ class FilesMismatch(ReleaseError):
 class PieceInvalid(ReleaseError):
     reason = "PIECE_INVALID"
     exit_code = 16
+    next_step = _DO_NOT_USE
 
 
 class ContentInvalid(ReleaseError):
     reason = "CONTENT_INVALID"
     exit_code = 17
+    next_step = _DO_NOT_USE
 
 
 class MetadataUnsigned(ReleaseError):
     reason = "METADATA_UNSIGNED"
     exit_code = 20
+    next_step = _DO_NOT_USE
 
 
 class MetadataExpired(ReleaseError):
     reason = "METADATA_EXPIRED"
     exit_code = 21
+    next_step = "Whoever publishes runs `hallmark release refresh`; is this machine's clock right?"
 
 
 class MetadataRolledBack(ReleaseError):
     reason = "METADATA_ROLLED_BACK"
     exit_code = 22
+    next_step = "Fetch it elsewhere: what is served here is older than what was seen before"
 
 
 class MetadataInvalid(ReleaseError):
     reason = "METADATA_INVALID"
     exit_code = 23
+    next_step = _DO_NOT_USE
 
 
 class TargetInvalid(ReleaseError):
     reason = "TARGET_INVALID"
     exit_code = 24
+    next_step = _DO_NOT_USE
 
 
 class ReleaseUnknown(ReleaseError):
     reason = "RELEASE_UNKNOWN"
     exit_code = 25
+    next_step = "Check the model's name, and that this is the repository it is in"
 
 
 class LogProofInvalid(ReleaseError):
     reason = "LOG_PROOF_INVALID"
     exit_code = 30
+    next_step = _DO_NOT_USE
 
 
 class EpochTooOld(ReleaseError):
     reason = "EPOCH_TOO_OLD"
     exit_code = 31
+    next_step = "Only a newer release may be used: ask whoever publishes"
 
 
 class SourceFailed(ReleaseError):
     reason = "SOURCE_FAILED"
     exit_code = 40
+    next_step = "Check the folder or the URL, and try again"
     category = NOT_REACHABLE
 
 
 class SourceMissing(SourceFailed):
     reason = "SOURCE_MISSING"
     exit_code = 41
+    next_step = "Check the folder or the URL: metadata/timestamp.json is in it"
 
 
 class SourceTooSlow(SourceFailed):

@@ -2,14 +2,15 @@
 
 Canonical JSON, one spelling:
 
-{"cipher":"cobblestone-256","kind":"model-weights","parts":[{"encrypted_sha256":...,"encrypted_size":...,"path":...,
-"pieces":[SHA-256 of each 4 MiB of the encrypted file, hex],"sha256":...,"size":...}],"piece_size":4194304,
+{"cipher":"cobblestone-256","kind":"model-weights","parts":[{"encrypted_size":...,"path":...,"pieces":[SHA-256 of each
+4 MiB of the encrypted file, hex],"sha256":...,"size":...}],"piece_size":4194304,
 "release":{"epoch","minimum_epoch","model","tenant","version"},"release_id":32 hex digits,"statement_sha256":...,
 "type":"hallmark/release-index/v1"}
 
 A part is one file, encrypted as one message of C2SP chunked-encryption (Cobblestone-256) under the release's content
 key: 24-byte salt, 32-byte commitment, chunks of 16 KiB each with a 16-byte tag, the last one short. It lies at
-`parts/<first two digits>/<encrypted_sha256>` of the repository.
+`parts/<first two digits>/<name>` of the repository, where the name (hex) is SHA-256("hallmark/release-part/v1" || LF ||
+the digests of its pieces). So who has compared the pieces has proved the name, and nobody can say another file's.
 """
 
 import hashlib
@@ -47,26 +48,32 @@ _SIZE_MAX: Final = 2**50
 _MEMBERS: Final = frozenset(
     {"cipher", "kind", "parts", "piece_size", "release", "release_id", "statement_sha256", "type"}
 )
-_PART_MEMBERS: Final = frozenset({"encrypted_sha256", "encrypted_size", "path", "pieces", "sha256", "size"})
+_PART_MEMBERS: Final = frozenset({"encrypted_size", "path", "pieces", "sha256", "size"})
+_NAME: Final = b"hallmark/release-part/v1\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPart:
-    """One file. size, sha256 (hex): of the plaintext. encrypted_size, encrypted_sha256 (hex): of the encrypted file.
-    pieces: SHA-256 (32 bytes) of each 4 MiB of it, the last may be short.
+    """One file. size, sha256 (hex): of the plaintext. encrypted_size: of the encrypted file. pieces: SHA-256 (32 bytes)
+    of each 4 MiB of it, the last may be short.
     """
 
     path: str
     size: int
     sha256: str
     encrypted_size: int
-    encrypted_sha256: str
     pieces: tuple[bytes, ...]
+
+    @property
+    def name(self) -> str:
+        """64 hex digits that stand for these encrypted bytes and no others: a digest of `pieces`."""
+        return hashlib.sha256(_NAME + b"".join(self.pieces)).hexdigest()
 
     @property
     def location(self) -> str:
         """Path below the repository."""
-        return part_location(self.encrypted_sha256)
+        name = self.name
+        return f"parts/{name[:2]}/{name}"
 
 
 @dataclass(frozen=True)  # no slots: the bytes are kept once they were written
@@ -178,10 +185,6 @@ def encrypted_size(size: int) -> int:
     return HEADER_BYTES + size + TAG_BYTES * (size // CHUNK_BYTES + 1)
 
 
-def part_location(encrypted_sha256: str) -> str:
-    return f"parts/{encrypted_sha256[:2]}/{encrypted_sha256}"
-
-
 def _part(value: object) -> IndexPart:
     found = checked_object(value, _PART_MEMBERS, "a part")
     pieces = checked_list(found["pieces"], "the pieces of a part", least=1, most=PIECES_MAX)
@@ -190,14 +193,12 @@ def _part(value: object) -> IndexPart:
         size=checked_number(found["size"], "the size of a part", least=1, most=_SIZE_MAX),
         sha256=checked_digest(found["sha256"], "the digest of a part"),
         encrypted_size=checked_number(found["encrypted_size"], "the encrypted size of a part", most=_SIZE_MAX),
-        encrypted_sha256=checked_digest(found["encrypted_sha256"], "the encrypted digest of a part"),
         pieces=tuple(parse_hex(each, 32, what="the digest of a piece", refuse=FormatInvalid) for each in pieces),
     )
 
 
 def _part_document(part: IndexPart) -> dict[str, Any]:
     return {
-        "encrypted_sha256": part.encrypted_sha256,
         "encrypted_size": part.encrypted_size,
         "path": part.path,
         "pieces": [digest.hex() for digest in part.pieces],
@@ -209,7 +210,6 @@ def _part_document(part: IndexPart) -> dict[str, Any]:
 def _check_part(part: IndexPart) -> None:
     checked_number(part.size, "the size of a part", least=1, most=_SIZE_MAX)
     checked_digest(part.sha256, "the digest of a part")
-    checked_digest(part.encrypted_sha256, "the encrypted digest of a part")
     if part.encrypted_size != encrypted_size(part.size):
         raise FormatInvalid(f"{part.path!r} has another encrypted size than its size says")
     if len(part.pieces) != -(-part.encrypted_size // PIECE_SIZE) or {len(each) for each in part.pieces} != {32}:

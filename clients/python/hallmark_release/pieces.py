@@ -67,13 +67,18 @@ def verify_pieces(part: IndexPart, arriving: Iterable[bytes], *, first: int = 0)
         buffer += portion
         while number < len(part.pieces) and len(buffer) >= piece_size(part, number):
             size = piece_size(part, number)
-            yield verify_piece(part, number, bytes(buffer[:size]))
+            yield verify_piece(part, number, _first(buffer, size))
             del buffer[:size]
             number += 1
         if number == len(part.pieces) and buffer:
             raise PieceInvalid(f"{part.path!r} is longer than was published")
     if number < len(part.pieces):
         raise PieceInvalid(f"{part.path!r} ended early, in piece {number}")
+
+
+def _first(buffer: bytearray, size: int) -> bytes:
+    with memoryview(buffer) as view:  # a slice of a bytearray would be one copy more
+        return bytes(view[:size])
 
 
 def good_pieces(part: IndexPart, file: BinaryIO) -> int:

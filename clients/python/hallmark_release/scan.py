@@ -44,7 +44,8 @@ def scan_folder(folder: Path, ignore_paths: Sequence[str] = GIT_PATHS) -> tuple[
     except OSError as error:
         raise FolderUnusable(f"{error.filename!r} can not be read: {error.strerror}") from error
     if not 1 <= len(found) <= FILES_MAX:
-        raise FolderUnusable(f"a release has 1 to {FILES_MAX} files, {folder} has {len(found)}")
+        advice = "" if found else "Is this the folder of the model? What --ignore names is not counted"
+        raise FolderUnusable(f"a release has 1 to {FILES_MAX} files, {folder} has {len(found)}", advice=advice)
     if met := meeting_paths(file.path for file in found):
         raise FolderUnusable(
             f"{met[0]!r} and {met[1]!r} would meet on a device that does not tell case", advice=_RENAME

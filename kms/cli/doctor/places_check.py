@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
 
 from kms import migrations
 from kms.cli.doctor.finding import Finding, Level, ok, problem, warning
@@ -72,7 +71,7 @@ def _schema(config: Config) -> Finding:
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         return problem("database", f"database.url can not be used: {error}", _URL)
     try:
-        stored = asyncio.run(database.read(lambda tx: MigrationContext.configure(tx).get_current_revision()))
+        stored = asyncio.run(database.read(migrations.stored))
     except (ServiceError, sa.exc.SQLAlchemyError) as error:
         return problem("database", f"the database does not answer: {error}", "check database.url, and that it runs")
     finally:

@@ -55,6 +55,19 @@ def checked_model(_context: click.Context, _parameter: click.Parameter, value: s
     return value
 
 
+def checked_repository(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Raises BadParameter for a URL that is none."""
+    from hallmark_release.errors import SourceFailed
+    from hallmark_release.source import checked_prefix
+
+    if "://" in value:
+        try:
+            checked_prefix(value)
+        except SourceFailed as error:
+            raise click.BadParameter(str(error)) from None
+    return value
+
+
 model_option = click.option(
     "--model", callback=checked_model, help="Lower-case letters, digits and hyphens. Devices ask for it by this name."
 )

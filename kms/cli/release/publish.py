@@ -27,6 +27,8 @@ from kms.cli.release.options import (
 if TYPE_CHECKING:
     from hallmark_client.client import Client
     from hallmark_release.build import BuiltRelease
+    from hallmark_release.repository import Repository
+    from hallmark_release.trust import ReleaseTrust
     from kms.cli.release.service_keys import KeyNames
 
 
@@ -66,9 +68,10 @@ def publish(
     Then:     hallmark release verify example-7b
     """
     from hallmark_release.trust import ReleaseTrust
+    from kms.cli.release.disk import writing
     from kms.cli.release.opened import open_repository
     from kms.cli.release.service_keys import KeyNames, ServiceSigner
-    from kms.cli.release.workspace import check_signed, is_signed, sign_built, verified_files
+    from kms.cli.release.workspace import check_signed, is_signed, sign_built
 
     names = KeyNames(prefix)
     with server.connect() as client:
@@ -80,19 +83,30 @@ def publish(
             sign_built(client, names, out, built)
         check_signed(out, built, trusted)  # before older releases may be closed for this one
         name = _make_known(client, out, built, requires_consent=requires_consent)
-        listed.add_parts(out, built.index)
-        listed.publish(verified_files(out, trusted), now=system_now())
+        with writing(repository):
+            _list(listed, out, built, trusted)
     _tell(built, name, out=out, repository=repository, as_json=as_json)
 
 
+def _list(listed: "Repository", out: Path, built: "BuiltRelease", trusted: "ReleaseTrust") -> None:
+    """What devices will find, once it is verified as they will verify it. Raises ReleaseError, OSError."""
+    from kms.cli.release.workspace import verified_files
+
+    listed.add_parts(out, built.index)
+    listed.publish(verified_files(out, trusted), now=system_now())
+
+
 def _tell(built: "BuiltRelease", name: str, *, out: Path, repository: Path, as_json: bool) -> None:
+    from kms.cli.release.workspace import FILES_BUNDLE_NAME
+
     release = built.index.release
     if as_json:
         facts = {"name": name, "built": str(out), "repository": str(repository), **release.to_dict()}
         print_json({**facts, "files": len(built.index.parts), "bytes": built.index.size})
         return
     click.echo(f"Published {release.model} {release.version}, epoch {release.epoch}: {name}")
-    click.echo(f"The repository {repository} has all of it; {out} may be removed.")
+    click.echo(f"The repository {repository} has all that devices need. {out} may be removed;")
+    click.echo(f"keep {FILES_BUNDLE_NAME} of it beside the plaintext, for `model_signing verify key`.")
     click.echo(f"Next: hallmark release verify {release.model} --parts")
 
 

@@ -8,7 +8,7 @@ import click
 from kms.cli.invocation import json_option
 from kms.cli.output import print_facts, print_json
 from kms.cli.release.clock import system_now
-from kms.cli.release.options import REPOSITORY, TRUST, checked_model
+from kms.cli.release.options import REPOSITORY, TRUST, checked_model, checked_repository
 from kms.cli.release.progress import byte_progress
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", callback=checked_model)
-@click.option("--repository", default=str(REPOSITORY), show_default=True, help="A folder, or an http(s) URL.")
+@click.option(
+    "--repository",
+    default=str(REPOSITORY),
+    show_default=True,
+    callback=checked_repository,
+    help="A folder, or an http(s) URL.",
+)
 @click.option(
     "--trust",
     type=click.Path(path_type=Path, file_okay=False),

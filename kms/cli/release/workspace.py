@@ -16,8 +16,8 @@ from hallmark_release.bundle import BUNDLE_BYTES_MAX, write_bundle
 from hallmark_release.client import BUNDLE_NAME, COMPOSITE_BUNDLE_NAME, INDEX_NAME, PROOF_NAME, TARGET_SIZES
 from hallmark_release.composite_bundle import write_composite_bundle
 from hallmark_release.dsse import pae
+from hallmark_release.errors import WrongKey
 from hallmark_release.files_bundle import files_payload, write_files_bundle
-from hallmark_release.statement import ReleaseId
 from hallmark_release.trust import ReleaseTrust
 from hallmark_release.verify import verify_content, verify_statement
 from kms.cli.failure import CommandError, not_usable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 FILES_BUNDLE_NAME: Final = "model.files.sig"
 CONTENT_KEY_FILE: Final = "content-key.json"
-INFO_PURPOSE: Final = "hallmark/release-key/v1"
 _CONTENT_KEY_BYTES_MAX: Final = 64 * 1024
 
 
@@ -69,19 +68,6 @@ class SealedContentKey:
         )
 
 
-def content_key_info(release: ReleaseId, release_id: str) -> bytes:
-    """What the content key's envelope is bound to."""
-    return canonical_json(
-        {
-            "epoch": release.epoch,
-            "model": release.model,
-            "purpose": INFO_PURPOSE,
-            "release": release_id,
-            "tenant": release.tenant,
-        }
-    )
-
-
 def is_built(folder: Path) -> bool:
     return (folder / STATEMENT_FILE).is_file() and (folder / INDEX_FILE).is_file()
 
@@ -107,7 +93,14 @@ def sign_built(client: "Client", names: KeyNames, folder: Path, built: BuiltRele
 def check_signed(folder: Path, built: BuiltRelease, trust: ReleaseTrust) -> None:
     """Both signatures are there as devices will ask for them, and of this statement. Raises ReleaseError, OSError."""
     bundle, composite = [read_file(folder / name, BUNDLE_BYTES_MAX) for name in (BUNDLE_NAME, COMPOSITE_BUNDLE_NAME)]
-    if verify_statement(bundle, composite, trust).payload != built.statement.payload:
+    try:
+        signed = verify_statement(bundle, composite, trust)
+    except WrongKey as error:
+        advice = f"Sign it with the keys of this repository: hallmark release sign {folder} --keys PREFIX"
+        raise not_usable(
+            error.reason, f"{folder} was signed with other keys than those of the trust folder", advice
+        ) from None
+    if signed.payload != built.statement.payload:
         raise _damaged(f"{folder / BUNDLE_NAME} is of another statement")
 
 

@@ -3,7 +3,8 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -13,6 +14,7 @@ from kms.cli.consent.choices import KINDS
 from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json
+from kms.cli.release.disk import writing
 from kms.cli.release.progress import byte_progress
 from kms.cli.vault.opening import Place, as_option, vault_options
 
@@ -55,14 +57,15 @@ def put(
     if piped and name is None:
         raise click.UsageError("what comes from standard input needs --name")
     size = 0 if piped else file.stat().st_size
-    with place.open() as vault, byte_progress("storing", size) as advance:
+    kept = dict(_label(text) for text in labels)
+    with place.open() as vault, _as_usage(), byte_progress("storing", size) as advance:
         artifact = vault.put(
             sys.stdin.buffer if piped else file,
             name=name or file.name,
             kind=ArtifactKind[kind.upper().replace("-", "_")],
             version=version,
             needs_permission=needs_permission,
-            labels=dict(_label(text) for text in labels),
+            labels=kept,
             progress=_Steps(advance),
         )
     if as_json:
@@ -100,9 +103,20 @@ def get(name: str, place: Place, application: str, version: int | None, part: st
                 _copy(reader, sys.stdout.buffer, advance)
             else:
                 _write(reader, output, advance)
-        found = reader.artifact
+        found, size = reader.artifact, reader.size
     if as_json:
         print_json({"output": str(output), "part": part, "artifact": found.to_dict()})
+    elif str(output) != "-":
+        click.echo(f"Wrote {output}: {found.name} version {found.version}, {size:,} bytes")
+
+
+@contextmanager
+def _as_usage() -> Iterator[None]:
+    """A name, a version or a label that no artifact can have. Raises UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(f"{error} (--name, --version, --label)") from None
 
 
 class _Steps:
@@ -133,13 +147,18 @@ def _copy(reader: "ArtifactReader", out: BinaryIO, advance: Callable[[int], None
 
 
 def _write(reader: "ArtifactReader", path: Path, advance: Callable[[int], None]) -> None:
-    """Whole or not at all."""
+    """Whole or not at all. What is no file, such as a pipe or /dev/null, is written to and stays what it is."""
+    if path.exists() and not path.is_file():
+        with writing(path), path.open("wb", buffering=0) as file:
+            _copy(reader, file, advance)
+        return
     try:
         descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise not_usable("FILE", f"{path} can not be written: {error.strerror}") from None
+        advice = "Check the folder, who may write there, and the space on its disk"
+        raise not_usable("FILE", f"{path} can not be written: {error.strerror}", advice) from None
     try:
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
+        with writing(path), os.fdopen(descriptor, "wb", buffering=0) as file:
             _copy(reader, file, advance)
         Path(fresh).replace(path)
     except BaseException:

@@ -40,6 +40,8 @@ def init(place: Place, allow: tuple[str, ...], policy_file: Path | None, as_json
     if policy_file is not None:
         policy = read_policy(policy_file)
     else:
+        if not all(allow):
+            raise click.BadParameter("an application has a name", param_hint="--allow")
         own = Callers(applications=tuple(sorted({*allow} or {CLI_APPLICATION})))
         rule = Rule(operations=tuple(sorted(Operation)), callers=own)
         policy = VaultPolicy(version=1, administrators=own, kinds={"*": rule})

@@ -1,6 +1,8 @@
 """The options that say which vault, and how it is opened: by its folder and its root of trust."""
 
 import functools
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kms.cli.failure import not_usable
-from kms.cli.vault.telling import told
 
 if TYPE_CHECKING:
     from hallmark_client.device.roots.port import RootOfTrust
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 FOLDER: Final = Path("vault")
 CLI_APPLICATION: Final = "hallmark-vault"
 """What this command line calls itself."""
-_NEW_PASSPHRASE_MIN: Final = 8
+_GIVE_FILE: Final = "Put it into a file of yours alone (chmod 600): --secret-file FILE, or HALLMARK_VAULT_SECRET_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Place:
     def open_root(self) -> Iterator["RootOfTrust"]:
         from hallmark_client.device.agent.opening import opened_root
 
-        with told(), opened_root(self.folder, self.address, secret=self.secret) as root:
+        with opened_root(self.folder, self.address, secret=self.secret) as root:
             yield root
 
     @contextmanager
@@ -71,12 +72,21 @@ class Place:
 
         if self.secret_file is not None:
             return bytearray(secret_file(self.secret_file)())
+        if not _has_terminal():
+            raise not_usable("SECRET_MISSING", "there is no terminal to ask for passphrase or PIN", _GIVE_FILE)
         new = not self.exists and self.address.startswith("passphrase:")
         what = "Passphrase of the vault" if self.address.startswith("passphrase:") else "PIN"
         text = click.prompt(what, hide_input=True, confirmation_prompt=new, err=True)
-        if new and len(text) < _NEW_PASSPHRASE_MIN:
-            raise not_usable("PASSPHRASE_SHORT", f"a passphrase has {_NEW_PASSPHRASE_MIN} characters or more")
         return bytearray(text.encode())
+
+
+def _has_terminal() -> bool:
+    """Standard input may be a pipe with an artifact in it: the terminal is asked, as getpass does."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return sys.stdin.isatty()
+    return True
 
 
 def vault_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,6 @@ def read_policy(path: Path) -> "VaultPolicy":
     """Raises CommandError, OSError, PolicyInvalid."""
     from hallmark_client.device.policy import VaultPolicy
     from hallmark_events.canonical import canonical_json
-    from kms.cli.vault.telling import told
 
     try:
         found = canonical_json(json.loads(read_file(path, _FILE_MAX), object_pairs_hook=_each_once))
@@ -25,8 +24,7 @@ def read_policy(path: Path) -> "VaultPolicy":
         raise not_usable(
             "POLICY_INVALID", f"{path} is not a policy: {error}", "`hallmark vault policy show` is one"
         ) from None
-    with told():
-        return VaultPolicy.parse(found)
+    return VaultPolicy.parse(found)
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:

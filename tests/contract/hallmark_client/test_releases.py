@@ -2,8 +2,10 @@
 tests/unit/hallmark_client/test_releases.py for the fake.
 """
 
+import functools
 import hashlib
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,26 +32,34 @@ def digest() -> bytes:
     return hashlib.sha256(uuid.uuid4().bytes).digest()
 
 
+Seal = Callable[[bytes], dict[str, Any]]
+
+
 @pytest.fixture
-def sealed(admin: Client) -> dict[str, Any]:
+def sealed(admin: Client) -> Seal:
+    """The content key that is sealed with this info, as fields."""
     name = fresh("content")
     admin.keys.create(name, algorithm="HPKE-MLKEM768-X25519", purpose="ENVELOPE")
-    made = admin.envelopes.data_key(name, info=b"build")
-    return {
-        "key_version": made.key_version,
-        "content_key_envelope": made.envelope,
-        "content_key_info": b"build",
-    }
+
+    @functools.cache
+    def seal(info: bytes) -> dict[str, Any]:
+        made = admin.envelopes.data_key(name, info=info)
+        return {"key_version": made.key_version, "content_key_envelope": made.envelope}
+
+    return seal
 
 
-def create(client: Client, model: str, epoch: int, sealed: dict[str, Any], **more: Any) -> ReleaseCreated:
+def create(client: Client, model: str, epoch: int, sealed: Seal, **more: Any) -> ReleaseCreated:
+    info = client.releases.content_key_info(
+        more.get("model", model), version=more.get("version", f"1.{epoch}"), epoch=more.get("epoch", epoch)
+    )
     fields: dict[str, Any] = {
         "version": f"1.{epoch}",
         "epoch": epoch,
         "kind": ArtifactKind.MODEL_WEIGHTS,
         "statement_sha256": digest(),
         "index_sha256": digest(),
-        **sealed,
+        **sealed(info),
         **more,
     }
     return client.releases.create(model, **fields)
@@ -73,7 +83,7 @@ def test_what_was_created_can_be_read(client_under_test, sealed) -> None:
     assert (release.model, release.version, release.epoch) == (f"tenants/default/models/{model}", "1.3", 3)
     assert (release.kind, release.requires_consent) == (ArtifactKind.LORA_ADAPTER, True)
     assert (release.state, release.minimum_epoch) == (ReleaseState.AVAILABLE, 0)
-    assert (release.statement_sha256, release.key_version) == (statement, sealed["key_version"])
+    assert (release.statement_sha256, release.key_version) == (statement, sealed(b"")["key_version"])
     assert release.creator.endswith("/tenants/default/backend/backend")
     assert made.log.tlog_proof
     assert b'"release.created"' in made.log.entry
@@ -139,7 +149,11 @@ def test_the_content_key_must_open(admin: Client, sealed) -> None:
     other = fresh("other")
     admin.keys.create(other)
     with pytest.raises(EnvelopeInvalid):
-        create(admin, fresh("model"), 1, sealed, content_key_info=b"another")
+        create(admin, fresh("model"), 1, sealed, **sealed(b"another"))
+    with pytest.raises(InvalidArgument) as unbound:
+        create(admin, fresh("model"), 1, sealed, **sealed(b"another"), content_key_info=b"another")
+    assert unbound.value.reason == "FIELD_INVALID"
+    assert "hallmark/release-key/v1" in unbound.value.message
     with pytest.raises(FailedPrecondition) as refused:
         create(admin, fresh("model"), 1, sealed, key_version=f"{other}/versions/1")
     assert refused.value.reason == "PURPOSE_MISMATCH"

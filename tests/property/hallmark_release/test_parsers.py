@@ -68,7 +68,6 @@ def indexes(draw: st.DrawFn) -> ReleaseIndex:
                 size=file.size,
                 sha256=draw(DIGESTS).hex(),
                 encrypted_size=size,
-                encrypted_sha256=draw(DIGESTS).hex(),
                 pieces=pieces,
             )
         )

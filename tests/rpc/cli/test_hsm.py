@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpc.cli.conftest import program
+from rpc.cli.conftest import warm_program as program
 from rpc.wire import fresh_name
 from support.service import RunningService, running_service
 

@@ -15,7 +15,7 @@ from hallmark_tlog.proof import verify_proof
 from hallmark_tlog.succession import Statement, verify_succession
 from hallmark_tlog.verify import Require, open_checkpoint
 from hallmark_tlog.vkey import VerifierKey, parse_vkey
-from rpc.cli.conftest import program
+from rpc.cli.conftest import warm_program as program
 from rpc.wire import fresh_name
 from support.service import RunningService, running_service
 

@@ -63,6 +63,13 @@ def run(*arguments: object, fails: type[BaseException] | None = None) -> Result:
     return result
 
 
+def refusal(*arguments: object) -> str:
+    """The reason of a CommandError."""
+    error = run(*arguments, fails=CommandError).exception
+    assert isinstance(error, CommandError)
+    return error.reason
+
+
 def publish(names: Names, version: str, *more: object, fails: type[BaseException] | None = None) -> Result:
     arguments = ("--model", names.model, "--version", version, "--keys", names.keys, *more)
     return run("publish", "model", *arguments, fails=fails)
@@ -131,7 +138,6 @@ def test_the_content_key_is_kept_sealed_only(
 def test_what_can_go_wrong(names: Names, tmp_path: Path) -> None:
     publish(names, "1", fails=TrustUnusable)
     run("init", "--keys", names.keys)
-    run("init", "--keys", names.keys, fails=RepositoryUnusable)
     run("publish", "model", fails=SystemExit)
     publish(names, "1", "--repository", "nowhere", fails=RepositoryUnusable)
     publish(names, "1\n", fails=SystemExit)
@@ -150,6 +156,63 @@ def test_what_can_go_wrong(names: Names, tmp_path: Path) -> None:
             part.unlink()
     run("verify", names.model)
     run("verify", names.model, "--parts", fails=SourceMissing)
+
+
+def test_init_writes_over_nothing(names: Names, tmp_path: Path) -> None:
+    """Devices were given that root; and a repository without a trust folder is one that nobody can use."""
+    (tmp_path / "file").write_bytes(b"")
+    run("init", "--keys", names.keys, "--trust", "file/trust", fails=OSError)
+    assert not (tmp_path / "release-repository").exists()
+    assert "give each its own" in run("init", "--keys", names.keys).stderr
+    root = Path("release-trust/root.json").read_bytes()
+    assert refusal("init", "--keys", names.keys) == "TRUST_EXISTS"
+    assert refusal("init", "--keys", names.keys, "--repository", "other") == "TRUST_EXISTS"
+    assert refusal("init", "--keys", names.keys, "--trust", "other") == "REPOSITORY_EXISTS"
+    assert Path("release-trust/root.json").read_bytes() == root
+    assert not (tmp_path / "other").exists()
+
+
+def test_nothing_is_written_into_the_models_folder(
+    made: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next release would have taken it for a file of the model."""
+    named = ("--model", made.model, "--version", "1", "--keys", made.keys)
+    before = sorted((tmp_path / "model").rglob("*"))
+    for out in ("model", "model/out", "model/weights/../out"):
+        assert refusal("build", "model", *named, "-o", out) == "FOLDER_UNUSABLE"
+    monkeypatch.chdir("model")
+    places = ("--repository", "../release-repository", "--trust", "../release-trust")
+    assert refusal("publish", ".", *named, *places) == "FOLDER_UNUSABLE"
+    assert sorted((tmp_path / "model").rglob("*")) == before
+
+
+def test_a_build_that_was_killed_leaves_nothing_in_the_next_one(made: Names) -> None:
+    named = ("--model", made.model, "--version", "1", "--keys", made.keys, "-o", "built")
+    Path("built/parts/ab").mkdir(parents=True)
+    Path("built/parts/ab/mine").write_bytes(b"not of a build")
+    run("build", "model", *named)
+    assert Path("built/parts/ab/mine").is_file(), "only what a build left is removed"
+    Path("built/index.json").unlink()
+    Path("built/parts/.0123.new").write_bytes(b"half")
+    run("build", "model", *named)
+    kept = [path for path in Path("built/parts").rglob("*") if path.is_file()]
+    assert sorted(kept) == sorted(Path("built", part.location) for part in load_built(Path("built")).index.parts)
+
+
+def test_what_other_keys_signed_is_signed_again(made: Names) -> None:
+    run("init", "--keys", f"{made.keys}-b", "--repository", "other", "--trust", "other-trust")
+    run("build", "model", "--model", made.model, "--version", "1", "-o", "built", "--keys", made.keys)
+    run("sign", "built", "--keys", f"{made.keys}-b")
+    assert refusal("publish", "built", "--keys", made.keys) == "WRONG_KEY"
+    run("sign", "built", "--keys", made.keys)
+    run("publish", "built", "--keys", made.keys)
+
+
+def test_an_epoch_that_the_service_would_refuse_is_refused_before_the_work(made: Names) -> None:
+    publish(made, "1")
+    named = ("--model", made.model, "--version", "2", "--keys", made.keys, "-o", "two")
+    assert "2 or more" in run("build", "model", *named, "--epoch", "1", fails=SystemExit).output
+    assert not Path("two").exists()
 
 
 def test_a_version_is_no_path(made: Names, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import time
 import uuid
 from typing import Any
 
-from rpc.cli.conftest import program
+from rpc.cli.conftest import warm_program as program
 from rpc.wire import fresh_name
 from support.service import RunningService
 

@@ -32,9 +32,11 @@ def released(service: RunningService, *, requires_consent: bool = False) -> tupl
     digest = bytes.fromhex(fresh_name("").removeprefix("-") * 5 + "abcd")
     with service.client() as admin:
         key = admin.keys.create(fresh_name(), purpose=KeyPurpose.ENVELOPE)
-        sealed = admin.envelopes.data_key(key.name)
+        model = fresh_name("model")
+        info = admin.releases.content_key_info(model, version="1", epoch=3)
+        sealed = admin.envelopes.data_key(key.name, info=info)
         admin.releases.create(
-            fresh_name("model"),
+            model,
             version="1",
             epoch=3,
             kind=ArtifactKind.MODEL_WEIGHTS,

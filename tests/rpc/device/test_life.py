@@ -210,6 +210,24 @@ def test_a_revoked_device_may_use_nothing(service, place) -> None:
             device.renew()
 
 
+def test_a_device_that_was_off_when_it_was_revoked_hears_it_when_it_is_refused(service, place) -> None:
+    with place.enrol() as device, service.client() as admin:
+        device.vault.put([b"own"], name="own", kind=ArtifactKind.OTHER)
+        device.start()
+        until(lambda: device.status().watch.is_ready, device.status)
+        name = device.name
+        device.close()
+        admin.revocations.revoke(name, "DEVICE_LOST")
+    place.restart()
+    with place.open() as off:
+        assert is_usable(off, "own")
+        off.start()
+        until(lambda: off.status().blocked, off.status)
+    place.restart()
+    with place.open() as again:
+        assert why(again, "own") == "DEVICE_REVOKED", "without a network too"
+
+
 def test_the_certificate_is_renewed_in_time(service, backend, place) -> None:
     with place.enrol() as device:
         before = device._link.registration.certificate

@@ -46,21 +46,33 @@ def device(service: RunningService, phone: Phone) -> Iterator[Stub]:
         yield Stub(opened)
 
 
+class ContentKeys:
+    """plaintext: of the newest."""
+
+    def __init__(self, admin: Client) -> None:
+        self._admin = admin
+        self._name = fresh_name("content")
+        admin.keys.create(self._name, algorithm="HPKE-MLKEM768-X25519", purpose="ENVELOPE")
+        self.plaintext = b""
+
+    def sealed(self, model: str, epoch: int) -> dict[str, Any]:
+        """The fields that say how it is sealed."""
+        info = self._admin.releases.content_key_info(model, version=f"1.{epoch}", epoch=epoch)
+        made = self._admin.envelopes.data_key(self._name, info=info)
+        self.plaintext = made.plaintext
+        return {
+            "key_version": made.key_version,
+            "content_key_envelope": made.envelope,
+            "content_key_info": info,
+        }
+
+
 @pytest.fixture
-def sealed(admin: Client) -> tuple[bytes, dict[str, Any]]:
-    """A content key, and the fields that say how it is sealed."""
-    name = fresh_name("content")
-    admin.keys.create(name, algorithm="HPKE-MLKEM768-X25519", purpose="ENVELOPE")
-    made = admin.envelopes.data_key(name, info=b"build")
-    fields = {
-        "key_version": made.key_version,
-        "content_key_envelope": made.envelope,
-        "content_key_info": b"build",
-    }
-    return made.plaintext, fields
+def keys(admin: Client) -> ContentKeys:
+    return ContentKeys(admin)
 
 
-def wanted(fields: dict[str, Any], model: str, epoch: int, **more: Any) -> releases_pb2.CreateReleaseRequest:
+def wanted(keys: ContentKeys, model: str, epoch: int, **more: Any) -> releases_pb2.CreateReleaseRequest:
     return releases_pb2.CreateReleaseRequest(
         parent=PARENT,
         model=f"{PARENT}/models/{model}",
@@ -70,7 +82,7 @@ def wanted(fields: dict[str, Any], model: str, epoch: int, **more: Any) -> relea
         statement_sha256=hashlib.sha256(uuid.uuid4().bytes).digest(),
         index_sha256=hashlib.sha256(b"index").digest(),
         request_id=fresh_id(),
-        **fields,
+        **keys.sealed(model, epoch),
         **more,
     )
 
@@ -81,10 +93,9 @@ def asking(artifact: str, **more: Any) -> releases_pb2.RequestArtifactKeyRequest
     )
 
 
-def test_from_the_release_to_the_key_on_the_phone(backend: Stub, device: Stub, phone: Phone, sealed) -> None:
-    content_key, fields = sealed
+def test_from_the_release_to_the_key_on_the_phone(backend: Stub, device: Stub, phone: Phone, keys: ContentKeys) -> None:
     made = backend.CreateRelease(
-        wanted(fields, fresh_name("model"), 3, log_wait=common_pb2.LOG_WAIT_PUBLISHED), timeout=20
+        wanted(keys, fresh_name("model"), 3, log_wait=common_pb2.LOG_WAIT_PUBLISHED), timeout=20
     )
     assert made.log.tlog_proof, "the answer brings the proof"
     assert parse_entry(made.log.entry).details["epoch"] == 3
@@ -97,14 +108,13 @@ def test_from_the_release_to_the_key_on_the_phone(backend: Stub, device: Stub, p
     opened = artifact_key_of(answer).open(
         phone.hpke, artifact=release.artifact, device=phone.name, epoch=3, nonce=NONCE
     )
-    assert bytes(opened) == content_key
+    assert bytes(opened) == keys.plaintext
     assert device.RequestArtifactKey(asked, timeout=20).envelope == answer.envelope
 
 
-def test_lists_are_read_page_by_page(backend: Stub, sealed) -> None:
-    _, fields = sealed
+def test_lists_are_read_page_by_page(backend: Stub, keys: ContentKeys) -> None:
     model = fresh_name("model")
-    names = [backend.CreateRelease(wanted(fields, model, epoch), timeout=20).release.name for epoch in (1, 2, 3)]
+    names = [backend.CreateRelease(wanted(keys, model, epoch), timeout=20).release.name for epoch in (1, 2, 3)]
     found, token = [], ""
     while True:
         page = backend.ListReleases(
@@ -120,9 +130,8 @@ def test_lists_are_read_page_by_page(backend: Stub, sealed) -> None:
     assert found == names[::-1]
 
 
-def test_who_may_not_is_told_so(backend: Stub, device: Stub, service: RunningService, sealed) -> None:
-    _, fields = sealed
-    request = wanted(fields, fresh_name("model"), 1)
+def test_who_may_not_is_told_so(backend: Stub, device: Stub, service: RunningService, keys: ContentKeys) -> None:
+    request = wanted(keys, fresh_name("model"), 1)
     made = backend.CreateRelease(request, timeout=20).release
     assert refused(device.CreateRelease, request).code is grpc.StatusCode.PERMISSION_DENIED
     for call in (
@@ -140,10 +149,9 @@ def test_who_may_not_is_told_so(backend: Stub, device: Stub, service: RunningSer
 
 
 def test_a_revocation_closes_it_and_names_the_phone(
-    backend: Stub, device: Stub, phone: Phone, admin: Client, sealed
+    backend: Stub, device: Stub, phone: Phone, admin: Client, keys: ContentKeys
 ) -> None:
-    _, fields = sealed
-    made = backend.CreateRelease(wanted(fields, fresh_name("model"), 1), timeout=20).release
+    made = backend.CreateRelease(wanted(keys, fresh_name("model"), 1), timeout=20).release
     asked = asking(made.artifact)
     device.RequestArtifactKey(asked, timeout=20)
     admin.revocations.revoke(made.artifact, reason="KEY_COMPROMISE")
@@ -158,9 +166,8 @@ def test_a_revocation_closes_it_and_names_the_phone(
     assert [each.artifact for each in removals] == [made.artifact]
 
 
-def test_a_withdrawal_closes_it(backend: Stub, device: Stub, phone: Phone, admin: Client, sealed) -> None:
-    _, fields = sealed
-    made = backend.CreateRelease(wanted(fields, fresh_name("model"), 1, requires_consent=True), timeout=20).release
+def test_a_withdrawal_closes_it(backend: Stub, device: Stub, phone: Phone, admin: Client, keys: ContentKeys) -> None:
+    made = backend.CreateRelease(wanted(keys, fresh_name("model"), 1, requires_consent=True), timeout=20).release
     assert refused(device.RequestArtifactKey, asking(made.artifact)).reason == "LEASE_REQUIRED"
     consent = admin.consents.grant(
         "alice", controller="https://bank.example", purposes=["dpv:ServiceProvision"], artifacts=[made.artifact]

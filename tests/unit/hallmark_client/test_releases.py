@@ -65,7 +65,8 @@ class World:
         """And its content key."""
         name = f"key-{uuid.uuid4().hex[:8]}"
         self.admin.keys.create(name, algorithm="HPKE-MLKEM768-X25519", purpose="ENVELOPE")
-        made = self.admin.envelopes.data_key(name)
+        info = self.admin.releases.content_key_info("example-7b", version=f"1.{epoch}", epoch=epoch)
+        made = self.admin.envelopes.data_key(name, info=info)
         if gate is not None:
             self.admin.keys.update(name, attestation_gate=gate)
         created = self.admin.releases.create(

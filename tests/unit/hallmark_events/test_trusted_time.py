@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hallmark_events.errors import StateInvalid
-from hallmark_events.trusted_time import Basis, Clocks, TrustedTime
+from hallmark_events.trusted_time import Basis, Clocks, Source, TrustedTime
 from unit.hallmark_events.events_world import START
 
 HOUR = timedelta(hours=1)
@@ -33,6 +33,31 @@ def test_a_heartbeat_that_comes_late_takes_nothing_back() -> None:
     later = HEARD.heard(START - HOUR, clocks(2 * HOUR))
     assert later.at(clocks(2 * HOUR)).proven == START + HOUR
     assert later.fresh_at == START
+
+
+def test_an_event_moves_time_forward_and_makes_nothing_current() -> None:
+    told = HEARD.told(START + HOUR, clocks(HOUR))
+    assert told.at(clocks(2 * HOUR)).proven == START + 2 * HOUR
+    assert told.at(clocks(2 * HOUR)).basis is Basis.BOOT_CLOCK
+    assert told.fresh_at == HEARD.fresh_at
+    for earlier in (START - HOUR, START, START + HOUR - MINUTE):
+        assert HEARD.told(earlier, clocks(2 * HOUR)) == HEARD
+
+
+def test_an_event_says_nothing_before_the_service_was_heard_in_this_boot() -> None:
+    """Its replay, or an RTC that is a little behind, would else make the clock unknown."""
+    after = clocks(MINUTE, rtc=START + HOUR, boot_id="second")
+    for time in (HEARD, HEARD.ticked(after), TrustedTime()):
+        assert time.told(START + 2 * HOUR, after) == time
+
+
+def test_an_event_after_a_manifest_takes_no_time_back() -> None:
+    read = TrustedTime().read(START, clocks(HOUR)).ticked(clocks(HOUR, rtc=START + 5 * HOUR))
+    told = read.told(START + 2 * HOUR, clocks(2 * HOUR))
+    assert (told.source, told.fresh_at) == (Source.MANIFEST, START)
+    for boot in (2 * HOUR, 3 * HOUR):
+        assert told.at(clocks(boot)).time == read.at(clocks(boot)).time
+    assert told.at(clocks(2 * HOUR)).proven == START + 2 * HOUR
 
 
 def test_after_a_reboot_the_rtc_may_only_say_later() -> None:

@@ -1,6 +1,10 @@
 """`python -m hallmark_release`: what it prints, and an exit code of its own for each failed check."""
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hallmark_release import errors
 from hallmark_release.__main__ import main
+from hallmark_release.source import ReleaseSource
 from hallmark_release.trust import COMPOSITE_FILE, ECDSA_FILE, POLICY_FILE, ROOT_FILE
+from hallmark_release.verify import VerifiedParts, VerifiedRelease
 from unit.hallmark_release.release_world import MODEL, NOW, Publisher, later, release_files, statement_key
 
 
@@ -63,11 +69,75 @@ def test_a_folder(publisher: Publisher, trust: Path, tmp_path: Path, capsys: pyt
     assert statement_key().public_key() == publisher.trust.ecdsa
 
 
-def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in ([], ["verify"], ["verify", "a", "b"], ["verify", "a", "b", "--trust", "t", "--now", "2026-11-22"]):
-        with pytest.raises(SystemExit) as ended:
-            main(wrong)
-        assert ended.value.code == 2
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ([], "COMMAND"),
+        (["verify"], "repository"),
+        (["verify", "a", "b"], "--trust"),
+        (["verify", "a", "b", "--trust", "t", "--now", "2026-11-22"], "such as 2026-"),
+        (["verify", "a", "b", "--trust", "t", "--now", "0001-01-01T00:00:00+23:00"], "such as 2026-"),
+        (["verify", "a", "b", "--trust", "t", "--minimum-epoch", "-4"], "a whole number from 0"),
+        (["verify", "a", "b", "--trust", "t", "--minimum-epoch", "9" * 5000], "a whole number from 0"),
+    ],
+)
+def test_usage(wrong: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_each_refusal_says_what_to_do(capsys: pytest.CaptureFixture[str], trust: Path, tmp_path: Path) -> None:
+    """Also for programs."""
+    assert main(["verify", str(tmp_path), MODEL, "--trust", str(trust), "--json"]) == 41
+    told = capsys.readouterr()
+    assert "metadata/timestamp.json" in json.loads(told.out)["advice"]
+    assert json.loads(told.out)["advice"] in told.err
+    (tmp_path / "bundle").write_bytes(b"{}")
+    assert main(["verify-folder", str(tmp_path), str(tmp_path / "bundle"), "--key", str(trust / ECDSA_FILE)]) == 10
+    assert "model.sig" in capsys.readouterr().err
+    for name in ("FormatInvalid", "WrongKey", "MetadataRolledBack", "EpochTooOld", "SourceFailed", "ReleaseUnknown"):
+        assert getattr(errors, name)("what happened").advice
+    assert errors.SourceFailed("what happened", advice="this").advice == "this"
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "closed"])
+def test_output_that_can_not_be_written(output: str, publisher: Publisher, trust: Path) -> None:
+    """No traceback, and not the 0 of what holds."""
+    publisher.publish({"a": b"weights"}, epoch=4)
+    command = [sys.executable, "-m", "hallmark_release", "verify", str(publisher.served), MODEL, "--trust", str(trust)]
+    shut, end = os.pipe()
+    os.close(shut)
+    with os.fdopen(end if output == "closed" else os.open(output, os.O_WRONLY), "wb") as out:
+        ended = subprocess.run([*command, "--now", NOW.isoformat()], stdout=out, stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == 1
+    assert b"Traceback" not in ended.stderr
+    assert (b"can not be written" in ended.stderr) == (output == "/dev/full")
+
+
+def test_stopped_by_ctrl_c(
+    publisher: Publisher, trust: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publisher.publish({"a": b"weights"}, epoch=4)
+    bars: list[int] = []
+
+    def interrupted(source: ReleaseSource, release: VerifiedRelease, progress: Callable[[int], None]) -> VerifiedParts:
+        for _ in range(2):
+            progress(40)
+            bars.append(40)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hallmark_release.__main__.verify_parts", interrupted)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    command = ["verify", str(publisher.served), MODEL, "--trust", str(trust), "--now", NOW.isoformat(), "--parts"]
+    assert main(command) == 130
+    told = capsys.readouterr()
+    assert "comparing  50 %" in told.err
+    assert "stopped" in told.err
+    assert "Traceback" not in told.err
+    assert told.out == ""
+    assert bars == [40, 40]
 
 
 def test_each_error_has_its_own_exit_code() -> None:

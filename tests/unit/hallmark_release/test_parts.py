@@ -21,6 +21,10 @@ def pieces(data: bytes, size: int) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(data[at : at + size]).digest() for at in range(0, len(data), size))
 
 
+def part_name(encrypted: bytes) -> str:
+    return hashlib.sha256(b"hallmark/release-part/v1\n" + b"".join(pieces(encrypted, PIECE_SIZE))).hexdigest()
+
+
 @pytest.mark.parametrize(
     "size",
     [
@@ -42,20 +46,19 @@ def test_digests_at_the_edges(tmp_path: Path, size: int) -> None:
     assert (made.signed.path, made.signed.size, made.signed.shards) == ("a", size, pieces(data, SHARD_SIZE))
     assert (made.part.size, made.part.sha256) == (size, hashlib.sha256(data).hexdigest())
     assert made.part.encrypted_size == len(encrypted) == encrypted_size(size)
-    assert made.part.encrypted_sha256 == hashlib.sha256(encrypted).hexdigest()
     assert made.part.pieces == pieces(encrypted, PIECE_SIZE)
     assert size != PIECE_SIZE - 4152 or len(encrypted) == PIECE_SIZE
     opener = Cobblestone256Decryptor(KEY, b"c")
     assert opener.update(encrypted) + opener.finalize() == data
     assert sum(seen) == size
-    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == [made.part.encrypted_sha256]
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == [part_name(encrypted)]
 
 
 def test_the_same_file_twice_is_two_ciphertexts(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"weights")
     file = FoundFile("a", tmp_path / "plain", 7)
     one, two = (encrypt_file(file, key=KEY, context=b"c", folder=tmp_path / "out") for _ in range(2))
-    assert one.part.encrypted_sha256 != two.part.encrypted_sha256
+    assert one.part.location != two.part.location
     assert one.part.sha256 == two.part.sha256
 
 

@@ -18,6 +18,7 @@ from hallmark_envelope import EnvelopePrivateKey, MalformedInput
 
 CONTENT_KEY_BYTES: Final = 32
 ARTIFACT_KEY_PURPOSE: Final = "hallmark/artifact-key/v1"
+RELEASE_KEY_PURPOSE: Final = "hallmark/release-key/v1"
 
 
 class ReleaseState(StrEnum):
@@ -113,6 +114,14 @@ def artifact_key_info(*, artifact: str, device: str, epoch: int, public_key: byt
         "purpose": ARTIFACT_KEY_PURPOSE,
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+
+
+def release_key_info(*, model: str, version: str, epoch: int) -> bytes:
+    """The HPKE info that the content key of a release is sealed with: canonical JSON (RFC 8785). model: resource name.
+    The service takes no other: an envelope that was made for anything else can not become a release's.
+    """
+    told = {"epoch": epoch, "model": model, "purpose": RELEASE_KEY_PURPOSE, "version": version}
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import grpc
 
 from hallmark.v1 import artifacts_pb2, consent_pb2, devices_pb2, keys_pb2, releases_pb2, removal_pb2
 from hallmark_client.errors import HallmarkError
-from hallmark_client.model.releases import CONTENT_KEY_BYTES, artifact_key_info
+from hallmark_client.model.releases import CONTENT_KEY_BYTES, artifact_key_info, release_key_info
 from hallmark_client.testing.artifacts import FakeArtifacts
 from hallmark_client.testing.consents import FakeConsents
 from hallmark_client.testing.devices import FakeDevices
@@ -173,6 +173,9 @@ class FakeReleases:
             raise invalid("version", "must have 1 to 64 printable characters")
         if not 1 <= request.epoch <= _EPOCH_MAX or not 0 <= request.minimum_epoch <= request.epoch:
             raise invalid("epoch", "must be 1 or more, and not below minimum_epoch")
+        wanted = release_key_info(model=request.model, version=request.version, epoch=request.epoch)
+        if request.content_key_info != wanted:
+            raise invalid("content_key_info", f"must be {wanted.decode()}")
         if f"{request.parent}/releases/{request.statement_sha256.hex()}" in self._kept:
             raise refusal(grpc.StatusCode.ALREADY_EXISTS, "RELEASE_EXISTS", "a statement is released once")
         epochs = [each.release.epoch for each in self._kept.values() if each.release.model == request.model]

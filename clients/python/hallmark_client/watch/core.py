@@ -32,6 +32,7 @@ from hallmark_client.watch.frames import (
 )
 from hallmark_client.watch.held import Held, HeldFeed
 from hallmark_client.watch.ladder import HINT_MAX_SECONDS, Ladder, Rung
+from hallmark_client.watch.refused import DEVICE_REVOKED, end_device, is_end_of_device
 from hallmark_client.watch.settings import WatchSettings
 from hallmark_client.watch.status import Status, WatchStatus
 from hallmark_client.watch.store import Store, StoreFailed
@@ -264,7 +265,7 @@ class Core:
 
     def _after_goodbye(self, goodbye: Goodbye) -> float:
         if goodbye.reason == "revoked":
-            raise Revoked("DEVICE_REVOKED", "this device was revoked")
+            raise Revoked(DEVICE_REVOKED, "this device was revoked")
         self._interrupted(f"GOODBYE_{goodbye.reason.upper()[:40]}")
         self.ladder.succeeded()
         shortest, longest = goodbye.retry_after_min.total_seconds(), goodbye.retry_after_max.total_seconds()
@@ -282,7 +283,9 @@ class Core:
             _logger.info("watch interrupted, resuming: %s", error)
         else:
             _logger.error("on_change failed, it is told again: %r", error, exc_info=error)
-        return self.ladder.failed(error, self.settings.system.monotonic())
+        seconds = self.ladder.failed(error, self.settings.system.monotonic())
+        has_news = is_end_of_device(error) and end_device(self.held)
+        return 0.0 if has_news else seconds  # the next round begins with telling it
 
     def _interrupted(self, reason: str) -> None:
         self.is_live = self._following.is_current = False

@@ -157,6 +157,9 @@ class Following:
             code = "invalid_request" if isinstance(error, EventInvalid) else "invalid_key"
             self._refuse(event, code, error)
             raise
+        # Before anybody is told of it: what begins with it has begun.
+        trusted = self.held.clock.trusted.told(event.event_time, self.settings.clock.read())
+        self.held.clock = dataclasses.replace(self.held.clock, trusted=trusted)
         return True
 
     def _refuse(self, event: EventSet, code: str, error: EventsError) -> None:

@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from hallmark_client import forking
 from hallmark_client.errors import HallmarkError
-from hallmark_client.watch.changes import Change, change_of, end_of
+from hallmark_client.watch.changes import Change
 from hallmark_client.watch.frames import Feed
 from hallmark_client.watch.held import Clock, Lists, Place, Row, Writing
-from hallmark_events.canonical import canonical_json, format_time, parse_time
-from hallmark_events.errors import EventsError, StateInvalid
-from hallmark_events.manifest import SeenManifest
+from hallmark_client.watch.store_json import change_from, change_to, clock_from, clock_to, lists_from, lists_to, text
+from hallmark_events.errors import EventsError
 from hallmark_events.state import FeedState
-from hallmark_events.state_entry import Entry, Kept, parse_entry
-from hallmark_events.trusted_time import TrustedTime
-from hallmark_events.types import StatusValue
+from hallmark_events.state_entry import Kept, parse_entry
 
 _FORMAT: Final = 1
 _SCHEMA: Final = """
@@ -112,6 +110,7 @@ class SqliteStore:
         """Raises StoreFailed."""
         self._path = Path(path)
         self._lock = threading.Lock()
+        self._in_child = False
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -122,8 +121,10 @@ class SqliteStore:
             self._migrate()
         except (sqlite3.Error, OSError) as error:
             raise _failed(self._path, error) from error
+        forking.watch(self)
 
     def load(self, owner: str) -> Stored:
+        self._check_ours()
         with self._lock:
             try:
                 return self._load(owner)
@@ -131,6 +132,7 @@ class SqliteStore:
                 raise _failed(self._path, error) from error
 
     def save(self, writing: Writing) -> None:
+        self._check_ours()
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
@@ -143,8 +145,18 @@ class SqliteStore:
                 raise _failed(self._path, error) from error
 
     def close(self) -> None:
-        with self._lock:
-            self._database.close()
+        if not self._in_child:
+            with self._lock:
+                self._database.close()
+
+    def forked(self) -> None:
+        """In the child of a fork; called by itself: the file is the parent's."""
+        self._in_child = True
+        forking.leave_to_parent(self._database)
+
+    def _check_ours(self) -> None:
+        if self._in_child:
+            raise StoreFailed("WATCH_STORE", f"{self._path} is open in the process that this one was forked from")
 
     def _migrate(self) -> None:
         found = self._database.execute("PRAGMA user_version").fetchone()[0]
@@ -169,12 +181,12 @@ class SqliteStore:
             else:
                 state.mirror[subject] = entry
         pending = self._database.execute("SELECT value FROM pending ORDER BY rowid")
-        stored.pending = [_change_from(json.loads(value)) for (value,) in pending]
+        stored.pending = [change_from(json.loads(value)) for (value,) in pending]
         stored.acks = [jti for (jti,) in self._database.execute("SELECT jti FROM ack ORDER BY jti")]
         if "clock" in facts:
-            stored.clock = _clock_from(json.loads(facts["clock"]))
+            stored.clock = clock_from(json.loads(facts["clock"]))
         if "lists" in facts:
-            stored.lists = _lists_from(json.loads(facts["lists"]))
+            stored.lists = lists_from(json.loads(facts["lists"]))
         return stored
 
 
@@ -191,23 +203,23 @@ def _statements(writing: Writing) -> Iterable[tuple[str, list[tuple[Any, ...]]]]
     yield "DELETE FROM pending WHERE feed = ? AND jti = ?", [(feed.value, jti) for feed, jti in writing.told]
     yield (
         "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)",
-        [(one.feed.value, one.jti, _text(_change_to(one))) for one in writing.pending],
+        [(one.feed.value, one.jti, text(change_to(one))) for one in writing.pending],
     )
     yield "INSERT OR IGNORE INTO ack VALUES (?)", [(jti,) for jti in writing.acks]
     yield "DELETE FROM ack WHERE jti = ?", [(jti,) for jti in writing.acknowledged]
     facts = []
     if writing.clock is not None:
-        facts.append(("clock", _text(_clock_to(writing.clock))))
+        facts.append(("clock", text(clock_to(writing.clock))))
     if writing.lists is not None:
-        facts.append(("lists", _text(_lists_to(writing.lists))))
+        facts.append(("lists", text(lists_to(writing.lists))))
     yield "INSERT OR REPLACE INTO fact VALUES (?, ?)", list(facts)
 
 
 def _records(row: Row) -> Iterable[tuple[Any, ...]]:
     if row.mirror is not None:
-        yield row.feed.value, row.subject, None, _text(row.mirror.to_json()), 0
+        yield row.feed.value, row.subject, None, text(row.mirror.to_json()), 0
     if row.kept is not None:
-        yield row.feed.value, row.subject, row.kept.epoch, _text(row.kept.entry.to_json()), 1
+        yield row.feed.value, row.subject, row.kept.epoch, text(row.kept.entry.to_json()), 1
 
 
 def _put(found: dict[str, Any], subject: str, value: Any) -> None:
@@ -215,74 +227,6 @@ def _put(found: dict[str, Any], subject: str, value: Any) -> None:
         found.pop(subject, None)
     else:
         found[subject] = value
-
-
-def _text(value: Any) -> str:
-    return canonical_json(value).decode()
-
-
-def _change_to(change: Change) -> dict[str, Any]:
-    entry = None
-    if change.after is not None:
-        entry = {"jti": change.jti, "uri": change.uri, "status": change.after.name, "own": dict(change.own)}
-    before = None if change.before is None else change.before.name
-    return {"feed": change.feed.value, "subject": change.subject, "before": before, "jti": change.jti,
-            "uri": change.uri, "entry": entry}  # fmt: skip
-
-
-def _change_from(value: dict[str, Any]) -> Change:
-    feed, subject = Feed(value["feed"]), str(value["subject"])
-    before = None
-    if value["before"] is not None:
-        before = _entry(value["jti"], value["uri"], value["before"], {})
-    if value["entry"] is None:
-        if before is None:
-            raise StateInvalid("a stored change is damaged")
-        return end_of(feed, subject, before)
-    found = value["entry"]
-    return change_of(feed, subject, before, _entry(found["jti"], found["uri"], found["status"], found["own"]))
-
-
-def _entry(jti: str, uri: str, status: str, own: dict[str, Any]) -> Entry:
-    return Entry(jti=jti, uri=uri, revision=1, status=StatusValue[status], own=own)
-
-
-def _clock_to(clock: Clock) -> dict[str, Any]:
-    heard_at = None if clock.heard_at is None else format_time(clock.heard_at)
-    signed = {feed.value: [epoch.hex(), sequence] for feed, (epoch, sequence) in clock.signed.items()}
-    return {"trusted": clock.trusted.to_json().decode(), "heard_at": heard_at, "signed": signed}
-
-
-def _clock_from(value: dict[str, Any]) -> Clock:
-    return Clock(
-        trusted=TrustedTime.from_json(value["trusted"].encode()),
-        heard_at=None if value["heard_at"] is None else _time(value["heard_at"]),
-        signed={Feed(feed): (bytes.fromhex(epoch), int(end)) for feed, (epoch, end) in value["signed"].items()},
-    )
-
-
-def _lists_to(lists: Lists) -> dict[str, Any]:
-    seen = lists.seen
-    return {
-        "seen": None if seen is None else [seen.epoch.hex(), seen.number, seen.sha256],
-        "issued_at": None if lists.issued_at is None else format_time(lists.issued_at),
-        "listed": {subject: status.name for subject, status in lists.listed.items()},
-        "extended": {subject: format_time(until) for subject, until in lists.extended.items()},
-    }
-
-
-def _lists_from(value: dict[str, Any]) -> Lists:
-    seen = value["seen"]
-    return Lists(
-        seen=None if seen is None else SeenManifest(bytes.fromhex(seen[0]), seen[1], seen[2]),
-        issued_at=None if value["issued_at"] is None else _time(value["issued_at"]),
-        listed={subject: StatusValue[name] for subject, name in value["listed"].items()},
-        extended={subject: _time(until) for subject, until in value["extended"].items()},
-    )
-
-
-def _time(value: str) -> Any:
-    return parse_time(value, what="a stored time", refuse=StateInvalid)
 
 
 def _failed(path: Path, error: Exception) -> StoreFailed:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hallmark.v1 import releases_pb2
-from hallmark_client.model.releases import artifact_key_info
+from hallmark_client.model.releases import artifact_key_info, release_key_info
 from hallmark_envelope import MAX_INFO_SIZE
 from kms.artifacts.model import ModelName
 from kms.consent.model import ArtifactKind
@@ -19,7 +19,7 @@ from kms.devices.model import HpkeKey
 from kms.events.model import Status
 from kms.keys.paging import page_token
 from kms.releases import requests
-from kms.releases.info import key_info
+from kms.releases.info import content_key_info, key_info
 from kms.releases.model import EPOCH_MAX, AuditAnchor, Release, ReleaseState, SealedKey, state_of
 from kms.releases.store import After
 
@@ -85,7 +85,7 @@ VALID = {
     "statement_sha256": bytes(32),
     "index_sha256": bytes(32),
     "key_version": "tenants/default/keys/k/versions/1",
-    "content_key_info": b"",
+    "content_key_info": content_key_info(ModelName("default", "m"), "1", 5),
 }
 ANYTHING = {str: text, int: int64 | st.integers(0, 20), bytes: st.binary(max_size=40) | st.binary(max_size=2000)}
 
@@ -103,7 +103,7 @@ def test_a_release_from_the_wire_keeps_its_bounds(changed: list[str], data: st.D
     assert {made.name.tenant, made.model.tenant, made.content_key.key_version.tenant} == {"default"}
     assert made.name.digest == fields["statement_sha256"].hex()
     assert len(made.index_sha256) == 32
-    assert len(made.content_key.info) <= MAX_INFO_SIZE
+    assert made.content_key.info == content_key_info(made.model, made.version, made.epoch)
 
 
 @given(text, st.binary(max_size=80), text | st.just(""), int64)
@@ -117,6 +117,13 @@ def test_devices_ask_for_themselves_only(name: str, data: bytes, other: str, siz
         except ServiceError:
             continue
         assert DEVICE in {getattr(found, "device", None), getattr(getattr(found, "asked", None), "device", None)}
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=64), epochs)
+def test_client_and_service_seal_content_keys_with_the_same_info(version: str, epoch: int) -> None:
+    ours = content_key_info(ModelName("default" * 9, "m" * 63), version, epoch)
+    assert ours == release_key_info(model=f"tenants/{'default' * 9}/models/{'m' * 63}", version=version, epoch=epoch)
+    assert len(ours) <= MAX_INFO_SIZE
 
 
 @given(digests, epochs, st.binary(min_size=16, max_size=64), st.binary(min_size=1, max_size=64))

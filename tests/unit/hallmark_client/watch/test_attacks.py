@@ -1,6 +1,6 @@
 """Whoever stands in the middle of a stream: a proxy that ends TLS, an edge, a thief of certificates. It signs nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from hallmark_client.watch import Feed, Rung, SqliteStore, Status, following
 from hallmark_client.watch.decisions import NotGranted
 from hallmark_events import types
 from hallmark_events.event_set import EventSet
-from hallmark_events.lease import Shred, Suspended, Why
+from hallmark_events.lease import Allowed, Shred, Suspended, Why
 from hallmark_events.state import digest_of
 from hallmark_events.types import StatusValue
 
@@ -329,6 +329,68 @@ def test_a_transfer_that_fails_at_its_end_leaves_nothing_behind_in_the_store(wor
     assert subject not in mirror
     assert subject not in store.load(world.state.parent).states[Feed.DEVICE].mirror
     store.close()
+
+
+def lagging(device, milliseconds: int = 50) -> timedelta:
+    """What the device's time is behind the service's from now on, as after a heartbeat that was long on its way."""
+    device.booted_at += timedelta(milliseconds=milliseconds)
+    return proven(device) - device.world.now
+
+
+def proven(device) -> datetime:
+    return device.core.held.clock.trusted.at(device.clock.read()).proven
+
+
+def test_a_lease_has_begun_when_it_is_told(world, device, artifact) -> None:
+    """What signs the time of a heartbeat signs the time of an event."""
+    device.advance(31)
+    assert lagging(device) < timedelta(0)
+    world.lease()
+    decided = []
+    device.on_change = lambda change: decided.append(device.decision(artifact).decision)
+    device.advance(0.01)
+    assert [type(each) for each in decided] == [Allowed]
+
+
+@pytest.mark.parametrize("spoiled", ["signature", "proof", "time"])
+def test_the_time_of_an_event_that_nobody_signed_moves_nothing(world, device, spoiled) -> None:
+    device.advance(31)
+    assert lagging(device, 500) < timedelta(0)
+
+    def spoil(frames):
+        for frame in frames:
+            if frame.HasField("event"):
+                if spoiled == "signature":
+                    frame.event.signature.signature = bytes(len(frame.event.signature.signature))
+                elif spoiled == "time":
+                    year = str(world.now.year).encode()
+                    frame.event.set = frame.event.set.replace(b'"event_time":"' + year, b'"event_time":"2093')
+                else:
+                    frame.event.ClearField("log")
+        return [frame for frame in frames if not frame.HasField("heartbeat")]
+
+    world.spoil = spoil
+    told = world.lease if spoiled == "proof" else world.withdraw
+    told()
+    before = device.core.held.clock.trusted
+    device.advance(0.01)
+    assert feed(device).unbelieved or not is_valid(device)
+    assert device.core.held.clock.trusted == before
+    assert proven(device) < world.now
+
+
+def test_an_old_event_moves_nothing(world, device) -> None:
+    world.withdraw()
+    device.advance(31)
+    before, state = device.core.held.clock.trusted, feed(device).state
+    held = next(iter(world.events.feeds.feed(f"devices/{NAME}").newest.values()))[1]
+    again = events_pb2.WatchEventsResponse(feed=events_pb2.FEED_DEVICE, event=held.wire)
+    state.mirror.clear()  # as if it were news
+    world.spoil = lambda frames: [again for frame in frames if frame.HasField("event")]
+    world.lease()
+    device.advance(0.01)
+    assert [entry.jti for entry in state.mirror.values()] == [held.read.jti], "it is believed"
+    assert device.core.held.clock.trusted == before
 
 
 def test_a_signed_time_that_is_far_ahead_only_takes_away(world, device, artifact) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from attestation.errors import ArgumentError, CollateralError, EvidenceError
 from hallmark_client import errors as client
+from hallmark_client.device import errors as device
+from hallmark_client.device.policy.errors import PolicyInvalid
 from hallmark_composite import InvalidSignature
 from hallmark_tlog import errors as tlog
 from hsm.errors import ModuleNotFound
@@ -27,6 +29,10 @@ CASES = [
     (client.Unavailable("UNAVAILABLE", "no", grpc_code=grpc.StatusCode.UNAVAILABLE), ExitCode.NOT_REACHABLE),
     (client.TransportRefused("TLS_REFUSED", "no"), ExitCode.NOT_REACHABLE),
     (client.DeadlineExceeded("DEADLINE_EXCEEDED", "no"), ExitCode.NOT_REACHABLE),
+    (device.ArtifactUnknown("ARTIFACT_UNKNOWN", "no"), ExitCode.NOT_SO),
+    (device.LimitReached("max-uses", "no"), ExitCode.NOT_SO),
+    (device.RootUnavailable("ROOT_UNAVAILABLE", "no"), ExitCode.NOT_USABLE),
+    (device.StoreFailed("STORE_FAILED", "no"), ExitCode.NOT_USABLE),
     (tlog.TamperedError("tile/0/000", "altered"), ExitCode.NOT_SO),
     (tlog.RollbackError("smaller"), ExitCode.NOT_SO),
     (tlog.MissingResource("tile/0/000"), ExitCode.NOT_SO),
@@ -56,6 +62,13 @@ def test_every_kind_of_error_has_its_exit_code(error: Exception, code: ExitCode)
 
 def test_what_is_not_reachable_names_the_command_that_starts_it() -> None:
     assert "hallmark serve" in explain(client.Unavailable("UNAVAILABLE", "no connection")).advice
+
+
+def test_what_the_device_refuses_names_the_next_step() -> None:
+    """POLICY_INVALID is of a vault here, and of attestation where the server says it."""
+    assert "hallmark vault list" in explain(device.ArtifactUnknown("ARTIFACT_UNKNOWN", "no")).advice
+    assert "hallmark vault policy" in explain(PolicyInvalid("no")).advice
+    assert "hallmark policy check" in explain(client.InvalidArgument("POLICY_INVALID", "no")).advice
 
 
 def test_a_fault_of_the_server_names_its_id() -> None:

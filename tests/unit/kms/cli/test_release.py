@@ -4,12 +4,11 @@ import click
 import pytest
 
 from hallmark_events.canonical import canonical_json
-from hallmark_release import ReleaseId
 from hallmark_release.roles import Role
 from kms.cli.failure import CommandError
 from kms.cli.release.group import release
 from kms.cli.release.service_keys import KeyNames
-from kms.cli.release.workspace import CONTENT_KEY_FILE, SealedContentKey, content_key_info, is_built, is_signed
+from kms.cli.release.workspace import CONTENT_KEY_FILE, SealedContentKey, is_built, is_signed
 
 
 def test_every_command_teaches() -> None:
@@ -40,14 +39,6 @@ def test_a_damaged_content_key(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CommandError) as refused:
         SealedContentKey.read(tmp_path)
     assert refused.value.reason == "BUILD_DAMAGED"
-
-
-def test_what_a_content_key_is_bound_to() -> None:
-    named = ReleaseId(tenant="default", model="example-7b", version="1", epoch=3, minimum_epoch=0)
-    assert content_key_info(named, "ab" * 16) == (
-        b'{"epoch":3,"model":"example-7b","purpose":"hallmark/release-key/v1",'
-        b'"release":"abababababababababababababababab","tenant":"default"}'
-    )
 
 
 def test_names_of_keys() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -113,6 +114,48 @@ def test_mistakes(hallmark: Console) -> None:
     assert hallmark("vault", "serve", "--socket", "s", "--app", "x=uid=1").code == 2
     assert hallmark("vault", "put", "-").code == 2
     assert not Path("vault/index.sqlite").exists()
+
+
+def test_what_no_artifact_can_have_is_a_mistake_of_usage(made: Console) -> None:
+    """Not a defect of this program."""
+    for wrong in (["--name", "n" * 300], ["--version", 2**60], ["--label", f"{'n' * 300}=v"]):
+        assert made("vault", "put", "model", *wrong).code == 2
+    assert made("vault", "init", "--vault", "other", "--allow", "").code == 2
+    assert made("vault", "list", "--json").document == []
+
+
+def test_what_is_no_file_is_written_to_and_stays(made: Console) -> None:
+    """Who runs this as root shall not find a file where /dev/null was."""
+    assert made("vault", "put", "model", "--name", "chat").code == 0
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(Path("pipe").read_bytes)
+        assert made("vault", "get", "chat", "-o", "pipe").code == 0
+        assert read.result(10) == CONTENT
+    assert Path("pipe").is_fifo()
+    Path("null").symlink_to("/dev/null")
+    assert "Wrote null" in made("vault", "get", "chat", "-o", "null").out
+    assert Path("null").is_symlink()
+    Path("full").symlink_to("/dev/full")
+    full = made("vault", "get", "chat", "-o", "full")
+    assert full.code == 2
+    assert "full: No space left" in full.err
+
+
+def test_without_a_terminal_nobody_is_asked(made: Console) -> None:
+    """No warning of getpass, no prompt into nothing: what to give instead."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "from kms.cli import main; main.main()", "vault", "list"],
+        env={name: value for name, value in os.environ.items() if name != "HALLMARK_VAULT_SECRET_FILE"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert ended.returncode == 2
+    assert "--secret-file" in ended.stderr
+    assert "Warning" not in ended.stderr
 
 
 def test_a_wrong_passphrase(made: Console) -> None:

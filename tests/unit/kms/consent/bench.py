@@ -87,6 +87,12 @@ class DevicesInHand:
     def withheld(self, tx: Connection, artifacts: frozenset[DigestName]) -> frozenset[DigestName]:
         return artifacts & self.kept_back
 
+    def hold(self, tx: Connection, artifacts: frozenset[DigestName]) -> None:
+        """Nobody changes them while a test's transaction runs."""
+
+    def hold_all(self, tx: Connection, tenant: str) -> None:
+        """As `hold`."""
+
 
 @dataclass
 class Orders:

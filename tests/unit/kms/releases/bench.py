@@ -48,9 +48,14 @@ from unit.kms.devices.bench import DeviceBench, devices_running
 PARENT = "tenants/default"
 MODEL = f"{PARENT}/models/example-7b"
 CONTENT_KEY = bytes(range(32))
-INFO = b"release build"
 KEM = HpkeKem.MLKEM768_X25519
 NONCE = b"a question of the device"
+
+
+def info_of(model: str, version: str, epoch: int) -> bytes:
+    """Of a content key."""
+    told = {"epoch": epoch, "model": model, "purpose": "hallmark/release-key/v1", "version": version}
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def statement(number: int) -> bytes:
@@ -142,26 +147,26 @@ class ReleaseBench:
         )
         return key
 
-    def seal(self, content_key: bytes = CONTENT_KEY, *, key: Key | None = None, info: bytes = INFO) -> bytes:
+    def seal(self, info: bytes, content_key: bytes = CONTENT_KEY, *, key: Key | None = None) -> bytes:
         version = (key or self.envelope_key).versions[0]
         return seal_envelope(version.public_bytes, KEM, content_key, info=info)
 
     def wanted(self, number: int = 1, **changes: Any) -> releases_pb2.CreateReleaseRequest:
-        key = changes.pop("key", self.envelope_key)
+        """content_key: what is sealed; sealed_with: the info in place of the right one."""
+        said = {"model": MODEL, "version": f"1.{number}", "epoch": number, **changes}
+        key, info = said.pop("key", self.envelope_key), info_of(said["model"], said["version"], said["epoch"])
+        sealed = self.seal(said.pop("sealed_with", info), said.pop("content_key", CONTENT_KEY), key=key)
         return releases_pb2.CreateReleaseRequest(
             **{
                 "parent": PARENT,
-                "model": MODEL,
-                "version": f"1.{number}",
-                "epoch": number,
                 "kind": consent_pb2.ARTIFACT_KIND_MODEL_WEIGHTS,
                 "statement_sha256": statement(number),
                 "index_sha256": hashlib.sha256(b"index").digest(),
                 "key_version": f"{key.name}/versions/1",
-                "content_key_envelope": self.seal(key=key),
-                "content_key_info": INFO,
+                "content_key_envelope": sealed,
+                "content_key_info": info,
                 "request_id": str(uuid.uuid4()),
-                **changes,
+                **said,
             }
         )
 

@@ -14,7 +14,7 @@ from kms.events.history import state_after
 from kms.events.model import GLOBAL
 from kms.keys.attestation_gate import AttestationGate
 from support.gate_world import Meanwhile
-from unit.kms.releases.bench import CONTENT_KEY, MODEL, PARENT, ReleaseBench, artifact, statement
+from unit.kms.releases.bench import CONTENT_KEY, MODEL, PARENT, ReleaseBench, artifact, info_of, statement
 
 Release = releases_pb2.Release
 
@@ -45,7 +45,7 @@ async def test_a_retry_is_answered_again_and_another_body_is_refused(bench: Rele
     made, again = await bench.send(request), await bench.send(request)
     assert (again.release, again.replayed, again.log) == (made.release, True, made.log)
     assert len(await bench.logged("release.created")) == 1
-    request.version = "another"
+    request.index_sha256 = statement(2)
     with pytest.raises(AlreadyExists) as refused:
         await bench.send(request)
     assert refused.value.reason is Reason.REQUEST_ID_REUSED
@@ -141,23 +141,46 @@ async def test_a_suspended_artifact_may_be_released_for_later(bench: ReleaseBenc
 async def test_a_content_key_of_another_size_is_refused(bench: ReleaseBench) -> None:
     for content_key in (bytes(31), bytes(33), b""):
         with pytest.raises(InvalidArgument) as refused:
-            await bench.create(content_key_envelope=bench.seal(content_key))
+            await bench.create(content_key=content_key)
         assert (refused.value.reason, refused.value.field) == (Reason.ENVELOPE_INVALID, "content_key_envelope")
 
 
 async def test_a_content_key_that_does_not_open_is_refused(bench: ReleaseBench) -> None:
     other = await bench.gates.create_envelope_key("other", None)
-    damaged = bytearray(bench.seal())
+    made = bench.wanted()
+    damaged = bytearray(made.content_key_envelope)
     damaged[-1] ^= 1
     for changes in (
-        {"content_key_envelope": bench.seal(key=other)},
+        {"content_key_envelope": bench.seal(made.content_key_info, key=other)},
         {"content_key_envelope": bytes(damaged)},
-        {"content_key_info": b"another"},
     ):
         with pytest.raises(InvalidArgument) as refused:
             await bench.create(**changes)
         assert (refused.value.reason, refused.value.field) == (Reason.ENVELOPE_INVALID, "content_key_envelope")
     assert await bench.logged("release.created") == []
+
+
+async def test_what_was_sealed_for_anything_else_becomes_no_content_key(bench: ReleaseBench) -> None:
+    """Else who may make releases had the service open others' envelopes, and seal what is in them to a device of his."""
+    model = f"{PARENT}/models/mine"
+    others = (
+        b"",
+        b"disk 1",
+        info_of(MODEL, "1.1", 2),
+        info_of(MODEL, "1.2", 1),
+        info_of(model, "1.1", 1),
+        info_of(MODEL, "1.1", 1).replace(b"release-key", b"artifact-key"),
+        info_of(MODEL, "1.1", 1).replace(b",", b", "),
+    )
+    for info in others:
+        with pytest.raises(InvalidArgument, match=r'"epoch":1.*"purpose":"hallmark/release-key/v1"') as refused:
+            await bench.create(sealed_with=info, content_key_info=info)
+        assert (refused.value.reason, refused.value.field) == (Reason.FIELD_INVALID, "content_key_info")
+        with pytest.raises(InvalidArgument) as refused:
+            await bench.create(sealed_with=info)
+        assert (refused.value.reason, refused.value.field) == (Reason.ENVELOPE_INVALID, "content_key_envelope")
+    assert await bench.logged("release.created") == []
+    await bench.create(version='a "quoted" \\ version, größer')
 
 
 async def test_the_key_is_one_that_opens_of_this_tenant(bench: ReleaseBench) -> None:

@@ -3,18 +3,23 @@
 import asyncio
 import concurrent.futures
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hallmark.v1 import consent_pb2
 from kms.app.releases import ReleaseParts, make_releases
 from kms.artifacts.changing import Asker
 from kms.artifacts.model import ModelName
 from kms.artifacts.service import ArtifactStatusService
+from kms.consent import lease_store
+from kms.consent.acquiring import LeaseService
+from kms.consent.renewing import Renewer
 from kms.core.database import Database
 from kms.core.errors import FailedPrecondition, Reason, ServiceError
 from kms.core.idempotency import RequestKey
@@ -149,6 +154,49 @@ async def test_nothing_is_released_after_it_was_closed_for_a_while(
     assert len(told) <= 2
     with pytest.raises(FailedPrecondition):
         await pair.bench.request_key(phone, 1)
+
+
+@pytest.mark.parametrize("act", ["grant", "acquire", "renew"])
+async def test_no_lease_is_given_after_a_suspension(pair: Pair, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """The other replica suspends the artifact between the look at it and the commit."""
+    phone = await pair.bench.enrol()
+    consent = await pair.bench.grant(*(() if act != "renew" else (phone,)))
+    if act == "renew":
+        pair.bench.advance(timedelta(hours=15))
+    loop, closing = asyncio.get_running_loop(), list[Any]()
+
+    def closed_before(call: Callable[..., Any]) -> Callable[..., Any]:
+        def close_meanwhile(*arguments: Any) -> Any:
+            if not closing:
+                closing.append(asyncio.run_coroutine_threadsafe(_suspend(pair.other), loop))
+                concurrent.futures.wait(closing, timeout=0.5)
+            return call(*arguments)
+
+        return close_meanwhile
+
+    acts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "grant": lambda: pair.bench.grant(phone),
+        "acquire": lambda: _acquire(pair.bench, phone, consent),
+        "renew": lambda: Renewer(giving=_leases(pair.bench).giving).renew_due(pair.bench.base.service.clock.now()),
+    }
+    with monkeypatch.context() as patched:
+        for name in ("of_consent", "renew_many"):  # in all three the look is over by then
+            patched.setattr(lease_store, name, closed_before(getattr(lease_store, name)))
+        await outcomes(acts[act]())
+    await asyncio.wrap_future(closing[0])
+    told = [entry["type"] for entry in await pair.bench.logged("leases.issued", "artifact.status-set")]
+    assert told == ["leases.issued"] * (2 if act == "renew" else 1) + ["artifact.status-set"]
+    with pytest.raises(FailedPrecondition):
+        await _acquire(pair.bench, phone, consent)
+
+
+async def _acquire(bench: ReleaseBench, phone: Phone, consent: str) -> Any:
+    request = consent_pb2.AcquireLeaseRequest(consent=consent, artifact=artifact(1), request_id=str(uuid.uuid4()))
+    return await bench.consent.servicer.AcquireLease(request, bench.call("AcquireLease", **phone.who))
+
+
+def _leases(bench: ReleaseBench) -> LeaseService:
+    return bench.parts.servicer.keys.leases
 
 
 async def _suspend(bench: ReleaseBench) -> None:

@@ -1,6 +1,7 @@
 """The transmitter over a real database and log, keys in memory, a clock that stands; called without a socket."""
 
 import contextlib
+import functools
 import json
 import ssl
 import uuid
@@ -173,6 +174,12 @@ async def ssf_running(folder: Path, *, queue_max: int = 1000, **settings: Any) -
         yield await make_bench(world, queue_max=queue_max, **settings)
 
 
+@functools.cache
+def _system_roots() -> ssl.SSLContext:
+    """Reading them takes as long as most tests."""
+    return ssl.create_default_context()
+
+
 async def make_bench(
     world: KeysWorld,
     *,
@@ -191,7 +198,7 @@ async def make_bench(
     maker, signer = SetMaker(ISSUER, randomness), SetSigner(world.signing)
     streams = StreamService(database=database, settings=settings, maker=maker)
     polling = PollService(database=database, streams=streams, signer=signer, clock=clock)
-    client = PushClient(networks=settings.networks, tls=tls or ssl.create_default_context(), exchange_seconds=2)
+    client = PushClient(networks=settings.networks, tls=tls or _system_roots(), exchange_seconds=2)
     return SsfBench(
         database=database,
         clock=clock,

@@ -15,8 +15,8 @@ class AgentLimits:
     """Of each application, except *_total. A reader takes two descriptors of the agent, a connection one or two.
 
     requests_per_second: with a burst of as many. refusals_per_minute: what it may ask for that is not there or not
-    allowed: each is on disk before it is answered. deletions_per_minute: each wears the root of trust (a TPM's counter
-    lives some 100,000 steps). working: reads that are done at once. put_bytes: of one artifact. frame_seconds: for one
+    allowed. deletions_per_minute: each wears the root of trust (a TPM's counter lives some 100,000 steps). working:
+    what is done at once in the vault, reads and requests together. put_bytes: of one artifact. frame_seconds: for one
     frame; idle_seconds: for the next bytes of what is stored. stop_seconds: for what is under way when the agent ends.
     """
 

@@ -24,7 +24,7 @@ from hallmark_client.device.errors import ArtifactSuspended, ArtifactUnknown, De
 _logger: Final = logging.getLogger("hallmark_client.device.agent")
 _PROGRESS_BYTES: Final = 8 * 1024 * 1024
 _REFUSALS: Final = (ArtifactUnknown, ArtifactSuspended, PolicyViolation)
-"""Each is in the audit chain, durable."""
+"""Each is in the audit chain, or counted there."""
 
 
 class Session:
@@ -121,7 +121,8 @@ class Session:
             self._admit()
         match op:
             case Op.GET:
-                answer, channel = self._operations.get(params)
+                with self._account.work:
+                    answer, channel = self._operations.get(params)
                 self._hand_over(answer, channel)
             case Op.PUT:
                 self._line.send(frame(result=self._put(params)))
@@ -131,7 +132,11 @@ class Session:
             case Op.HELLO | Op.END:
                 raise AgentInvalid(f"{op} has no place here")
             case _:
-                self._line.send(frame(result=self._operations.plain[op](params)))
+                with (
+                    self._account.work
+                ):  # of one app two stand before the vault's lock, however many connections it has
+                    answer = self._operations.plain[op](params)
+                self._line.send(frame(result=answer))
 
     def _hand_over(self, answer: Answer, channel: Channel) -> None:
         self._channels.add(channel)

@@ -49,7 +49,6 @@ class Sight:
         return any(clause.name == Callers.NAME and clause.allows for clause in clauses)
 
     def _note(self, name: str, version: int, operation: Operation) -> None:
-        """Durable. The caller sees to it that nobody fills the disk with these."""
         record = AuditRecord(
             time=self._clock.rtc(),
             boot_seconds=int(self._clock.boot_seconds()),
@@ -61,8 +60,7 @@ class Sight:
             clause=NOT_VISIBLE,
             facts={"operation": operation.value},
         )
-        with self._vault.writing() as chain:
-            chain.append(record)
+        self._vault.note_denial(record)
 
 
 def unknown(name: str) -> ArtifactUnknown:

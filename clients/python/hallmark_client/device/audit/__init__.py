@@ -2,6 +2,7 @@
 
 from hallmark_client.device.audit.buffered import BufferedAudit
 from hallmark_client.device.audit.chain import AuditChain, create_tables
+from hallmark_client.device.audit.counted import CountedDenials
 from hallmark_client.device.audit.errors import AuditBroken
 from hallmark_client.device.audit.export import VerifiedExport, export, verify_export
 from hallmark_client.device.audit.following import ANCHORED_EVENT, Anchor
@@ -26,6 +27,7 @@ __all__ = [
     "AuditOutcome",
     "AuditRecord",
     "BufferedAudit",
+    "CountedDenials",
     "VerifiedExport",
     "create_tables",
     "export",

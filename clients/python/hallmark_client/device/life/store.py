@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from hallmark_client import forking
 from hallmark_client.device.vault.folder import private_file
 from hallmark_events.canonical import canonical_json
 
@@ -38,16 +39,24 @@ class LifeStore:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._lock = threading.Lock()
+        self._in_child = False
         with self._failing():
             os.close(private_file(self._path))
             self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._migrate()
+        forking.watch(self)
 
     def close(self) -> None:
-        with self._lock:
-            self._database.close()
+        if not self._in_child:
+            with self._lock:
+                self._database.close()
+
+    def forked(self) -> None:
+        """In the child of a fork; called by itself: the file is the parent's."""
+        self._in_child = True
+        forking.leave_to_parent(self._database)
 
     def fact(self, name: str) -> Any:
         """A JSON value; None where nothing was kept."""
@@ -127,6 +136,7 @@ class LifeStore:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        self._check_ours()
         with self._lock, self._failing():
             try:
                 yield self._database
@@ -135,6 +145,7 @@ class LifeStore:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._check_ours()
         with self._lock, self._failing():
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -143,6 +154,10 @@ class LifeStore:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+    def _check_ours(self) -> None:
+        if self._in_child:
+            raise LifeStoreFailed("LIFE_STORE", f"{self._path} is open in the process that this one was forked from")
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

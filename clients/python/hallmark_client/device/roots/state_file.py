@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from hallmark_client.device.errors import RootUnavailable
 
 _MODE: Final = 0o600
 _FOR_OTHERS: Final = 0o077
+LOCK_SECONDS: Final = 60.0
+"""Much longer than anybody works under the lock: who has it still is stopped, or waits for hardware that hangs."""
+_LOOK_SECONDS: Final = 0.02
 
 
 class StateFile:
@@ -81,16 +85,35 @@ class StateFile:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits for its turn. The lock ends with its process; its file stays, because removing it would let two in."""
+    """Waits for its turn, for LOCK_SECONDS. The lock ends with its process; its file stays, because removing it would
+    let two in. Raises RootUnavailable.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
     except OSError as error:
         raise _failed(path, "be locked", error) from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _take(descriptor, path)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise RootUnavailable(
+                    "ROOT_UNAVAILABLE",
+                    f"another process has had {path} locked for {LOCK_SECONDS:g} s, so it is stopped or hangs: "
+                    f"`fuser {path}` names it; let it go on (kill -CONT) or end it, then try again",
+                ) from None
+        except OSError as error:
+            raise _failed(path, "be locked", error) from None
+        time.sleep(_LOOK_SECONDS)
 
 
 def _failed(path: Path, what: str, error: OSError) -> RootUnavailable:

@@ -3,7 +3,7 @@
 updates/                         0700
   lock                           held while an update runs (flock(2))
   metadata/                      TUF: what was seen of the repository
-  downloads/<statement SHA-256>/<SHA-256 of the encrypted part>
+  downloads/<statement SHA-256>/<name of the encrypted part, a digest over its pieces>
 
 There is no list of what is whole: the file is asked. So nothing that a crash or a power cut leaves behind is believed,
 and a piece that is whole is never fetched again. No plaintext and no key is ever here.
@@ -16,10 +16,9 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from hallmark_client.device.update.errors import NoSpace, UpdateRunning, UpdateStoreFailed
 from hallmark_client.device.vault import Disk
@@ -30,6 +29,10 @@ from hallmark_release.verify import VerifiedRelease
 RESERVE_BYTES: Final = 16 * 1024 * 1024
 """Stays free: for the index of the vault and its log."""
 _BLOCK: Final = 256 * 1024
+_WRITE: Final = 256 * 1024
+"""For whole MiB at once Linux takes page cache in runs as long: 0.8 to 1.7 s of CPU a GiB instead of 0.2 s (measured
+with 6.18, ext4, in a virtual machine).
+"""
 
 
 class UpdateFolder:
@@ -80,7 +83,7 @@ class Download:
         self._disk = disk
 
     def path(self, part: IndexPart) -> Path:
-        return self._folder / part.encrypted_sha256
+        return self._folder / part.name
 
     def missing(self, part: IndexPart) -> list[int]:
         """Numbers of the pieces that are not here whole. Reads what is here."""
@@ -139,7 +142,8 @@ class PartFile:
     def write(self, number: int, piece: memoryview) -> None:
         with refused_by_disk(self._path):
             os.lseek(self._descriptor, number * PIECE_SIZE, os.SEEK_SET)
-            self._disk.write(self._descriptor, piece)
+            for start in range(0, len(piece), _WRITE):
+                self._disk.write(self._descriptor, piece[start : start + _WRITE])
 
     def syncing(self) -> Callable[[], None]:
         """Syncs what is written so far, in any thread, also after this file was closed. Must be called."""
@@ -154,32 +158,6 @@ class PartFile:
                 os.close(descriptor)
 
         return sync
-
-
-class Flushing:
-    """What arrived goes to the disk while more arrives and while it is checked: little is left for the vault to sync.
-
-    A disk reports a failed write to one sync alone, so `finish` raises what any of them met.
-    """
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1)
-        self._begun: list[Future[None]] = []
-
-    def begin(self, file: PartFile) -> None:
-        """Unless the disk has not come so far yet."""
-        if not self._begun or self._begun[-1].done():
-            self._begun.append(self._thread.submit(file.syncing()))
-
-    def finish(self) -> None:
-        for each in self._begun:
-            each.result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(wait=True)
 
 
 @contextmanager

@@ -15,12 +15,13 @@ from typing import Final, cast
 
 from hallmark_client.backoff import full_jitter
 from hallmark_client.device.update.buffers import buffer
-from hallmark_client.device.update.downloads import Download, Flushing, PartFile
+from hallmark_client.device.update.downloads import Download, PartFile
 from hallmark_client.device.update.gate import EVERY_SECONDS, Gate
 from hallmark_client.device.update.model import UpdateSettings
 from hallmark_client.system import System
 from hallmark_release.errors import PieceInvalid, SourceFailed, SourceMissing
 from hallmark_release.index import PIECE_SIZE, IndexPart
+from hallmark_release.lanes import Flushing
 from hallmark_release.pieces import piece_size
 from hallmark_release.source import ReleaseSource
 
@@ -103,7 +104,7 @@ class Fetching:
                 for following in self._pieces(Run(run.part, number, run.end), file, piece):
                     number, failures = following, 0
                     if (number - run.first) % _SYNC_PIECES == 0:
-                        self._flushing.begin(file)
+                        self._flushing.begin(file.syncing)
             except (SourceFailed, PieceInvalid) as error:
                 failures += 1
                 is_longer = number == run.end and isinstance(error, PieceInvalid)

@@ -1,12 +1,11 @@
 """One release on its way into the vault: fetched, opened in memory, compared, and then there at once."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Final
 
 from hallmark_client.device.life.fates import MODEL_LABEL
 from hallmark_client.device.model import Artifact, ArtifactState
-from hallmark_client.device.update.downloads import Download, Flushing
+from hallmark_client.device.update.downloads import Download
 from hallmark_client.device.update.errors import (
     ContentKeyInvalid,
     ContentKeyRefused,
@@ -22,7 +21,7 @@ from hallmark_client.device.vault import AdoptedPart, Vault
 from hallmark_client.errors import EnvelopeInvalid, FailedPrecondition, NotFound, PermissionDenied, VerificationFailed
 from hallmark_client.model.consents import ArtifactKind
 from hallmark_client.system import System
-from hallmark_release.index import IndexPart
+from hallmark_release.lanes import Flushing
 from hallmark_release.parts import CONTENT_KEY_BYTES
 from hallmark_release.source import ReleaseSource
 from hallmark_release.verify import VerifiedRelease
@@ -30,7 +29,6 @@ from hallmark_release.verify import VerifiedRelease
 VERSION_LABEL: Final = "version"
 _GONE: Final = frozenset({"ARTIFACT_REVOKED", "ARTIFACT_SUPERSEDED", "DEVICE_REVOKED"})
 _NO_ID: Final = "0" * 32
-_BLOB_NAME: Final = b"hallmark/update-blob/v1\n"
 
 
 class Installing:
@@ -115,7 +113,7 @@ class Installing:
             path=part.path,
             size=part.size,
             sha256=part.sha256,
-            blob=_blob_name(part),
+            blob=part.name,
             context=self._release.index.context(part),
         )
 
@@ -148,16 +146,6 @@ def draft(release: VerifiedRelease, epoch: int) -> Artifact:
         created_at=release.log.time,
         labels={MODEL_LABEL: f"tenants/{told.tenant}/models/{told.model}", VERSION_LABEL: told.version},
     )
-
-
-def _blob_name(part: IndexPart) -> str:
-    """64 hex digits that stand for these encrypted bytes and no others.
-
-    The vault takes files of one name for the same bytes, whoever published them. That is so for a name made of the
-    digests of the pieces, which were all compared; the digest of the whole file in the index was not, so that a
-    publisher could say there the name of another one's file.
-    """
-    return hashlib.sha256(_BLOB_NAME + b"".join(part.pieces)).hexdigest()
 
 
 def older(vault: Vault, artifact: Artifact, *, keep: int) -> tuple[Artifact, ...]:

@@ -12,10 +12,9 @@ it, only the index does, and the vault and the agent tell it to applications.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.exceptions import InvalidTag
@@ -24,14 +23,14 @@ from hallmark_client.device.update.buffers import buffer
 from hallmark_client.device.update.downloads import Download, refused_by_disk
 from hallmark_release.errors import ContentInvalid, PieceInvalid
 from hallmark_release.index import CHUNK_BYTES, IndexPart
+from hallmark_release.lanes import Lanes
 from hallmark_release.parts import PieceHash
 from hallmark_release.statement import SignedFile
 from hallmark_release.verify import VerifiedRelease
 
 _BLOCK: Final = 1024 * 1024
-_SLOTS: Final = 3
-_STREAMS: Final = 2
-Update = Callable[[memoryview], object]
+_BLOCKS: Final = 3
+_LANES: Final = 2
 
 
 def check_parts(download: Download, release: VerifiedRelease, key: bytearray, opened: Callable[[int], None]) -> None:
@@ -40,9 +39,9 @@ def check_parts(download: Download, release: VerifiedRelease, key: bytearray, op
     opened: told the encrypted bytes that were done. Raises PieceInvalid for a file that was changed on this disk since
     it was fetched (it is dropped: fetch it again), ContentInvalid for another key or another plaintext.
     """
-    with _Threads() as threads:
+    with _memory() as memory, Lanes(_LANES, blocks=_BLOCKS) as lanes:
         for part, signed in zip(release.index.parts, release.statement.files, strict=True):
-            checking = _Checking(part, signed, threads)
+            checking = _Checking(part, signed, memory, lanes)
             try:
                 checking.run(download.path(part), key, release.index.context(part), opened)
             except ContentInvalid as error:
@@ -53,46 +52,28 @@ def check_parts(download: Download, release: VerifiedRelease, key: bytearray, op
                 raise PieceInvalid(sentence) from error
 
 
-class _Threads:
-    """Hashing in order, one thread for each stream; and the blocks that are being hashed."""
+class _Memory:
+    """The same blocks for every part."""
 
     def __init__(self) -> None:
-        self._open = ExitStack()
-        self._blocks: list[list[Future[object]]] = [[]]
         self.sealed = buffer(_BLOCK)
-        self.plain = [buffer(_BLOCK + CHUNK_BYTES) for _ in range(_SLOTS)]
+        self.plain = [buffer(_BLOCK + CHUNK_BYTES) for _ in range(_BLOCKS)]
 
-    def __enter__(self) -> Self:
-        self._streams = [self._open.enter_context(ThreadPoolExecutor(1)) for _ in range(_STREAMS)]
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.settle()
-        self._open.close()
-        for block in self.plain:
+@contextmanager
+def _memory() -> Iterator[_Memory]:
+    """Wiped afterwards, when no lane reads it any more."""
+    memory = _Memory()
+    try:
+        yield memory
+    finally:
+        for block in memory.plain:
             block[:] = bytes(len(block))
-
-    def hash(self, stream: int, update: Update, data: memoryview) -> None:
-        self._blocks[-1].append(self._streams[stream].submit(update, data))
-
-    def next_block(self) -> None:
-        """The memory of the block before the last ones is free when this returns."""
-        self._blocks.append([])
-        self._wait(_SLOTS)
-
-    def settle(self) -> None:
-        self._wait(0)
-        self._blocks.append([])
-
-    def _wait(self, most: int) -> None:
-        while len(self._blocks) > most:
-            for future in self._blocks.pop(0):
-                future.result()
 
 
 class _Checking:
-    def __init__(self, part: IndexPart, signed: SignedFile, threads: _Threads) -> None:
-        self._part, self._signed, self._threads = part, signed, threads
+    def __init__(self, part: IndexPart, signed: SignedFile, memory: _Memory, lanes: Lanes) -> None:
+        self._part, self._signed, self._memory, self._lanes = part, signed, memory, lanes
         self._plain, self._shards = hashlib.sha256(), PieceHash()
 
     def run(self, path: Path, key: bytearray, context: bytes, opened: Callable[[int], None]) -> None:
@@ -102,25 +83,24 @@ class _Checking:
         except InvalidTag:
             sentence = f"{self._part.path!r} does not open: another key, or not the bytes of this release"
             raise ContentInvalid(sentence) from None
-        finally:
-            self._threads.settle()
         if self._shards.finish() != self._signed.shards or self._plain.hexdigest() != self._part.sha256:
             raise ContentInvalid(f"{self._part.path!r} is not the file that was signed")
 
     def _open(self, path: Path, opener: Cobblestone256Decryptor, opened: Callable[[int], None]) -> None:
         for number, block in enumerate(self._read(path)):
-            output = self._threads.plain[number % _SLOTS]
+            output = self._memory.plain[number % _BLOCKS]
             self._take(output[: opener.update_into(block, output)])
             opened(len(block))
+            self._lanes.next_block()
         self._take(memoryview(opener.finalize()))
+        self._lanes.settle()
 
     def _take(self, plain: memoryview) -> None:
-        self._threads.hash(0, self._plain.update, plain)
-        self._threads.hash(1, self._shards.update, plain)
+        self._lanes.begin(0, self._plain.update, plain)
+        self._lanes.begin(1, self._shards.update, plain)
 
     def _read(self, path: Path) -> Iterator[memoryview]:
         """Blocks of 1 MiB, the last may be short."""
         with refused_by_disk(path), path.open("rb", buffering=0) as file:
-            while count := file.readinto(self._threads.sealed):
-                yield self._threads.sealed[:count]
-                self._threads.next_block()
+            while count := file.readinto(self._memory.sealed):
+                yield self._memory.sealed[:count]

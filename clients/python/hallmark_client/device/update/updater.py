@@ -9,7 +9,7 @@ from typing import Final
 
 from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.device.model import Artifact
-from hallmark_client.device.update.downloads import Flushing, UpdateFolder
+from hallmark_client.device.update.downloads import UpdateFolder
 from hallmark_client.device.update.errors import ReleaseRevoked, UpdateFailed
 from hallmark_client.device.update.gate import Gate
 from hallmark_client.device.update.installing import Installing, draft, older
@@ -27,6 +27,7 @@ from hallmark_client.device.vault import Disk, Permissions, Vault
 from hallmark_client.system import System
 from hallmark_client.watch.clocks import DeviceClock
 from hallmark_release.errors import ReleaseError, ReleaseMismatch, SourceFailed
+from hallmark_release.lanes import Flushing
 from hallmark_release.source import ReleaseSource, open_source
 from hallmark_release.trust import ReleaseTrust
 from hallmark_release.verify import VerifiedRelease, verify_release

@@ -119,7 +119,7 @@ class Access:
             clause=clause,
             facts=facts,
         )
-        self._ledger.note(record)
+        self._ledger.note_denial(record)
 
     def _effective(self, artifact: Artifact, caller: Caller, operation: Operation, held: Held) -> tuple[Clause, ...]:
         now = self._ledger.now()

@@ -1,6 +1,5 @@
 """The index: one SQLite file with rows, wrapped keys, audit chain and use counts."""
 
-import ctypes
 import os
 import sqlite3
 import threading
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from hallmark_client import forking
 from hallmark_client.device import audit
 from hallmark_client.device.errors import StoreFailed
 from hallmark_client.device.policy.uses import UseCounts
@@ -99,11 +99,8 @@ class Index:
             self.connection.close()
 
     def leave_to_parent(self) -> None:
-        """In the child of a fork. SQLite would write its log back and remove it when the connection goes, also at the
-        end of the child, and the parent's next commits would be lost (https://www.sqlite.org/howtocorrupt.html,
-        section 2.6): so the connection never goes.
-        """
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.connection))
+        """In the child of a fork."""
+        forking.leave_to_parent(self.connection)
 
     def _check_whole(self) -> None:
         """That every page and column is what SQLite wrote, so that what is read later has the types that it should. Not

@@ -6,7 +6,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from hallmark_client.device.audit import AuditAct, AuditChain, AuditOutcome, AuditRecord, BufferedAudit
+from hallmark_client.device.audit import (
+    AuditAct,
+    AuditChain,
+    AuditOutcome,
+    AuditRecord,
+    BufferedAudit,
+    CountedDenials,
+)
 from hallmark_client.device.model import Artifact, Caller
 from hallmark_client.device.vault.index import Index
 from hallmark_client.watch.clocks import DeviceClock
@@ -23,6 +30,7 @@ class Ledger:
         self.now: Final = now or clock.rtc
         self.chain: Final = AuditChain(index.connection)
         self._reads = BufferedAudit(self._write_reads)
+        self._denials = CountedDenials(index.lock, self.note, clock.boot_seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[AuditChain]:
@@ -59,11 +67,17 @@ class Ledger:
         with self.transaction() as chain:
             chain.append(record)
 
+    def note_denial(self, record: AuditRecord) -> None:
+        """In a transaction of its own, or counted where the like was written a moment ago."""
+        self._denials.note(record)
+
     def note_read(self, record: AuditRecord) -> None:
         """With others, at most 1 s or 256 reads later."""
         self._reads.add(record)
 
     def flush(self) -> None:
+        """What was read, and how often was denied what was denied before."""
+        self._denials.flush()
         self._reads.flush()
 
     def _write_reads(self) -> None:

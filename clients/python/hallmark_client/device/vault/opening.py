@@ -122,6 +122,7 @@ def _policy(state: VaultState, given: VaultPolicy | None) -> VaultPolicy:
 def close_vault(state: VaultState) -> None:
     """What was read is written down, keys are wiped, the lock is free. Raises StoreFailed after all that."""
     try:
+        state.ledger.flush()
         state.ledger.note(state.ledger.record(AuditAct.CLOSED))
     finally:
         state.epochs.key.wipe()

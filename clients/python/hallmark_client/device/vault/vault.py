@@ -14,12 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
 
-from hallmark_client.device.audit import AuditChain
+from hallmark_client import forking
+from hallmark_client.device.audit import AuditChain, AuditRecord
 from hallmark_client.device.errors import DeviceError, StoreFailed, VaultInUse
 from hallmark_client.device.model import Artifact, Caller, Clause
 from hallmark_client.device.policy import VaultPolicy, VerifiedPolicy
 from hallmark_client.device.roots.port import RootFacts, RootOfTrust
-from hallmark_client.device.vault import forking
 from hallmark_client.device.vault.access import OWNER, Permissions
 from hallmark_client.device.vault.checking import Checking, CheckReport
 from hallmark_client.device.vault.disk import Disk
@@ -243,7 +243,7 @@ class Vault:
         return self._state.ledger.chain
 
     def flush(self) -> None:
-        """The audit entries of all reads so far are durable."""
+        """The audit entries of all reads and denials so far are durable."""
         self._check_open()
         self._state.ledger.flush()
 
@@ -253,6 +253,11 @@ class Vault:
         self._check_open()
         with self._state.ledger.transaction() as chain:
             yield chain
+
+    def note_denial(self, record: AuditRecord) -> None:
+        """Of who serves others. Durable, or counted where the like was written a moment ago (audit.CountedDenials)."""
+        self._check_open()
+        self._state.ledger.note_denial(record)
 
     @property
     def epoch(self) -> int:
@@ -272,8 +277,8 @@ class Vault:
             return
         with self._state.index.lock:
             if self._ended is None:
-                self._ended = _closed()
-                self._state.holdings.end_all_readers(_closed())
+                self._ended = StoreFailed("STORE_FAILED", "this vault was closed: open it again")
+                self._state.holdings.end_all_readers(self._ended)
                 close_vault(self._state)
 
     def forked(self) -> None:
@@ -292,7 +297,3 @@ class Vault:
     def _check_open(self) -> None:
         if self._ended is not None:
             raise self._ended
-
-
-def _closed() -> StoreFailed:
-    return StoreFailed("STORE_FAILED", "this vault was closed: open it again")

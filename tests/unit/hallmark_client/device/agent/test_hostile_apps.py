@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from hallmark_client.device.agent.frames import (
 )
 from hallmark_client.device.agent.line import Line
 from hallmark_client.device.audit import AuditAct
-from hallmark_client.device.errors import ArtifactUnknown
+from hallmark_client.device.errors import ArtifactUnknown, PolicyViolation
 from hallmark_client.model.consents import ArtifactKind
 from unit.hallmark_client.device.agent.agent_world import AgentWorld, wait_until
 
@@ -247,7 +248,59 @@ class TestLimits:
         with pytest.raises(AgentBusy):
             client.put([DATA], name="app/new", kind=OTHER)
         entries = [each for each in world.vault.audit.entries() if each.record.act is AuditAct.DENIED]
-        assert len(entries) == 4
+        assert [each.record.name for each in entries] == ["app/none"]
+        world.vault.flush()
+        (last,) = [each for each in world.vault.audit.entries() if each.record.act is AuditAct.DENIED][1:]
+        assert last.record.facts["repeats"] == "3"
+
+    def test_denials_do_not_fill_the_disk(self, world: AgentWorld) -> None:
+        """Every way to be refused, as fast as it goes: each is counted, few are entries."""
+        world.start(limits=AgentLimits(refusals_per_minute=100_000, deletions_per_minute=100_000))
+        world.vault.put([DATA], name="readable/m", kind=OTHER)
+        world.vault.put([DATA], name="other/m", kind=OTHER)
+        client, asked = world.client(), 0
+        for number in range(60):
+            for ask in (
+                lambda: client.get("other/m"),
+                lambda: client.find("app/none"),
+                lambda: client.delete("readable/m"),
+                lambda: client.put([b"x"], name="readable/n", kind=OTHER),
+                lambda number=number: client.find(f"app/made-up-{number}"),
+            ):
+                with pytest.raises((ArtifactUnknown, PolicyViolation)):
+                    ask()
+                asked += 1
+        world.vault.flush()
+        denied = [each.record for each in world.vault.audit.entries() if each.record.act is AuditAct.DENIED]
+        assert sum(int(each.facts.get("repeats", "1")) for each in denied) == asked
+        assert len(denied) < 30
+
+    def test_few_requests_of_one_app_are_in_the_vault_at_once(
+        self, world: AgentWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However many connections it has: another app waits for these at most."""
+        world.start(limits=AgentLimits(working=2))
+        world.vault.put([DATA], name="app/m", kind=OTHER)
+        inside, most, lock, find = 0, 0, threading.Lock(), world.vault.find
+
+        def slow_find(*arguments: object) -> object:
+            nonlocal inside, most
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.05)
+            with lock:
+                inside -= 1
+            return find(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(world.vault, "find", slow_find)
+        clients = [world.client() for _ in range(8)]
+        asking = [threading.Thread(target=client.find, args=("app/m",)) for client in clients]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join(20)
+        assert most == 2
 
     def test_deletions(self, world: AgentWorld) -> None:
         world.start(limits=AgentLimits(deletions_per_minute=1))

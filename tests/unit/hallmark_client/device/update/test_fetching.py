@@ -31,7 +31,6 @@ def part_of(pieces: int) -> IndexPart:
         size=size,
         sha256="0" * 64,
         encrypted_size=encrypted_size(size),
-        encrypted_sha256="1" * 64,
         pieces=digests,
     )
 

@@ -76,21 +76,26 @@ def test_a_file_that_was_changed_here_is_fetched_again(
     device.check_installed(built, files)
 
 
-def test_a_publisher_that_says_the_name_of_anothers_file(publisher: Publisher, device: UpdateDevice) -> None:
-    """The digest of the whole encrypted file is not compared: nothing in the vault goes by it."""
+@pytest.mark.parametrize(("bytes_of_victim", "refused"), [(False, PieceInvalid), (True, ContentInvalid)])
+def test_a_publisher_that_says_the_name_of_anothers_file(
+    publisher: Publisher, device: UpdateDevice, bytes_of_victim: bool, refused: type[Exception]
+) -> None:
+    """A name is made of pieces, and they are compared: whose bytes lie there then are the other one's."""
     files = {WEIGHTS: secrets.token_bytes(MIB)}
     built = publisher.publish(files)
     (victim,) = built.index.parts
-    false = publisher.build({WEIGHTS: b"mine"}, epoch=2, model=OTHER)
+    false = publisher.build({WEIGHTS: secrets.token_bytes(MIB)}, epoch=2, model=OTHER)
     served = shutil.copytree(publisher.served, publisher.folder / "other")
-    _serve_as(publisher.folder / f"built-{OTHER}-2", served, false.index.parts[0], victim)
-    publisher.list_anything(release_files(falsified(false, encrypted_sha256=victim.encrypted_sha256)), model=OTHER)
+    if not bytes_of_victim:
+        _serve_as(publisher.folder / f"built-{OTHER}-2", served, false.index.parts[0], victim)
+    publisher.list_anything(release_files(falsified(false, pieces=victim.pieces)), model=OTHER)
     shutil.copytree(publisher.served, served, dirs_exist_ok=True, ignore=lambda *_: ["parts"])
     device.key = lambda _, epoch: bytearray(publisher.content_keys[epoch])
-    _updater(device, served).update(OTHER)
+    with pytest.raises(refused):
+        _updater(device, served).update(OTHER)
     device.update()
     device.check_installed(built, files)
-    assert device.vault.read(OTHER, part=WEIGHTS, caller=APP) == b"mine"
+    assert [artifact.name for artifact in device.vault.artifacts()] == [MODEL]
     assert device.vault.read(MODEL, part=WEIGHTS, caller=APP) == files[WEIGHTS]
 
 

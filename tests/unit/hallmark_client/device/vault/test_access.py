@@ -236,6 +236,28 @@ def test_a_suspension_ends_readers_and_outlives_a_restart(world: World, app: Cal
     assert vault.read("m", caller=app) == b"x"
 
 
+def test_a_reader_that_is_denied_over_and_over_is_counted(world: World, app: Caller) -> None:
+    """An entry for each read would let one app fill the disk; each is an fsync that others wait for."""
+    callers = Callers(applications=("app",))
+    end = NotAfter(time=world.time + timedelta(seconds=1))
+    rule = Rule(operations=(Operation.GET,), callers=callers, not_after=end)
+    world.policy = VaultPolicy(version=1, kinds={"*": rule})
+    vault = world.open()
+    vault.put([b"x" * 100], name="m", kind=OTHER)
+    reader = vault.get("m", caller=app)
+    world.passes(1)
+    vault.flush()
+    before = vault.audit.head().size
+    for _ in range(100):
+        with pytest.raises(LimitReached):
+            reader.pread(0, 1)
+    assert vault.audit.head().size == before + 1, "the first one, before it was answered"
+    vault = world.reopen()
+    denied = [each.record for each in vault.audit.entries(before) if each.record.act is AuditAct.DENIED]
+    assert [each.facts.get("repeats") for each in denied] == [None, "99"]
+    assert {(each.name, each.caller, each.clause) for each in denied} == {("m", "app", "not-after")}
+
+
 def test_a_reader_that_stays_open_does_not_outlive_the_policy(world: World, app: Caller) -> None:
     end = world.time + timedelta(seconds=10)
     callers = Callers(applications=("app",))

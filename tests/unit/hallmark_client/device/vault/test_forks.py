@@ -3,8 +3,6 @@
 import gc
 import os
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,24 +12,10 @@ from hallmark_client.device.model import Caller
 from hallmark_client.device.roots.memory import MemoryRoot
 from hallmark_client.device.vault import Vault
 from hallmark_client.model.consents import ArtifactKind
+from support.forks import in_child
 from unit.hallmark_client.device.vault.device_world import World
 
 OTHER = ArtifactKind.OTHER
-
-
-def in_child(act: Callable[[], object]) -> int:
-    """What `act` came to in a forked process: 0 all went well."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        except BaseException as error:  # the child has nobody else to tell
-            sys.stderr.write(f"in the child: {error!r}\n")
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def names(folder: Path, root: MemoryRoot) -> list[str]:

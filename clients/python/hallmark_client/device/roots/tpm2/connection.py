@@ -21,6 +21,7 @@ from hallmark_client.device.roots.tpm2.policies import (
     Registers,
     UseCounted,
 )
+from hallmark_client.device.roots.tpm2.waiting import Waiting
 
 DEFAULT_TCTI: Final = "device:/dev/tpmrm0"
 """The kernel's resource manager. What the TSS would choose by itself may end in a socket that anybody can serve."""
@@ -45,9 +46,11 @@ def load_driver() -> Any:
 def connected(tcti: str) -> Iterator["Connection"]:
     """Errors of the TPM or the way to it that nobody catches before come out as RootUnavailable or RootLost."""
     tss = load_driver()
+    waiting = Waiting(tcti)
     with contextlib.ExitStack() as closing:
+        closing.callback(waiting.end)
         try:
-            esapi = closing.enter_context(tss.ESAPI(tcti))
+            esapi = waiting.open(tss.ESAPI)
         except (RuntimeError, ValueError) as error:  # TSS2_Exception is a RuntimeError
             raise failures.unreachable(tcti, error) from None
         try:
@@ -58,7 +61,7 @@ def connected(tcti: str) -> Iterator["Connection"]:
 
 
 class Connection:
-    """esapi: tpm2_pytss.ESAPI. tss: the module tpm2_pytss."""
+    """esapi: tpm2_pytss.ESAPI, with a time limit. tss: the module tpm2_pytss."""
 
     def __init__(self, esapi: Any, tss: Any, flushing: contextlib.ExitStack) -> None:
         self.esapi: Final = esapi
@@ -133,5 +136,5 @@ class Connection:
 
     def _flush(self, handle: Any) -> None:
         # A TPM that went away has forgotten it.
-        with contextlib.suppress(self.tss.TSS2_Exception):
+        with contextlib.suppress(self.tss.TSS2_Exception, RootUnavailable):
             self.esapi.flush_context(handle)

@@ -1,12 +1,8 @@
-"""How a vault's refusals are told: what happened, what to do next, and whose turn it is."""
+"""What to do next when something goes wrong on a device itself, by the reason, and which reasons are a no (exit 1)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
-from kms.cli.failure import CommandError, ExitCode
-
-_ADVICE: Final = {
+DEVICE_ADVICE: Final = {
     "AGENT_UNAVAILABLE": "Give --socket another path, in a folder that only you can write to",
     "ARTIFACT_EXISTS": "Give --version a higher number, or delete it first: hallmark vault delete",
     "ARTIFACT_SUSPENDED": "`hallmark vault show NAME` says what it waits for",
@@ -22,7 +18,7 @@ _ADVICE: Final = {
     "ROOT_UNAVAILABLE": "Check --root, and the passphrase or PIN",
     "VAULT_IN_USE": "Ask its agent, or end the process that has it open",
 }
-_NOT_SO: Final = frozenset(
+DEVICE_NOT_SO: Final = frozenset(
     {
         "ARTIFACT_EXISTS",
         "ARTIFACT_SUSPENDED",
@@ -35,15 +31,3 @@ _NOT_SO: Final = frozenset(
         "ROLLED_BACK",
     }
 )
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """DeviceError becomes CommandError: 1 where the vault says no, 2 where it can not be used like this."""
-    from hallmark_client.device.errors import DeviceError
-
-    try:
-        yield
-    except DeviceError as error:
-        code = ExitCode.NOT_SO if error.reason in _NOT_SO else ExitCode.NOT_USABLE
-        raise CommandError(error.reason, error.message, exit_code=code, advice=_ADVICE.get(error.reason, "")) from error
