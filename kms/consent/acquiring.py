@@ -73,8 +73,9 @@ class LeaseService:
             assert found is not None  # leases are never deleted
             return found
         self.giving.conditions.artifacts.hold(tx, frozenset({wanted.artifact}))
-        consent = store.find(tx, wanted.consent, lock=True)
-        if consent is None or (wanted.for_itself and consent.devices and wanted.device not in consent.devices):
+        itself = wanted.device if wanted.for_itself else None
+        consent = store.find(tx, wanted.consent, lock=True, concerning=itself)
+        if consent is None:
             raise not_found(str(wanted.consent))
         consent.check_open(now)
         if consent.kind_of(wanted.artifact) is None:

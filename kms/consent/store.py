@@ -97,9 +97,13 @@ def insert(tx: Connection, made: Consent) -> None:
         tx.execute(consent_device.insert(), rows)
 
 
-def find(tx: Connection, name: ChildName, *, lock: bool = False) -> Consent | None:
-    """`lock`: nobody else may change it, or give leases for it, before this transaction commits."""
+def find(tx: Connection, name: ChildName, *, lock: bool = False, concerning: ChildName | None = None) -> Consent | None:
+    """`lock`: nobody else may change it, or give leases for it, before this transaction commits. `concerning`: a device,
+    for which a consent that does not concern it takes as long as one that is not there.
+    """
     query = sa.select(consent).where(_named(name))
+    if concerning is not None:
+        query = query.where(_concerns(name, concerning))
     row = tx.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _read(row, _devices(tx, name.tenant, [name.id]))
 
@@ -208,6 +212,14 @@ def newest_receipt(tx: Connection, name: ChildName) -> Change | None:
 
 def _named(name: ChildName) -> sa.ColumnElement[bool]:
     return sa.and_(consent.c.tenant == name.tenant, consent.c.id == name.id)
+
+
+def _concerns(name: ChildName, device: ChildName) -> sa.ColumnElement[bool]:
+    """A consent that names no device concerns all."""
+    named = sa.select(consent_device.c.device).where(
+        consent_device.c.tenant == name.tenant, consent_device.c.consent == name.id
+    )
+    return sa.or_(sa.not_(named.exists()), named.where(consent_device.c.device == device.id).exists())
 
 
 def _open(name: ChildName, revision: int) -> sa.ColumnElement[bool]:

@@ -113,7 +113,7 @@ class CountedDenials:
 
     def _write_in_time(self) -> None:
         with self._lock:
-            self._timer = None
+            self._cancel()
             now = self._clock()
             counted = [held for held in self._all() if held.count]
             # A thread has nobody to tell: what could not be written stays counted, and the next denial of it raises.
