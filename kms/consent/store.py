@@ -98,8 +98,8 @@ def insert(tx: Connection, made: Consent) -> None:
 
 
 def find(tx: Connection, name: ChildName, *, lock: bool = False, concerning: ChildName | None = None) -> Consent | None:
-    """`lock`: nobody else may change it, or give leases for it, before this transaction commits. `concerning`: a device,
-    for which a consent that does not concern it takes as long as one that is not there.
+    """`lock`: nobody else may change it, or give leases for it, before this transaction commits. `concerning`: a
+    device, for which a consent that does not concern it takes as long as one that is not there.
     """
     query = sa.select(consent).where(_named(name))
     if concerning is not None:

@@ -2,8 +2,8 @@
 
     metadata/   N.root.json, N.targets.json, N.snapshot.json, timestamp.json
     targets/    {model}/{SHA-256}.{name}: the four files of each model's current release, and those of earlier ones
-    parts/      {first two digits}/{name}: encrypted files, named by the digests of their pieces, so that caches may keep
-                them for ever
+    parts/      {first two digits}/{name}: encrypted files, named by the digests of their pieces, so that caches may
+                keep them for ever
 
 Whoever can write into the folder can break it, but not make clients believe anything: every role is signed by two keys
 that are elsewhere, and what is read here is signed again only when it follows from a root that the publisher holds, and
