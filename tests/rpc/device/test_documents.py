@@ -40,6 +40,20 @@ def test_from_a_folder_of_weights_to_an_app_on_a_device(folder: Path) -> None:
     _verify_as_an_auditor(folder)
 
 
+def test_the_same_without_a_program(folder: Path) -> None:
+    prepare, _ = blocks("device.md", "sh", section=TRY)
+    _, app = blocks("device.md", "python", section=TRY)
+    (commands,) = blocks("device.md", "sh", section="Without a program")
+    (serve,) = blocks("device-agent.md", "sh", section="Updates by itself")
+    run_shell(prepare, folder)
+    told = run_shell(commands, folder)
+    assert "Installed example-7b 1.0.0, epoch 1: 5,000,000 bytes in 1 file." in told
+    assert "may be used" in told
+    _serve_and_ask(serve, app, folder)
+    (program,) = blocks("device-agent.md", "python", section="Updates by itself")
+    run_python(program, folder)
+
+
 def _serve_and_ask(serve: str, app: str, folder: Path) -> None:
     with subprocess.Popen(
         ["sh", "-c", f"exec {serve}"], cwd=folder, env=environment(), stdout=subprocess.PIPE

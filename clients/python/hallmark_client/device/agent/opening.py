@@ -7,8 +7,9 @@ from typing import Final
 
 from hallmark_client.device.life.attester import Attester
 from hallmark_client.device.life.device import Device
+from hallmark_client.device.life.errors import NotEnrolled
 from hallmark_client.device.life.store import FILE
-from hallmark_client.device.roots.choose import Ask, open_root
+from hallmark_client.device.roots.choose import Ask, SecretMissing, open_root
 from hallmark_client.device.roots.port import RootOfTrust
 from hallmark_client.device.vault import Vault
 
@@ -20,11 +21,22 @@ ROOT_STATE: Final = "root.json"
 def opened_root(folder: Path, address: str, *, secret: Ask | None = None) -> Iterator[RootOfTrust]:
     """Makes the folder and the root where there is none. secret: passphrase or PIN. Raises RootFailed."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    root = open_root(address, state=folder / ROOT_STATE, passphrase=secret, pin=secret)
+    try:
+        root = open_root(address, state=folder / ROOT_STATE, passphrase=secret, pin=secret)
+    except SecretMissing:
+        scheme = address.partition(":")[0]
+        sentence = f"the root of trust {scheme}: has a passphrase or PIN: give --secret-file FILE with it (chmod 600)"
+        raise SecretMissing(sentence) from None
     try:
         yield root
     finally:
         root.close()
+
+
+def check_enrolled(folder: Path) -> None:
+    """Before anything is made or opened: there was an enrolment here. Raises NotEnrolled."""
+    if not (folder / FILE).exists():
+        raise NotEnrolled("NOT_ENROLLED", f"{folder} is no enrolled device's folder")
 
 
 @contextmanager
@@ -34,13 +46,13 @@ def opened_vault(folder: Path, root: RootOfTrust, *, tenant: str = "default") ->
         with Vault.open(folder, root, tenant=tenant) as vault:
             yield vault
         return
-    with Device.open(folder, root=root, attester=_attester(root)) as device:
+    with Device.open(folder, root=root, attester=attester_of(root)) as device:
         device.start()
         yield device
 
 
-def _attester(root: RootOfTrust) -> Attester | None:
-    """What can vouch for a device with this root of trust, as it did when it was enrolled."""
+def attester_of(root: RootOfTrust) -> Attester | None:
+    """What can vouch for a device with this root of trust; None: nothing but the device's own software."""
     match root.facts.name:
         case "tpm2":
             from hallmark_client.device.roots.tpm2.attestation import TpmAttester

@@ -64,4 +64,4 @@ class Sight:
 
 
 def unknown(name: str) -> ArtifactUnknown:
-    return ArtifactUnknown("ARTIFACT_UNKNOWN", f"there is no {name!r:.300} here: `artifacts()` lists what is")
+    return ArtifactUnknown("ARTIFACT_UNKNOWN", f"there is no {name!r:.300} here")

@@ -36,6 +36,10 @@ class AddressInvalid(RootUnavailable):
         super().__init__("ROOT_ADDRESS_INVALID", message)
 
 
+class SecretMissing(AddressInvalid):
+    """The address is right; passphrase or PIN were not given."""
+
+
 def open_root(
     address: str,
     *,
@@ -94,7 +98,7 @@ def _pkcs11(rest: str, pin: Ask | None, system: System | None) -> RootOfTrust:
     if source := how.get("pin-source"):
         pin = pin or secret_file(Path(source.removeprefix("file:")))
     if pin is None:
-        raise AddressInvalid("the token needs its PIN: add &pin-source=FILE, or give `pin`")
+        raise SecretMissing("the token needs its PIN: add &pin-source=FILE, or give `pin`")
     from .pkcs11 import open_pkcs11_root
     from .pkcs11_token import TokenPlace
 
@@ -122,7 +126,7 @@ def _passphrase(path: str, passphrase: Ask | None, system: System | None) -> Roo
     if not path:
         raise AddressInvalid("write passphrase:/path/of/file; it is made where there is none")
     if passphrase is None:
-        raise AddressInvalid("nobody was named to ask for the passphrase: give `passphrase`, such as secret_file(path)")
+        raise SecretMissing("nobody was named to ask for the passphrase: give `passphrase`, such as secret_file(path)")
     from .passphrase import open_passphrase_root
 
     return open_passphrase_root(Path(path), passphrase, system=system)

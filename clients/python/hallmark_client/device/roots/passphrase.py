@@ -94,13 +94,15 @@ class PassphraseKeys:
 def open_passphrase_root(
     path: Path, passphrase: Passphrase, *, cost: Argon2Cost | None = None, system: System | None = None
 ) -> SoftwareRoot:
-    """Makes the file (mode 0600) where there is none; cost is for that. Asks for the passphrase once.
+    """Makes the file (mode 0600) and its folder (0700) where there is none; cost is for that. Asks for the passphrase
+    once.
 
     Raises RootUnavailable: wrong passphrase (found out at the full price of Argon2id), one that is too short for a
     new file, a disk that refuses; RootLost: what is there is not such a file.
     """
     system = system or System()
     state = StateFile(path, max_bytes=FILE_MAX)
+    state.make_folder()
     with state.locked():
         data = state.read()
         if data is None:

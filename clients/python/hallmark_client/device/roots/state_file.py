@@ -29,6 +29,13 @@ class StateFile:
         self._path = path
         self._max_bytes = max_bytes
 
+    def make_folder(self) -> None:
+        """Mode 0700 where there is none, as the vault's, in which the file often is."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failed(self._path.parent, "be made", error) from None
+
     def locked(self) -> AbstractContextManager[None]:
         return locked(self._path.with_name(f"{self._path.name}.lock"))
 

@@ -150,4 +150,4 @@ class Holdings:
 
 
 def unknown(name: str) -> ArtifactUnknown:
-    return ArtifactUnknown("ARTIFACT_UNKNOWN", f"there is no {name!r} here: `artifacts()` lists what is")
+    return ArtifactUnknown("ARTIFACT_UNKNOWN", f"there is no {name!r} here")

@@ -22,8 +22,8 @@ class Reading:
     def get(self, name: str, version: int | None, part: str, caller: Caller) -> ArtifactReader:
         """1. policy  2. state and permissions  3. a use that is counted, durable  4. key, file, its last chunk"""
         row = self._state.holdings.find(name, version)
-        found = find_part(row.artifact, part)
         self._ask(row, caller)
+        found = find_part(row.artifact, part)  # what is denied tells nobody its parts
         self._access.check_usable(row, caller)
         record = self._state.ledger.record(AuditAct.GET, artifact=row.artifact, caller=caller)
         with self._state.index.lock:

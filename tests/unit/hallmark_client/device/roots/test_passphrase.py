@@ -34,6 +34,14 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
     assert (tmp_path / "root").stat().st_mode & 0o777 == 0o600
 
 
+def test_its_folder_is_made_for_this_user_alone(tmp_path: Path) -> None:
+    opened(tmp_path / "device" / "vault" / "root").close()
+    assert (tmp_path / "device" / "vault").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(RootUnavailable, match="can not be made"):
+        opened(tmp_path / "file" / "root")
+
+
 def test_a_wrong_passphrase_opens_nothing_and_changes_nothing(tmp_path: Path) -> None:
     opened(tmp_path / "root").close()
     before = (tmp_path / "root").read_bytes()

@@ -37,6 +37,12 @@ def test_it_is_the_same_root_after_a_restart_of_both(bench: TpmRootBench, root: 
     assert stat.S_IMODE(bench.state.stat().st_mode) == 0o600
 
 
+def test_the_folder_of_its_file_is_made(bench: TpmRootBench) -> None:
+    folder = bench.state.with_name("vault-of-another")
+    open_tpm2_root(folder / "root.json", tcti=bench.tpm.tcti).close()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
 def test_another_label_or_epoch_opens_nothing(root: Tpm2Root) -> None:
     epoch = root.epoch()
     blob = root.seal(SECRET, epoch=epoch, label=LABEL)

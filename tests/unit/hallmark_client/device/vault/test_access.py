@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from hallmark_client.device.audit import AuditAct, AuditOutcome
-from hallmark_client.device.errors import ArtifactSuspended, LimitReached, PolicyViolation
+from hallmark_client.device.errors import ArtifactSuspended, ArtifactUnknown, LimitReached, PolicyViolation
 from hallmark_client.device.model import Artifact, ArtifactState, Caller, Enforcement
 from hallmark_client.device.policy import (
     DENY_ALL,
@@ -58,6 +58,17 @@ def test_the_name_of_the_owner_makes_nobody_the_owner(vault: Vault) -> None:
     for act in (vault.rotate, lambda caller: vault.delete("m", caller=caller)):
         with pytest.raises(PolicyViolation):
             act(caller=stranger)
+
+
+def test_who_is_denied_learns_no_part_and_the_denial_is_kept(world: World, app: Caller) -> None:
+    vault = world.open()
+    vault.put([b"x"], name="m", kind=OTHER)
+    with pytest.raises(PolicyViolation):
+        vault.read("m", part="guess", caller=STRANGER)
+    *_, last = vault.audit.entries()
+    assert (last.record.outcome, last.record.caller) == (AuditOutcome.DENIED, "stranger")
+    with pytest.raises(ArtifactUnknown, match="has no part 'guess': it has ''"):
+        vault.read("m", part="guess", caller=app)
 
 
 def test_a_denial_is_on_disk_before_it_is_answered(world: World) -> None:

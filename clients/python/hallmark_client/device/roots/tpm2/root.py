@@ -48,7 +48,7 @@ def open_tpm2_root(
     pcrs: tuple[int, ...] = (),
     system: System | None = None,
 ) -> "Tpm2Root":
-    """Makes the root, and the file `state` (mode 0600, below 64 KiB), where there is none.
+    """Makes the root, and the file `state` (mode 0600, below 64 KiB) in its folder (0700), where there is none.
 
     tcti: which TPM, as the TSS spells it ("device:/dev/tpmrm0", the default; "swtpm:path=SOCKET"). auth: what opens
     beside the TPM and the file, such as a PIN, guarded by the TPM against guessing. owner_auth: of the TPM's storage
@@ -63,6 +63,7 @@ def open_tpm2_root(
     file = StateFile(state, max_bytes=STATE_MAX)
     given, owner = asked(auth), asked(owner_auth)
     try:
+        file.make_folder()
         with file.locked():
             found = found_or_begun(
                 file, tcti, protected=bool(given), owner_auth=owner, random_bytes=system.random_bytes
