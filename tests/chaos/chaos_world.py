@@ -18,7 +18,7 @@ from hallmark_client.device.audit import AuditAct, AuditOutcome
 from hallmark_release import BuiltRelease, ReleaseSource, Repository, Role
 from hallmark_release.errors import SourceFailed
 from hallmark_release.repository_state import RepositoryState
-from unit.hallmark_client.device.update.update_world import APP, MIB, CountingSource, UpdateDevice, no_plaintext
+from unit.hallmark_client.device.updates.update_world import APP, MIB, CountingSource, UpdateDevice, no_plaintext
 from unit.hallmark_release.release_world import MODEL, NOW, Publisher, later
 
 OLD = {"config.json": b'{"layers": 2}' * 20, "weights.bin": secrets.token_bytes(70_000)}

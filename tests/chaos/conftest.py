@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from chaos.chaos_world import NEW, Chaos
-from unit.hallmark_client.device.update.conftest import place
-from unit.hallmark_client.device.update.update_world import CountingSource, UpdateDevice
+from unit.hallmark_client.device.updates.conftest import place
+from unit.hallmark_client.device.updates.update_world import CountingSource, UpdateDevice
 from unit.hallmark_release.release_world import Publisher
 
 __all__ = ["place"]

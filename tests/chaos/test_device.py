@@ -9,7 +9,7 @@ from chaos.chaos_world import LARGE, SOON, Chaos, later
 from hallmark_client.device.life.artifact_keys import opened
 from hallmark_client.device.life.fates import Told
 from hallmark_client.device.life.permissions import LeasePermissions
-from hallmark_client.device.update import ContentKeyInvalid, EpochReused, ReleaseRevoked, ReleaseSuspended
+from hallmark_client.device.updates import ContentKeyInvalid, EpochReused, ReleaseRevoked, ReleaseSuspended
 from hallmark_client.model.releases import ArtifactKey, artifact_key_info
 from hallmark_client.watch.decisions import NotGranted, Use
 from hallmark_envelope import EnvelopePrivateKey, HpkeKem, seal_envelope

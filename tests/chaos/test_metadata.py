@@ -19,7 +19,7 @@ from hallmark_release.errors import (
     SourceMissing,
 )
 from hallmark_release.repository_state import RepositoryState
-from unit.hallmark_client.device.update.update_world import CountingSource
+from unit.hallmark_client.device.updates.update_world import CountingSource
 
 
 def newest(folder: Path, role: str) -> Path:

@@ -24,7 +24,7 @@ from hallmark_release.errors import (
     WrongKey,
 )
 from hallmark_release.repository_state import RepositoryState
-from unit.hallmark_client.device.update.update_world import CountingSource
+from unit.hallmark_client.device.updates.update_world import CountingSource
 from unit.hallmark_release.release_world import MODEL, log_entry, log_proof, release_files
 from unit.hallmark_tlog.virtual_log import WITNESS_ML_DSA
 

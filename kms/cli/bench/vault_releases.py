@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hallmark_client.device.policy import VaultPolicy
 from hallmark_client.device.roots.memory import MemoryRoot
-from hallmark_client.device.update import Updater
+from hallmark_client.device.updates import Updater
 from hallmark_client.device.vault import Vault
 from hallmark_release import BuiltRelease, ReleaseId, build_release, new_release_id
 from kms.cli.bench.vault_child import APPLICATION, measured, timed

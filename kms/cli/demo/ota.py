@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from hallmark_client.device.update import Updater, UpdateSettings
+from hallmark_client.device.updates import Updater, UpdateSettings
 from hallmark_client.errors import FailedPrecondition
 from hallmark_client.model.consents import ArtifactKind, ConsentArtifact
 from hallmark_release.errors import MetadataUnsigned, PieceInvalid, ReleaseError

@@ -17,12 +17,12 @@ import pytest
 from fault.device.vault_world import SteppingDisk, dying_at, failing_at, file_root
 from hallmark_client.device.audit import AuditAct, AuditOutcome
 from hallmark_client.device.policy import VaultPolicy
-from hallmark_client.device.update import NoSpace, UpdateFolder, Updater
+from hallmark_client.device.updates import NoSpace, UpdateFolder, Updater
 from hallmark_client.device.vault import Disk, Vault
 from hallmark_client.system import System
 from hallmark_release.index import PIECE_SIZE
 from support.fault_runs import LONG, SEED
-from unit.hallmark_client.device.update.update_world import APP, CountingSource, no_plaintext
+from unit.hallmark_client.device.updates.update_world import APP, CountingSource, no_plaintext
 from unit.hallmark_release.release_world import MODEL, NOW, Publisher, later
 
 OLD = {"weights.bin": secrets.token_bytes(5_000)}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from hallmark_client import Client
 from hallmark_client.device.errors import ArtifactSuspended, ArtifactUnknown
-from hallmark_client.device.update import ContentKeyRefused, ReleaseRevoked, UpToDate
+from hallmark_client.device.updates import ContentKeyRefused, ReleaseRevoked, UpToDate
 from hallmark_client.model.consents import ArtifactKind, ConsentArtifact
 from hallmark_release import ReleaseTrust
 from kms.cli.release.group import release

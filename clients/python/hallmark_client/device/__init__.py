@@ -31,12 +31,12 @@ if TYPE_CHECKING:
         StoreFailed,
         VaultInUse,
     )
-    from hallmark_client.device.life.device import Device
+    from hallmark_client.device.life.device import Device, update
     from hallmark_client.device.life.errors import EnrolmentRefused, NotEnrolled
     from hallmark_client.device.model import Caller
     from hallmark_client.device.policy.vault_policy import VaultPolicy
     from hallmark_client.device.roots.choose import open_root, secret_file
-    from hallmark_client.device.update.errors import (
+    from hallmark_client.device.updates.errors import (
         ContentKeyRefused,
         NoSpace,
         ReleaseRevoked,
@@ -82,6 +82,7 @@ __all__ = [
     "VaultPolicy",
     "open_root",
     "secret_file",
+    "update",
 ]
 
 _ERRORS: Final = (
@@ -92,12 +93,12 @@ _PLACES: Final = {
     "hallmark_client.device.agent.client": "AgentClient",
     "hallmark_client.device.agent.errors": "AgentBusy AgentUnavailable",
     "hallmark_client.device.errors": _ERRORS,
-    "hallmark_client.device.life.device": "Device",
+    "hallmark_client.device.life.device": "Device update",
     "hallmark_client.device.life.errors": "EnrolmentRefused NotEnrolled",
     "hallmark_client.device.model": "Caller",
     "hallmark_client.device.policy.vault_policy": "VaultPolicy",
     "hallmark_client.device.roots.choose": "open_root secret_file",
-    "hallmark_client.device.update.errors": "ContentKeyRefused NoSpace ReleaseRevoked ReleaseSuspended UpdateFailed "
+    "hallmark_client.device.updates.errors": "ContentKeyRefused NoSpace ReleaseRevoked ReleaseSuspended UpdateFailed "
     "UpdateRunning",
     "hallmark_client.device.vault.vault": "Vault",
     "hallmark_client.model.consents": "ArtifactKind",

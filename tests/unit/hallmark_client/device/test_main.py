@@ -12,7 +12,7 @@ from hallmark_client.device.commands import acts
 from hallmark_client.device.commands.policy_file import allowing, read_policy
 from hallmark_client.device.commands.telling import Line, Told, tell
 from hallmark_client.device.policy import PolicyInvalid, VaultPolicy
-from hallmark_client.device.update import Progress, Stage
+from hallmark_client.device.updates import Progress, Stage
 
 WHERE = ["--vault", "vault", "--root", "passphrase:vault/root.json"]
 UPDATE = ["update", "example-7b", *WHERE, "--from", "repository"]

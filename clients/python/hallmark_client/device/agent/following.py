@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from hallmark_client.backoff import full_jitter
-from hallmark_client.device.update import Installed, OnProgress
+from hallmark_client.device.updates import Installed, OnProgress
 from hallmark_client.errors import HallmarkError
 from hallmark_client.system import System
 from hallmark_release.errors import ReleaseError, SourceMissing

@@ -14,7 +14,7 @@ from hallmark_client.device.life import Device, DeviceStatus, FeedSettings, Life
 from hallmark_client.device.model import Artifact
 from hallmark_client.device.policy import DENY_ALL, VaultPolicy
 from hallmark_client.device.roots.port import RootOfTrust
-from hallmark_client.device.update import Installed
+from hallmark_client.device.updates import Installed
 from hallmark_client.model.result import rfc3339
 from hallmark_client.profile import Profile
 from hallmark_client.system import System

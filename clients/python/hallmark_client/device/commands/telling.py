@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hallmark_client.device.policy import PolicyInvalid
 from hallmark_client.device.roots.choose import AddressInvalid
-from hallmark_client.device.update import Progress
+from hallmark_client.device.updates import Progress
 from hallmark_client.errors import DeadlineExceeded, HallmarkError, ProfileInvalid, Unavailable
 from hallmark_release.errors import ReleaseError, TrustUnusable
 

@@ -12,7 +12,7 @@ import functools
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from hallmark_client.client import Client
 from hallmark_client.device.policy import VaultPolicy
@@ -40,7 +40,7 @@ from .store import FILE, LifeStore
 from .trust import Trust
 
 if TYPE_CHECKING:
-    from hallmark_client.device.update import Installed, OnProgress, Updater, UpdateSettings
+    from hallmark_client.device.updates import Installed, OnProgress, Updater, UpdateSettings
 
 
 class Device:
@@ -211,7 +211,7 @@ class Device:
 
         source: or a URL, or a folder. consent: to acquire leases from.
         """
-        from hallmark_client.device.update import Updater  # python-tuf, for those who update
+        from hallmark_client.device.updates import Updater  # python-tuf, for those who update
 
         return Updater(
             self.vault,
@@ -265,6 +265,10 @@ class Device:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+update: Final = Device.update
+"""hallmark_client.device.update(device, model, source, trust)."""
 
 
 def _registration_in(folder: Path) -> Registration:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hallmark_client.device.agent.following import Follow, Following
-from hallmark_client.device.update import Progress, ReleaseRevoked, Stage
+from hallmark_client.device.updates import Progress, ReleaseRevoked, Stage
 from hallmark_client.errors import ResourceExhausted
 from hallmark_client.system import System
 from hallmark_release.errors import MetadataExpired, SourceMissing

@@ -19,8 +19,8 @@ from typing import Final
 from cryptography.cobblestone import Cobblestone256Decryptor
 from cryptography.exceptions import InvalidTag
 
-from hallmark_client.device.update.buffers import buffer
-from hallmark_client.device.update.downloads import Download, refused_by_disk
+from hallmark_client.device.updates.buffers import buffer
+from hallmark_client.device.updates.downloads import Download, refused_by_disk
 from hallmark_release.errors import ContentInvalid, PieceInvalid
 from hallmark_release.index import CHUNK_BYTES, IndexPart
 from hallmark_release.lanes import Lanes

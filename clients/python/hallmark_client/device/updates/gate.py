@@ -10,7 +10,7 @@ from typing import Final
 
 from hallmark_client.device.errors import ArtifactSuspended
 from hallmark_client.device.model import Artifact
-from hallmark_client.device.update.errors import ReleaseRevoked, ReleaseSuspended
+from hallmark_client.device.updates.errors import ReleaseRevoked, ReleaseSuspended
 from hallmark_client.device.vault import Permissions
 from hallmark_events.lease import Why
 

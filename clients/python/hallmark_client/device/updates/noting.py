@@ -5,7 +5,7 @@ from typing import Final
 
 from hallmark_client.device.audit import AuditAct, AuditOutcome, AuditRecord
 from hallmark_client.device.model import Artifact
-from hallmark_client.device.update.errors import UpdateFailed
+from hallmark_client.device.updates.errors import UpdateFailed
 from hallmark_client.device.vault import Vault
 from hallmark_release.errors import ReleaseError
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from hallmark_client.device.errors import ArtifactUnknown, ContentInvalid
-from hallmark_client.device.update.errors import EpochReused
+from hallmark_client.device.updates.errors import EpochReused
 from hallmark_client.device.vault import Vault
 from hallmark_events.canonical import canonical_json, format_time, parse_canonical, parse_time
 from hallmark_release.verify import VerifiedRelease

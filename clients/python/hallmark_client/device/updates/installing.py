@@ -5,18 +5,18 @@ from typing import Final
 
 from hallmark_client.device.life.fates import MODEL_LABEL
 from hallmark_client.device.model import Artifact, ArtifactState
-from hallmark_client.device.update.downloads import Download
-from hallmark_client.device.update.errors import (
+from hallmark_client.device.updates.downloads import Download
+from hallmark_client.device.updates.errors import (
     ContentKeyInvalid,
     ContentKeyRefused,
     ReleaseRevoked,
     ReleaseSuspended,
     UpdateFailed,
 )
-from hallmark_client.device.update.fetching import Fetching, runs
-from hallmark_client.device.update.gate import Gate
-from hallmark_client.device.update.model import KeySource, OnProgress, Progress, Stage, UpdateSettings
-from hallmark_client.device.update.opening import check_parts
+from hallmark_client.device.updates.fetching import Fetching, runs
+from hallmark_client.device.updates.gate import Gate
+from hallmark_client.device.updates.model import KeySource, OnProgress, Progress, Stage, UpdateSettings
+from hallmark_client.device.updates.opening import check_parts
 from hallmark_client.device.vault import AdoptedPart, Vault
 from hallmark_client.errors import EnvelopeInvalid, FailedPrecondition, NotFound, PermissionDenied, VerificationFailed
 from hallmark_client.model.consents import ArtifactKind

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from hallmark_client.device.update import UpdateSettings
-from hallmark_client.device.update.fetching import Run, runs, split
+from hallmark_client.device.updates import UpdateSettings
+from hallmark_client.device.updates.fetching import Run, runs, split
 from hallmark_client.system import System
 from hallmark_release import HttpSource
 from hallmark_release.errors import PieceInvalid, SourceFailed
 from hallmark_release.index import PIECE_SIZE, IndexPart, encrypted_size
-from unit.hallmark_client.device.update.update_world import MIB, CountingSource, UpdateDevice
+from unit.hallmark_client.device.updates.update_world import MIB, CountingSource, UpdateDevice
 from unit.hallmark_release.release_world import Publisher
 
 FILES = {"one.bin": secrets.token_bytes(21 * MIB), "two.bin": secrets.token_bytes(5 * MIB)}

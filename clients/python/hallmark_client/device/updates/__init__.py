@@ -8,8 +8,8 @@ A device of the SDK brings all of that: `device.update("example-7b", source, tru
 the order, the attacks and the limits.
 """
 
-from hallmark_client.device.update.downloads import UpdateFolder
-from hallmark_client.device.update.errors import (
+from hallmark_client.device.updates.downloads import UpdateFolder
+from hallmark_client.device.updates.errors import (
     ContentKeyInvalid,
     ContentKeyRefused,
     EpochReused,
@@ -20,7 +20,7 @@ from hallmark_client.device.update.errors import (
     UpdateRunning,
     UpdateStoreFailed,
 )
-from hallmark_client.device.update.model import (
+from hallmark_client.device.updates.model import (
     Available,
     Installed,
     KeySource,
@@ -30,7 +30,7 @@ from hallmark_client.device.update.model import (
     UpdateSettings,
     UpToDate,
 )
-from hallmark_client.device.update.updater import Updater
+from hallmark_client.device.updates.updater import Updater
 
 __all__ = [
     "Available",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hallmark_client.device.errors import ContentInvalid
-from hallmark_client.device.update.remembered import Remembered
+from hallmark_client.device.updates.remembered import Remembered
 
 KNOWN = Remembered(epoch=7, digest="ab" * 32, installed="", time=datetime(2026, 11, 22, 9, 0, 0, 5, tzinfo=UTC))
 

@@ -14,7 +14,7 @@ from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.device.model import Artifact, Caller
 from hallmark_client.device.policy import VaultPolicy
 from hallmark_client.device.roots.memory import MemoryRoot
-from hallmark_client.device.update import Updater, UpdateSettings
+from hallmark_client.device.updates import Updater, UpdateSettings
 from hallmark_client.device.vault import Disk, Permissions, Vault
 from hallmark_client.system import System
 from hallmark_release import BuiltRelease, FolderSource, ReleaseSource

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from hallmark_client.backoff import full_jitter
-from hallmark_client.device.update.buffers import buffer
-from hallmark_client.device.update.downloads import Download, PartFile
-from hallmark_client.device.update.gate import EVERY_SECONDS, Gate
-from hallmark_client.device.update.model import UpdateSettings
+from hallmark_client.device.updates.buffers import buffer
+from hallmark_client.device.updates.downloads import Download, PartFile
+from hallmark_client.device.updates.gate import EVERY_SECONDS, Gate
+from hallmark_client.device.updates.model import UpdateSettings
 from hallmark_client.system import System
 from hallmark_release.errors import PieceInvalid, SourceFailed, SourceMissing
 from hallmark_release.index import PIECE_SIZE, IndexPart

@@ -9,7 +9,7 @@ import pytest
 from hallmark_client.device.audit import AuditAct, AuditOutcome
 from hallmark_client.device.errors import ArtifactExists, ArtifactSuspended
 from hallmark_client.device.life.fates import MODEL_LABEL
-from hallmark_client.device.update import (
+from hallmark_client.device.updates import (
     Available,
     ContentKeyInvalid,
     ContentKeyRefused,
@@ -26,7 +26,7 @@ from hallmark_client.device.update import (
 from hallmark_client.errors import EnvelopeInvalid, FailedPrecondition, NotFound, Unavailable
 from hallmark_client.model.consents import ArtifactKind
 from hallmark_release.errors import ContentInvalid, EpochTooOld, MetadataRolledBack, ReleaseMismatch
-from unit.hallmark_client.device.update.update_world import APP, MIB, CountingSource, UpdateDevice, no_plaintext
+from unit.hallmark_client.device.updates.update_world import APP, MIB, CountingSource, UpdateDevice, no_plaintext
 from unit.hallmark_release.release_world import MODEL, Publisher, later, release_files
 
 FILES = {
@@ -266,6 +266,20 @@ def test_a_wrong_key_opens_nothing(publisher: Publisher, device: UpdateDevice) -
     assert device.update().fetched == 0
     device.check_installed(built, FILES)
     assert all(not any(key) for key in given), "keys are wiped"
+
+
+def test_what_was_fetched_of_one_model_outlives_the_update_of_another(
+    publisher: Publisher, device: UpdateDevice
+) -> None:
+    built = publisher.publish(FILES, epoch=1)
+    other = publisher.publish({"other.json": b"{}"}, epoch=2, model="other")
+    device.key = lambda artifact, epoch: bytearray(32)
+    with pytest.raises(ContentInvalid):
+        device.update()
+    device.key = lambda artifact, epoch: bytearray(publisher.content_keys[epoch])
+    assert device.updater().update("other").fetched == other.index.encrypted_size
+    assert device.update().fetched == 0
+    device.check_installed(built, FILES)
 
 
 def test_there_must_be_room(publisher: Publisher, device: UpdateDevice, source, monkeypatch) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hallmark_client.device.update import Updater
+from hallmark_client.device.updates import Updater
 from hallmark_release import BuiltRelease
 from hallmark_release.errors import ContentInvalid, PieceInvalid
 from hallmark_release.index import IndexPart
-from unit.hallmark_client.device.update.update_world import APP, MIB, UpdateDevice
+from unit.hallmark_client.device.updates.update_world import APP, MIB, UpdateDevice
 from unit.hallmark_release.release_world import MODEL, Publisher, release_files
 
 WEIGHTS = "weights.bin"

@@ -9,11 +9,11 @@ from typing import Final
 
 from hallmark_client.device.errors import ArtifactUnknown
 from hallmark_client.device.model import Artifact
-from hallmark_client.device.update.downloads import UpdateFolder
-from hallmark_client.device.update.errors import ReleaseRevoked, UpdateFailed
-from hallmark_client.device.update.gate import Gate
-from hallmark_client.device.update.installing import Installing, draft, older
-from hallmark_client.device.update.model import (
+from hallmark_client.device.updates.downloads import UpdateFolder
+from hallmark_client.device.updates.errors import ReleaseRevoked, UpdateFailed
+from hallmark_client.device.updates.gate import Gate
+from hallmark_client.device.updates.installing import Installing, draft, older
+from hallmark_client.device.updates.model import (
     Available,
     Installed,
     KeySource,
@@ -21,8 +21,8 @@ from hallmark_client.device.update.model import (
     UpdateSettings,
     UpToDate,
 )
-from hallmark_client.device.update.noting import note_installed, note_refused
-from hallmark_client.device.update.remembered import Remembered, check_epoch_is_new, recall, remember
+from hallmark_client.device.updates.noting import note_installed, note_refused
+from hallmark_client.device.updates.remembered import Remembered, check_epoch_is_new, recall, remember
 from hallmark_client.device.vault import Disk, Permissions, Vault
 from hallmark_client.system import System
 from hallmark_client.watch.clocks import DeviceClock
@@ -113,7 +113,7 @@ class Updater:
             artifact, fetched = found.here, 0
             if artifact is None:
                 artifact, fetched = self._install(found.release, progress)
-            removed = self._settle(model, found.known, artifact)
+            removed = self._settle(found.release, found.known, artifact)
             return Installed(
                 release=found.release,
                 artifact=artifact,
@@ -148,7 +148,7 @@ class Updater:
 
     def _install(self, release: VerifiedRelease, progress: OnProgress | None) -> tuple[Artifact, int]:
         """Steps 4 to 7. The artifact, and how many bytes were fetched."""
-        self._folder.drop_downloads(but=release)
+        self._folder.drop_others(release)
         installing = Installing(
             vault=self._vault,
             release=release,
@@ -166,15 +166,15 @@ class Updater:
             self._folder.download(release).drop_all()
             raise
 
-    def _settle(self, model: str, known: Remembered, artifact: Artifact) -> tuple[Artifact, ...]:
+    def _settle(self, release: VerifiedRelease, known: Remembered, artifact: Artifact) -> tuple[Artifact, ...]:
         """What follows an installation, and may have been cut off after the last one."""
         if known.installed != artifact.digest:
             note_installed(self._vault, artifact, now=self._now(), boot_seconds=self._boot_seconds())
-            remember(self._vault, model, replace(known, installed=artifact.digest))
+            remember(self._vault, release.index.release.model, replace(known, installed=artifact.digest))
         removed = older(self._vault, artifact, keep=self._settings.keep)
         if removed:
             self._vault.delete(*removed)
-        self._folder.drop_downloads()
+        self._folder.drop_downloads(release)
         return removed
 
     def _gate(self, release: VerifiedRelease) -> Gate:

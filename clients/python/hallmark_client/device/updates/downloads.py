@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hallmark_client.device.update.errors import NoSpace, UpdateRunning, UpdateStoreFailed
+from hallmark_client.device.updates.errors import NoSpace, UpdateRunning, UpdateStoreFailed
 from hallmark_client.device.vault import Disk
 from hallmark_release.index import PIECE_SIZE, IndexPart
 from hallmark_release.pieces import piece_size
@@ -63,14 +63,23 @@ class UpdateFolder:
 
     def download(self, release: VerifiedRelease) -> "Download":
         """With what is there of it already."""
-        return Download(self.path / "downloads" / release.statement.sha256.hex(), release, self.disk)
+        return Download(self._downloads(release) / release.statement.sha256.hex(), release, self.disk)
 
-    def drop_downloads(self, *, but: VerifiedRelease | None = None) -> None:
-        """Of other releases; best effort: what stays is encrypted, and dropped the next time."""
-        kept = None if but is None else but.statement.sha256.hex()
+    def drop_others(self, release: VerifiedRelease) -> None:
+        """Downloads of other releases of its model; best effort: what stays is encrypted, and dropped the next time."""
+        self._drop(release, but=release.statement.sha256.hex())
+
+    def drop_downloads(self, release: VerifiedRelease) -> None:
+        """All of its model; best effort, too."""
+        self._drop(release)
+
+    def _downloads(self, release: VerifiedRelease) -> Path:
+        return self.path / "downloads" / release.index.release.model
+
+    def _drop(self, release: VerifiedRelease, *, but: str = "") -> None:
         with contextlib.suppress(FileNotFoundError):
-            for folder in (self.path / "downloads").iterdir():
-                if folder.name != kept:
+            for folder in self._downloads(release).iterdir():
+                if folder.name != but:
                     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.hallmark_client.device.update.update_world import CountingSource, UpdateDevice
+from unit.hallmark_client.device.updates.update_world import CountingSource, UpdateDevice
 from unit.hallmark_release.release_world import Publisher
 
 
