@@ -1,7 +1,9 @@
 """The TPM root on swtpm: what the port promises, and what its limits do."""
 
+import contextlib
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
 
@@ -252,3 +254,14 @@ def _cycles(root: Tpm2Root, times: int) -> None:
     for _ in range(times):
         blob = root.seal(SECRET, epoch=epoch, label=LABEL)
         assert root.open(blob, epoch=epoch, label=LABEL) == SECRET
+
+
+def test_two_that_use_one_tpm_at_once_take_turns(bench: TpmRootBench, root: Tpm2Root) -> None:
+    """A TPM has room for three sessions; swtpm, without a resource manager, shares them among all connections."""
+    with contextlib.closing(bench.open(name="other.json")) as other, ThreadPoolExecutor(2) as threads:
+
+        def use(root: Tpm2Root) -> set[bytes]:
+            blob = root.seal(SECRET, epoch=1, label=LABEL)
+            return {bytes(root.open(blob, epoch=1, label=LABEL)) for _ in range(12)}
+
+        assert list(threads.map(use, (root, other))) == [{SECRET}, {SECRET}]

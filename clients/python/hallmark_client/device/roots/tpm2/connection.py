@@ -21,7 +21,7 @@ from hallmark_client.device.roots.tpm2.policies import (
     Registers,
     UseCounted,
 )
-from hallmark_client.device.roots.tpm2.waiting import Waiting
+from hallmark_client.device.roots.tpm2.waiting import Waiting, turn
 
 DEFAULT_TCTI: Final = "device:/dev/tpmrm0"
 """The kernel's resource manager. What the TSS would choose by itself may end in a socket that anybody can serve."""
@@ -46,8 +46,8 @@ def load_driver() -> Any:
 def connected(tcti: str) -> Iterator["Connection"]:
     """Errors of the TPM or the way to it that nobody catches before come out as RootUnavailable or RootLost."""
     tss = load_driver()
-    waiting = Waiting(tcti)
-    with contextlib.ExitStack() as closing:
+    with turn(tcti), contextlib.ExitStack() as closing:
+        waiting = Waiting(tcti)
         closing.callback(waiting.end)
         try:
             esapi = waiting.open(tss.ESAPI)

@@ -7,7 +7,7 @@ thread stays with it, and closes the connection when the TPM answers after all.
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -22,6 +22,25 @@ _Call = tuple[Callable[[], Any], "SimpleQueue[_Outcome]"]
 
 _hanging: Final[dict[str, threading.Thread]] = {}
 """By TCTI: who still waits. As long as it does, nobody else begins to, so there is one such thread at most."""
+
+
+_turns: Final[dict[str, threading.RLock]] = {}
+"""By TCTI."""
+
+
+@contextlib.contextmanager
+def turn(tcti: str) -> Iterator[None]:
+    """One thread at a time: a TPM has room for three sessions, and without a resource manager all connections share it.
+
+    Raises RootUnavailable when nobody makes room within ANSWER_SECONDS.
+    """
+    lock = _turns.setdefault(tcti, threading.RLock())
+    if not lock.acquire(timeout=ANSWER_SECONDS):
+        raise _hangs(tcti)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Waiting:
