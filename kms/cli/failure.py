@@ -100,8 +100,9 @@ _REPORT_IT: Final = "Run the command again with --debug and report what it shows
 
 
 def _file_failure(error: OSError) -> Failure:
-    if not error.filename:  # not about a file: a port that is taken, a socket
-        return Failure(ExitCode.NOT_USABLE, "SYSTEM", error.strerror or str(error))
+    if not error.filename:  # not about a file that has a name: a port that is taken, a socket, where output goes
+        advice = "Make room where the output goes and run it again" if error.errno == errno.ENOSPC else ""
+        return Failure(ExitCode.NOT_USABLE, "SYSTEM", error.strerror or str(error), advice)
     where = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename)
     advice = {
         errno.ENOENT: "Check the path; it is seen from the folder you are in",

@@ -1,3 +1,4 @@
+import errno
 import json
 
 import click
@@ -109,6 +110,11 @@ def test_a_limit_says_when_to_come_back() -> None:
 
 def test_a_file_error_names_the_file() -> None:
     assert explain(FileNotFoundError(2, "No such file or directory", "x.txt")).message.startswith("x.txt:")
+
+
+def test_output_that_has_no_room_says_where_to_make_some() -> None:
+    failure = explain(OSError(errno.ENOSPC, "No space left on device"))
+    assert (failure.exit_code, "where the output goes" in failure.advice) == (ExitCode.NOT_USABLE, True)
 
 
 def test_report_tells_people_what_happened_and_what_to_do(capsys) -> None:
