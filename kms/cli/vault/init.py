@@ -8,7 +8,6 @@ from kms.cli.failure import not_usable
 from kms.cli.invocation import json_option
 from kms.cli.output import print_facts, print_json
 from kms.cli.vault.opening import CLI_APPLICATION, Place, vault_options
-from kms.cli.vault.policy_file import read_policy
 
 
 @click.command()
@@ -30,21 +29,16 @@ def init(place: Place, allow: tuple[str, ...], policy_file: Path | None, as_json
               hallmark vault init --root "pkcs11:token=hallmark?module-path=/usr/lib/softhsm/libsofthsm2.so"
     Then:     hallmark vault put model.gguf --name models/chat --kind model-weights
     """
-    from hallmark_client.device.policy import Callers, Operation, Rule, VaultPolicy
+    from hallmark_client.device.commands.policy_file import allowing, read_policy
     from hallmark_client.device.vault import Vault
 
     if place.exists:
         raise not_usable("VAULT_EXISTS", f"there is a vault in {place.folder} already", "Name another: --vault DIR")
     if policy_file is not None and allow:
         raise click.UsageError("--policy says who may do what: leave out --allow")
-    if policy_file is not None:
-        policy = read_policy(policy_file)
-    else:
-        if not all(allow):
-            raise click.BadParameter("an application has a name", param_hint="--allow")
-        own = Callers(applications=tuple(sorted({*allow} or {CLI_APPLICATION})))
-        rule = Rule(operations=tuple(sorted(Operation)), callers=own)
-        policy = VaultPolicy(version=1, administrators=own, kinds={"*": rule})
+    if not all(allow):
+        raise click.BadParameter("an application has a name", param_hint="--allow")
+    policy = allowing(allow or (CLI_APPLICATION,)) if policy_file is None else read_policy(policy_file)
     with place.open_root() as root, Vault.open(place.folder, root, tenant=place.tenant, policy=policy) as vault:
         facts = vault.root_facts
         if as_json:

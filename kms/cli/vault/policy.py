@@ -8,7 +8,6 @@ import click
 from kms.cli.invocation import json_option
 from kms.cli.output import print_json
 from kms.cli.vault.opening import Place, as_option, vault_options
-from kms.cli.vault.policy_file import read_policy
 
 
 @click.group()
@@ -48,6 +47,7 @@ def set_policy(file: Path, place: Place, application: str, as_json: bool) -> Non
     \b
     Example:  hallmark vault policy set policy.json
     """
+    from hallmark_client.device.commands.policy_file import read_policy
     from hallmark_client.device.model import Caller
 
     new = read_policy(file)
