@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import queue
-import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +35,7 @@ _QUEUE_MAX: Final = 20_000
 """Items that may wait."""
 _ATTEMPTS_ALONE: Final = 4
 """Of one piece of work whose transaction another replica's gave no way."""
+_LOTS: Final = secrets.SystemRandom()
 _LONG_SECONDS: Final = 2.0  # a transaction takes milliseconds: this one waits for a disk, a lock or a server
 
 
@@ -157,7 +158,7 @@ class Writer:
         for attempt in range(_ATTEMPTS_ALONE):
             if self._transact([group]):
                 return
-            time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311 - two replicas must not meet again
+            time.sleep(_LOTS.uniform(0, 0.02) * 2**attempt)  # two replicas must not meet again
         for job in group[1]:
             job.error = Unavailable(
                 Reason.DATABASE_UNAVAILABLE, "other replicas were in the way; retry", retry_after_seconds=1

@@ -1,6 +1,5 @@
 """Time and randomness, as one argument. Tests give their own; nothing else in this package asks the system."""
 
-import random
 import secrets
 import time
 import uuid
@@ -22,6 +21,7 @@ class System:
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
+    jitter: Callable[[], float] = secrets.SystemRandom().random
+    """Of the system: a program that seeds `random` alike on every device would have them all come back at once."""
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     request_id: Callable[[], str] = _uuid7
