@@ -223,7 +223,7 @@ class TestLimits:
 
     def test_requests(self, world: AgentWorld) -> None:
         world.start(limits=AgentLimits(requests_per_second=5))
-        client = world.client(seconds=0.01)
+        client = world.client(seconds=0.1)
         waits = [self.waits(client) for _ in range(20)]
         assert waits[:5] == [0.0] * 5
         assert 0 < max(waits) <= 1
@@ -238,7 +238,7 @@ class TestLimits:
 
     def test_what_is_refused_is_written_down_and_so_it_is_not_for_nothing(self, world: AgentWorld) -> None:
         world.start(limits=AgentLimits(refusals_per_minute=4))
-        client = world.client(seconds=0.01)
+        client = world.client(seconds=5)
         for _ in range(4):
             with pytest.raises(ArtifactUnknown):
                 client.find("app/none")
@@ -306,7 +306,7 @@ class TestLimits:
         world.start(limits=AgentLimits(deletions_per_minute=1))
         for name in ("app/1", "app/2"):
             world.vault.put([b"1"], name=name, kind=OTHER)
-        client = world.client(seconds=0.01)
+        client = world.client(seconds=10)
         client.delete("app/1")
         with pytest.raises(AgentBusy):
             client.delete("app/2")
