@@ -5,7 +5,6 @@
 # into the virtual environment. swtpm and tpm2-tools come along for the tests: they run against a software TPM.
 set -eu
 
-PYTSS_SHA256=c193cf1908b482f93c4aa464132920fe3a37d4b9d802e267974ff2dfe37d4433 # tpm2-pytss 3.0.0
 PACKAGES="libtss2-dev libtss2-tcti-device0 libtss2-tcti-swtpm0 swtpm swtpm-tools tpm2-tools gcc pkg-config"
 
 venv=${1:-.venv}
@@ -29,7 +28,7 @@ complete || {
     exit 1
 }
 # What it needs itself (cffi, cryptography, packaging) is in the environment already.
-printf 'tpm2-pytss==3.0.0 --hash=sha256:%s\n' "$PYTSS_SHA256" |
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r /dev/stdin
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    -r "$(dirname "$0")/../constraints-tpm.txt"
 "$venv/bin/python" -c "import tpm2_pytss"
 echo "tpm2-pytss is ready. A device's own TPM is /dev/tpmrm0; who uses it belongs to the group tss."

@@ -57,9 +57,12 @@ def installed() -> dict[str, Package]:
 
 
 def pinned_hashes(constraints: Path) -> Mapping[tuple[str, str], tuple[str, ...]]:
-    """SHA-256 of every file that may be installed for (name, version), from a constraints file. Raises OSError."""
+    """SHA-256 of every file that may be installed for (name, version), from a constraints file and those beside it for
+    what is installed apart (constraints-tpm.txt beside constraints.txt). Raises OSError.
+    """
     found: dict[tuple[str, str], tuple[str, ...]] = {}
-    for block in re.split(r"\n(?=\S)", constraints.read_text()):
+    apart = sorted(constraints.parent.glob(f"{constraints.stem}-*{constraints.suffix}"))
+    for block in re.split(r"\n(?=\S)", "\n".join(file.read_text() for file in (constraints, *apart))):
         if pin := _PIN.match(block):
             found[normal(pin[1]), pin[2]] = tuple(_HASH.findall(block))
     return found

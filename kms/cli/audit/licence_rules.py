@@ -34,8 +34,8 @@ _SPELLINGS: Final = {
     "apache license 2.0": "Apache-2.0",
     "psfl": "PSF-2.0",
 }
-_NOT_IN_METADATA: Final = {"cedarpy": "Apache-2.0"}
-"""Packages whose metadata name no licence: what the LICENSE file says that they bring along."""
+_NOT_IN_METADATA: Final = {"cedarpy": "Apache-2.0", "tpm2-pytss": "BSD-2-Clause"}
+"""Packages whose metadata name no licence, or not which of its kind: what the LICENSE file says that they bring."""
 _TOKEN: Final = re.compile(r"\s*(\(|\)|[A-Za-z0-9.+-]+)")
 _NO_LICENCE: Final = frozenset({"", ")", "OR", "AND", "WITH"})
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9.+-]+")
@@ -49,13 +49,15 @@ def licence_of(name: str, facts: PackageMetadata) -> str:
     """An SPDX expression (PEP 639), from the older fields where there is none; empty where nothing says."""
     if expression := field(facts, "License-Expression"):
         return expression
+    if name in _NOT_IN_METADATA:
+        return _NOT_IN_METADATA[name]
     if spelled := field(facts, "License"):
         first = spelled.splitlines()[0].strip()
         known = _SPELLINGS.get(first.lower())
         if known or _IDENTIFIER.fullmatch(first):
             return known or first
     named = {_CLASSIFIERS[each] for each in facts.get_all("Classifier", []) if each in _CLASSIFIERS}
-    return " OR ".join(sorted(named)) or _NOT_IN_METADATA.get(name, "")
+    return " OR ".join(sorted(named))
 
 
 def field(facts: PackageMetadata, name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from hallmark_client.device.audit.alarm import Alarm
 from hallmark_client.device.audit.record import AuditRecord
 
 GROUP_MAX: Final = 256
@@ -36,7 +37,7 @@ class BufferedAudit:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._held: list[AuditRecord] = []
-        self._timer: threading.Timer | None = None
+        self._alarm = Alarm(self._write_in_time)
         self._failed = False
 
     def add(self, record: AuditRecord) -> None:
@@ -51,9 +52,9 @@ class BufferedAudit:
         with self._lock:
             self._held.append(record)
             if len(self._held) == self._limit:
-                self._write_after(0)
-            elif self._timer is None:
-                self._write_after(self._seconds)
+                self._alarm.set(0)
+            elif not self._alarm.is_set:
+                self._alarm.set(self._seconds)
 
     @contextmanager
     def taken(self) -> Iterator[tuple[AuditRecord, ...]]:
@@ -61,7 +62,7 @@ class BufferedAudit:
         with self._lock:
             records, self._held = tuple(self._held), []
             self._failed = False
-            self._cancel()
+            self._alarm.cancel()
         try:
             yield records
         except BaseException:
@@ -77,20 +78,9 @@ class BufferedAudit:
         if anything:
             self._write()
 
-    def _write_after(self, seconds: float) -> None:
-        self._cancel()
-        self._timer = threading.Timer(seconds, self._write_in_time)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _write_in_time(self) -> None:
         with self._lock:
-            self._timer = None
+            self._alarm.cancel()
         # `taken` has put the records back; a thread has nobody to tell, so the next `add` meets the failure itself.
         with suppress(Exception):
             self.flush()

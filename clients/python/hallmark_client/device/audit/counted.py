@@ -8,12 +8,12 @@ often it asks and whatever names it makes up. A process that is killed loses cou
 first of a kind.
 """
 
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from hallmark_client.device.audit.alarm import Alarm
 from hallmark_client.device.audit.record import AuditRecord
 
 REPEAT_SECONDS: Final = 60.0
@@ -58,8 +58,8 @@ class CountedDenials:
         self._write = write
         self._clock = clock
         self._callers: dict[str, dict[_Kind, _Repeated]] = {}
-        self._timer: threading.Timer | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(self._write_in_time)
+        self._alarm_at = 0.0
 
     def note(self, record: AuditRecord) -> None:
         """Call it before the denial is answered. Raises what `write` raises; it is counted all the same."""
@@ -69,14 +69,13 @@ class CountedDenials:
             held.count, held.heard_at = held.count + 1, now
             if now >= held.due_at:
                 self._put_down(held, now)
-            elif self._timer is None or held.due_at < self._timer_at:
-                self._cancel()
+            elif not self._alarm.is_set or held.due_at < self._alarm_at:
                 self._write_at(held.due_at, now)
 
     def flush(self) -> None:
         """Writes what is counted, now. Call it when closing, too."""
         with self._lock:
-            self._cancel()
+            self._alarm.cancel()
             for held in self._all():
                 if held.count:
                     self._put_down(held, self._clock())
@@ -101,19 +100,12 @@ class CountedDenials:
         return [held for kinds in self._callers.values() for held in kinds.values()]
 
     def _write_at(self, moment: float, now: float) -> None:
-        self._timer_at = moment
-        self._timer = threading.Timer(moment - now, self._write_in_time)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm_at = moment
+        self._alarm.set(moment - now)
 
     def _write_in_time(self) -> None:
         with self._lock:
-            self._cancel()
+            self._alarm.cancel()
             now = self._clock()
             counted = [held for held in self._all() if held.count]
             # A thread has nobody to tell: what could not be written stays counted, and the next denial of it raises.
